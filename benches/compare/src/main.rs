@@ -1,0 +1,73 @@
+//! Lightning DB and its peers, side by side in one run.
+//!
+//! Every subject prints a table for each scenario to standard output and its progress to standard
+//! error, and writes rows of one schema as JSON Lines, a page as Markdown and a plot as SVG where
+//! it is told to. See `README.md` for what is compared and how.
+
+mod clock;
+mod comparison;
+mod measure;
+mod process;
+mod report;
+mod stats;
+mod storage;
+mod workload;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(about = "Compares Lightning DB with its peers", version)]
+struct Cli {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    #[command(about = "The storage core against sled, redb, fjall, LMDB, RocksDB and SQLite")]
+    Storage(storage::Args),
+    /// One engine of the scenario `large`; the program starts itself so
+    #[command(hide = true)]
+    StorageChild(storage::ChildArgs),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().subject {
+        Subject::Storage(args) => storage::run(&args),
+        Subject::StorageChild(args) => storage::child(&args),
+    }
+}
+
+/// Tells the person who waits what happens.
+#[expect(clippy::print_stderr, reason = "a program reports its progress there")]
+fn progress(line: &str) {
+    eprintln!("{line}");
+}
+
+/// The version of `package` in the lock file of this build.
+fn locked_version(package: &str) -> Option<&'static str> {
+    let mut lines = include_str!("../Cargo.lock").lines();
+    lines.find(|line| line.strip_prefix("name = ").is_some_and(|name| quoted(name) == package))?;
+    lines.next()?.strip_prefix("version = ").map(quoted)
+}
+
+fn quoted(text: &str) -> &str {
+    text.trim_matches('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_come_from_the_lock_file() {
+        assert_eq!(locked_version("sled"), Some("0.34.7"));
+        assert_eq!(locked_version("no-such-package"), None);
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

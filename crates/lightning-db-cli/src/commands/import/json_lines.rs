@@ -1,0 +1,100 @@
+//! Rows of JSON Lines: one object a line, stored as it is.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::rows::{Row, refuse_key};
+use crate::failure::Failure;
+
+/// Reads the objects of a file. Empty lines are no rows.
+pub(super) struct JsonLines {
+    source: BufReader<Box<dyn Read>>,
+    path: PathBuf,
+    key: String,
+    line: u64,
+    buffer: Vec<u8>,
+}
+
+impl JsonLines {
+    pub(super) fn new(source: Box<dyn Read>, key: &str, path: &Path) -> Self {
+        let source = BufReader::with_capacity(256 << 10, source);
+        Self { source, path: path.to_owned(), key: key.to_owned(), line: 0, buffer: Vec::new() }
+    }
+
+    /// The next row; `None` behind the last one.
+    pub(super) fn next_row(&mut self) -> Result<Option<Row>, Failure> {
+        loop {
+            self.buffer.clear();
+            let read = self.source.read_until(b'\n', &mut self.buffer);
+            if read.map_err(Failure::file("read", &self.path))? == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            let text = self.buffer.trim_ascii();
+            let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+            if text.is_empty() {
+                continue;
+            }
+            return Ok(Some(match self.key_of(text) {
+                Ok(key) => Row::Good { key, value: text.to_vec() },
+                Err(reason) => Row::bad(self.line, reason, text),
+            }));
+        }
+    }
+
+    fn key_of(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        let text = std::str::from_utf8(text).map_err(|error| format!("not UTF-8: {error}"))?;
+        let object: Map<String, Value> =
+            serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))?;
+        let key = match object.get(&self.key) {
+            Some(Value::String(key)) => key.clone(),
+            Some(key @ (Value::Number(_) | Value::Bool(_))) => key.to_string(),
+            Some(_) => return Err(format!("field {:?} is no text, number or boolean", self.key)),
+            None => return Err(format!("there is no field {:?} for the key", self.key)),
+        };
+        match refuse_key(key.as_bytes()) {
+            Some(reason) => Err(reason),
+            None => Ok(key.into_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &'static [u8], expected: &[Result<&str, u64>]) {
+        let mut rows = JsonLines::new(Box::new(text), "id", Path::new("x"));
+        let mut found = Vec::new();
+        while let Some(row) = rows.next_row().unwrap() {
+            found.push(match row {
+                Row::Good { key, .. } => Ok(String::from_utf8(key).unwrap()),
+                Row::Bad(bad) => Err(bad.line),
+            });
+        }
+        let expected: Vec<_> = expected.iter().map(|row| row.map(str::to_owned)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn keys_are_text_numbers_and_booleans() {
+        check(b"{\"id\":\"a\"}\n\n{\"id\":7}\r\n{\"id\":true}", &[Ok("a"), Ok("7"), Ok("true")]);
+    }
+
+    #[test]
+    fn bad_lines_are_numbered() {
+        let text =
+            b"{\"id\":1}\n[1]\n{\"x\":1}\n\n{\"id\":null}\n{\"id\":\"\xff\"}\n{\"id\":\"\"}\n{";
+        check(text, &[Ok("1"), Err(2), Err(3), Err(5), Err(6), Err(7), Err(8)]);
+    }
+
+    #[test]
+    fn object_is_stored_as_it_is() {
+        let text: &[u8] = b"  {\"id\": 1, \"x\": 1.10}  \n";
+        let mut rows = JsonLines::new(Box::new(text), "id", Path::new("x"));
+        let value = b"{\"id\": 1, \"x\": 1.10}".to_vec();
+        assert_eq!(rows.next_row().unwrap(), Some(Row::Good { key: b"1".to_vec(), value }));
+    }
+}

@@ -1,0 +1,141 @@
+//! What can go wrong, and the exit code that says so.
+
+use std::error::Error as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lightning_db::Error;
+
+/// The exit codes, as `--help` shows them. They do not change.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  error
+  2  the command line is wrong
+  3  not found: no such store, keyspace or key
+  4  the store is damaged";
+
+/// Why a command ended early. Messages fit behind "failed to".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The store says no.
+    #[error(transparent)]
+    Store(#[from] Error),
+
+    /// A file other than the store's.
+    #[error("{operation} {}", path.display())]
+    File {
+        /// What was being done.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// Results could not be printed.
+    #[error("write to standard output")]
+    Output(#[source] io::Error),
+
+    /// The input of `pipe` failed.
+    #[error("read standard input")]
+    Input(#[source] io::Error),
+
+    /// A key without a value.
+    #[error("get {key:?}: keyspace {keyspace:?} has no such key")]
+    KeyNotFound {
+        /// The keyspace.
+        keyspace: String,
+        /// The key, as text.
+        key: String,
+    },
+
+    /// Arguments that cannot work together, or name something that nothing is known about.
+    #[error("{0}")]
+    Usage(String),
+
+    /// A file or folder is not what the command needs.
+    #[error("{0}")]
+    Refused(String),
+
+    /// A check that found damage.
+    #[error("find the store whole: {0}; run `lightning repair` on a copy")]
+    Damaged(String),
+}
+
+impl Failure {
+    /// For `map_err` on a file's operation.
+    pub(crate) fn file(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { operation, path, source }
+    }
+
+    /// The exit code, as [`EXIT_CODES`] has it.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::KeyNotFound { .. }
+            | Self::Store(Error::NotFound { .. } | Error::KeyspaceNotFound { .. }) => 3,
+            Self::Damaged(_) => 4,
+            Self::Store(error) if is_corruption(error) => 4,
+            _ => 1,
+        }
+    }
+
+    /// Whether nobody reads the output any more.
+    pub(crate) fn is_closed_output(&self) -> bool {
+        matches!(self, Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The message with all its causes, as one line.
+    pub(crate) fn to_line(&self) -> String {
+        let mut line = format!("error: failed to {self}");
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            line.push_str(": caused by ");
+            line.push_str(&error.to_string());
+            cause = error.source();
+        }
+        // A cause of several lines would look like several messages.
+        line.replace('\n', " ")
+    }
+}
+
+/// Whether damage is the cause, also of a flush that fails.
+fn is_corruption(error: &Error) -> bool {
+    match error {
+        Error::Flush { source } => is_corruption(source),
+        error => error.is_corruption(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_names_every_cause() {
+        let source = io::Error::new(io::ErrorKind::PermissionDenied, "not\nyours");
+        let failure = Failure::file("read", Path::new("/a"))(source);
+        assert_eq!(failure.to_line(), "error: failed to read /a: caused by not yours");
+        assert_eq!(failure.exit_code(), 1);
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_the_help() {
+        let path = PathBuf::from("/a");
+        assert_eq!(Failure::from(Error::NotFound { path: path.clone() }).exit_code(), 3);
+        let corrupt = Error::Corrupt { path, offset: 7, detail: "bad".to_owned() };
+        assert_eq!(Failure::from(corrupt).exit_code(), 4);
+        assert_eq!(Failure::Usage("x".to_owned()).exit_code(), 2);
+        assert_eq!(Failure::from(Error::ReadOnly).exit_code(), 1);
+    }
+
+    #[test]
+    fn only_a_reader_that_went_away_is_no_failure() {
+        assert!(Failure::Output(io::ErrorKind::BrokenPipe.into()).is_closed_output());
+        assert!(!Failure::Output(io::ErrorKind::StorageFull.into()).is_closed_output());
+        assert!(!Failure::Input(io::ErrorKind::BrokenPipe.into()).is_closed_output());
+    }
+}

@@ -1,0 +1,82 @@
+//! What a file holds and how it is compressed, by its name.
+
+use std::path::Path;
+
+use crate::failure::Failure;
+
+/// Format and compression of a file of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Format {
+    pub(crate) rows: RowFormat,
+    pub(crate) compression: Compression,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowFormat {
+    /// Columns with a separator between them, below a header.
+    Separated {
+        /// The separator.
+        by: u8,
+    },
+    /// One JSON object a line.
+    JsonLines,
+}
+
+/// How the whole file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Format {
+    /// The format that a file's name stands for.
+    pub(crate) fn of(path: &Path) -> Result<Self, Failure> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let (name, compression) = if let Some(name) = name.strip_suffix(".gz") {
+            (name, Compression::Gzip)
+        } else if let Some(name) = name.strip_suffix(".zst") {
+            (name, Compression::Zstd)
+        } else {
+            (&name[..], Compression::None)
+        };
+        let rows = match name.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("csv") => RowFormat::Separated { by: b',' },
+            Some("tsv") => RowFormat::Separated { by: b'\t' },
+            Some("jsonl" | "ndjson") => RowFormat::JsonLines,
+            _ => {
+                let path = path.display();
+                return Err(Failure::Usage(format!(
+                    "tell the format of {path}: its name must end in .csv, .tsv, .jsonl or \
+                     .ndjson, with .gz or .zst behind it if it is compressed"
+                )));
+            }
+        };
+        Ok(Self { rows, compression })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, expected: Option<(RowFormat, Compression)>) {
+        let found = Format::of(Path::new(name)).ok();
+        let expected = expected.map(|(rows, compression)| Format { rows, compression });
+        assert_eq!(found, expected, "{name}");
+    }
+
+    #[test]
+    fn name_tells_the_format() {
+        let (csv, tsv) = (RowFormat::Separated { by: b',' }, RowFormat::Separated { by: b'\t' });
+        check("a.csv", Some((csv, Compression::None)));
+        check("/x/a.b.TSV.gz", Some((tsv, Compression::Gzip)));
+        check("a.jsonl.zst", Some((RowFormat::JsonLines, Compression::Zstd)));
+        check("a.ndjson", Some((RowFormat::JsonLines, Compression::None)));
+        for unknown in ["a.json", "csv", "a.gz", "a.csv.bz2", ""] {
+            check(unknown, None);
+        }
+    }
+}

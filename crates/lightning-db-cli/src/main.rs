@@ -1,0 +1,64 @@
+//! `lightning`, the command line of Lightning DB.
+//!
+//! One command is one use of one store: it opens the store, does its work, closes the store, and
+//! says by its exit code how that went ([`failure`] lists them). Results go to standard output, as
+//! text or, with `--json`, as one JSON object a line; everything else goes to standard error.
+//!
+//! It is not a server, and keeps nothing between two commands but the store itself.
+
+mod args;
+mod context;
+
+mod commands;
+
+mod format;
+mod progress;
+mod stream;
+mod text;
+
+mod failure;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+use crate::commands::{admin, backup, check, export, import, kv, pipe, scan, tour};
+use crate::context::Context;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let Arguments { global, command } = Arguments::parse();
+    let context = Context::new(global);
+    match run(&context, command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough, as in `lightning scan cities | head`.
+        Err(failure) if failure.is_closed_output() => ExitCode::SUCCESS,
+        Err(failure) => {
+            // If standard error is gone too, the exit code is all that is left to say.
+            let _ = writeln!(std::io::stderr(), "{}", failure.to_line());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Put { keyspace, key, value } => kv::put(context, &keyspace, &key, &value),
+        Command::Get { keyspace, key } => kv::get(context, &keyspace, &key),
+        Command::Del { keyspace, key } => kv::del(context, &keyspace, &key),
+        Command::Scan(scan) => scan::run(context, &scan),
+        Command::Import(import) => import::run(context, &import),
+        Command::Export { keyspace, file } => export::run(context, &keyspace, &file),
+        Command::Pipe { keyspace } => pipe::run(context, &keyspace),
+        Command::Keyspaces => admin::keyspaces(context),
+        Command::Stats => admin::stats(context),
+        Command::Compact => admin::compact(context),
+        Command::Check { deep } => check::check(context, deep),
+        Command::Repair => check::repair(context),
+        Command::Backup { dir } => backup::backup(context, &dir),
+        Command::Restore { dir } => backup::restore(context, &dir),
+        Command::Tour { dir } => tour::run(context, dir.as_deref()),
+    }
+}

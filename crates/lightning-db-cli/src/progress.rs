@@ -1,0 +1,86 @@
+//! Progress of long work, on standard error if that is a terminal.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::context::Context;
+use crate::text;
+
+/// How often a spinner turns.
+const TICK: Duration = Duration::from_millis(120);
+
+/// A bar or a spinner; nothing is drawn where nobody looks. It goes away when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// A bar over so many bytes of a file, or so many rows.
+    pub(crate) fn of(context: &Context, len: u64) -> Self {
+        let template = "{wide_bar} {percent:>3} %  {msg}  {eta} left";
+        Self { bar: bar(context, Some(len), template) }
+    }
+
+    /// A spinner for work of unknown length.
+    pub(crate) fn of_work(context: &Context, message: impl Into<Cow<'static, str>>) -> Self {
+        let bar = bar(context, None, "{spinner} {msg}  {elapsed}");
+        bar.set_message(message);
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(TICK);
+        }
+        Self { bar }
+    }
+
+    /// Counts the bytes that are read through it.
+    pub(crate) fn count<R: Read>(&self, source: R) -> impl Read + use<R> {
+        self.bar.wrap_read(source)
+    }
+
+    /// Says how many rows were handled, and at what rate.
+    pub(crate) fn set_rows(&self, rows: u64) {
+        if !self.bar.is_hidden() {
+            let rate = text::number(text::rate(rows, self.bar.elapsed()));
+            self.bar.set_message(format!("{} rows  {rate} rows/s", text::number(rows)));
+        }
+    }
+
+    /// Counts a row of a bar over rows.
+    pub(crate) fn set_position(&self, row: u64) {
+        self.bar.set_position(row);
+    }
+
+    /// Measures rates from now on.
+    pub(crate) fn restart(&self) {
+        self.bar.reset_elapsed();
+        self.bar.reset_eta();
+    }
+
+    /// Prints something while the bar stands below it.
+    pub(crate) fn above(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn bar(context: &Context, len: Option<u64>, template: &str) -> ProgressBar {
+    if !context.shows_progress() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(len, ProgressDrawTarget::stderr());
+    // A template that cannot be read is replaced by the default one: progress is no result.
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| default_style()));
+    bar
+}
+
+fn default_style() -> ProgressStyle {
+    ProgressStyle::default_bar()
+}

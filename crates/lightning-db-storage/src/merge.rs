@@ -1,0 +1,197 @@
+//! Many sorted sources as one.
+
+use std::cmp::Ordering;
+
+use crate::entry::{self, Entry};
+use crate::error::Result;
+use crate::memtable::MemCursor;
+use crate::table::RunCursor;
+
+/// A place in one sorted source.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A sorted run of a memtable.
+    Memory(MemCursor),
+    /// A run of tables.
+    Table(Box<RunCursor>),
+}
+
+impl Source {
+    pub(crate) fn table(cursor: RunCursor) -> Self {
+        Self::Table(Box::new(cursor))
+    }
+
+    fn repeats(&self) -> bool {
+        match self {
+            Self::Memory(cursor) => cursor.repeats(),
+            Self::Table(cursor) => cursor.repeats(),
+        }
+    }
+
+    #[inline]
+    fn entry(&self) -> Option<&[u8]> {
+        match self {
+            Self::Memory(cursor) => cursor.entry(),
+            Self::Table(cursor) => cursor.entry(),
+        }
+    }
+
+    #[inline]
+    fn to_entry(&self) -> Option<Entry> {
+        match self {
+            Self::Memory(cursor) => cursor.to_entry(),
+            Self::Table(cursor) => cursor.to_entry(),
+        }
+    }
+
+    #[inline]
+    fn step(&mut self, forward: bool) -> Result<()> {
+        match self {
+            Self::Memory(cursor) if forward => cursor.next(),
+            Self::Memory(cursor) => cursor.prev(),
+            Self::Table(cursor) if forward => cursor.next()?,
+            Self::Table(cursor) => cursor.prev()?,
+        }
+        Ok(())
+    }
+}
+
+/// Merges sources in entry order, forward or backward: a binary heap of cursors, which costs two
+/// comparisons an entry while one source runs ahead and none when there is only one.
+#[derive(Debug)]
+pub(crate) struct Merger {
+    sources: Vec<Source>,
+    /// Indexes of sources that stand at an entry; the first stands at the merger's entry.
+    heap: Vec<usize>,
+    forward: bool,
+    /// Whether a key may come up more than once.
+    repeats: bool,
+}
+
+impl Merger {
+    pub(crate) fn new(sources: Vec<Source>) -> Self {
+        let heap = Vec::with_capacity(sources.len());
+        let repeats = sources.len() > 1 || sources.iter().any(Source::repeats);
+        Self { sources, heap, forward: true, repeats }
+    }
+
+    /// Whether a key may come up more than once.
+    #[inline]
+    pub(crate) fn repeats(&self) -> bool {
+        self.repeats
+    }
+
+    pub(crate) fn seek_first(&mut self) -> Result<()> {
+        self.place(true, |source| match source {
+            Source::Memory(cursor) => {
+                cursor.seek_first();
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.seek_first(),
+        })
+    }
+
+    pub(crate) fn seek_last(&mut self) -> Result<()> {
+        self.place(false, |source| match source {
+            Source::Memory(cursor) => {
+                cursor.seek_last();
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.seek_last(),
+        })
+    }
+
+    /// To the first entry at or after (key, seq); then goes forward.
+    pub(crate) fn seek(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        self.place(true, |source| match source {
+            Source::Memory(cursor) => {
+                cursor.seek(key, seq);
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.seek(key, seq),
+        })
+    }
+
+    /// To the last entry before (key, seq); then goes backward.
+    pub(crate) fn seek_back(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        self.place(false, |source| match source {
+            Source::Memory(cursor) => {
+                cursor.seek_back(key, seq);
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.seek_back(key, seq),
+        })
+    }
+
+    fn place(
+        &mut self,
+        forward: bool,
+        mut seek: impl FnMut(&mut Source) -> Result<()>,
+    ) -> Result<()> {
+        self.forward = forward;
+        self.heap.clear();
+        for index in 0..self.sources.len() {
+            seek(&mut self.sources[index])?;
+            if self.sources[index].entry().is_some() {
+                self.heap.push(index);
+            }
+        }
+        for at in (0..self.heap.len() / 2).rev() {
+            self.sift_down(at);
+        }
+        Ok(())
+    }
+
+    /// The entry it stands at; `None` at the end.
+    #[inline]
+    pub(crate) fn entry(&self) -> Option<&[u8]> {
+        self.sources[*self.heap.first()?].entry()
+    }
+
+    /// The entry it stands at, sharing its buffer.
+    #[inline]
+    pub(crate) fn to_entry(&self) -> Option<Entry> {
+        self.sources[*self.heap.first()?].to_entry()
+    }
+
+    /// To the next entry of its direction.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Result<()> {
+        let Some(&first) = self.heap.first() else { return Ok(()) };
+        self.sources[first].step(self.forward)?;
+        if self.sources[first].entry().is_none() {
+            self.heap.swap_remove(0);
+        }
+        if self.heap.len() > 1 {
+            self.sift_down(0);
+        }
+        Ok(())
+    }
+
+    fn sift_down(&mut self, mut at: usize) {
+        loop {
+            let mut child = 2 * at + 1;
+            if child >= self.heap.len() {
+                return;
+            }
+            if child + 1 < self.heap.len() && self.comes_first(child + 1, child) {
+                child += 1;
+            }
+            if !self.comes_first(child, at) {
+                return;
+            }
+            self.heap.swap(at, child);
+            at = child;
+        }
+    }
+
+    /// Whether heap place `a` belongs before heap place `b`.
+    fn comes_first(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (self.heap[a], self.heap[b]);
+        let (Some(left), Some(right)) = (self.sources[a].entry(), self.sources[b].entry()) else {
+            return false;
+        };
+        let wanted = if self.forward { Ordering::Less } else { Ordering::Greater };
+        entry::compare(left, right) == wanted
+    }
+}

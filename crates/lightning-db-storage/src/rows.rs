@@ -1,0 +1,193 @@
+//! Cached rows: the newest version in tables of keys that were flushed or read.
+//!
+//! A hit answers a read that the memtables do not, without index, filter and block search. The
+//! cache holds versions, so it serves every reader that is not older than the cached version;
+//! older ones go to the tables.
+//!
+//! It must never hold a version when the tables hold a newer one. A flush writes its versions into
+//! the cache before readers see its tables, and a reader that found a version in tables may only
+//! add it if no flush began since it took its view: see [`RowCache::admit`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::entry::Entry;
+
+/// Locks that keep a flush and readers apart, by hash.
+const GATES: usize = 64;
+/// Memory that a row takes beside its bytes.
+const ROW_OVERHEAD: u64 = 96;
+/// Longer entries are left to the block cache.
+const ROW_LEN_MAX: usize = 4 << 10;
+
+#[derive(Debug, Clone)]
+struct Weight;
+
+impl Weighter<Place, Entry> for Weight {
+    fn weight(&self, _: &Place, row: &Entry) -> u64 {
+        row.bytes().len() as u64 + ROW_OVERHEAD
+    }
+}
+
+/// Keyspace and hash of a key; the row itself tells which key it is.
+type Place = (u64, u64);
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(crate) struct RowCache {
+    rows: Cache<Place, Entry, Weight, foldhash::fast::RandomState>,
+    gates: Box<[Mutex<()>]>,
+    capacity: u64,
+}
+
+/// The part of a keyspace in the cache.
+#[derive(Debug)]
+pub(crate) struct KeyspaceRows {
+    cache: Arc<RowCache>,
+    /// Changes when all rows of the keyspace become void: part of their places.
+    generation: AtomicU64,
+    /// Number of flushes that began.
+    flushes: AtomicU64,
+}
+
+impl RowCache {
+    pub(crate) fn new(capacity: u64) -> Arc<Self> {
+        let rows = usize::try_from(capacity / 256).unwrap_or(usize::MAX);
+        Arc::new(Self {
+            rows: Cache::with(
+                rows.max(1),
+                capacity,
+                Weight,
+                foldhash::fast::RandomState::default(),
+                quick_cache::sync::DefaultLifecycle::default(),
+            ),
+            gates: (0..GATES).map(|_| Mutex::default()).collect(),
+            capacity,
+        })
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.rows.weight()
+    }
+
+    fn gate(&self, hash: u64) -> &Mutex<()> {
+        &self.gates[usize::try_from(hash % GATES as u64).unwrap_or(0)]
+    }
+
+    fn has_room(&self) -> bool {
+        self.rows.weight() < self.capacity - self.capacity / 8
+    }
+}
+
+/// When a reader took its view, as far as flushes are concerned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket(u64);
+
+impl KeyspaceRows {
+    pub(crate) fn new(cache: &Arc<RowCache>, keyspace_id: u32) -> Self {
+        Self {
+            cache: Arc::clone(cache),
+            generation: AtomicU64::new(u64::from(keyspace_id) << 32),
+            flushes: AtomicU64::new(0),
+        }
+    }
+
+    fn place(&self, hash: u64) -> Place {
+        (self.generation.load(Ordering::Acquire), hash)
+    }
+
+    /// To be taken before the view.
+    #[inline]
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.flushes.load(Ordering::Acquire))
+    }
+
+    /// The newest version in tables, if it is cached and not above `seq_max`.
+    #[inline]
+    pub(crate) fn get(&self, key: &[u8], hash: u64, seq_max: u64) -> Option<Entry> {
+        let row = self.cache.rows.get(&self.place(hash))?;
+        (row.seq() <= seq_max && row.key() == key).then_some(row)
+    }
+
+    /// Adds the newest version in tables that a reader found, unless a flush began since its
+    /// ticket. The entry is copied, since it keeps a whole block alive.
+    pub(crate) fn admit(&self, ticket: Ticket, hash: u64, found: &Entry) {
+        if found.bytes().len() > ROW_LEN_MAX {
+            return;
+        }
+        let copy = Entry::whole(found.bytes().into());
+        let _gate = self.cache.gate(hash).lock();
+        // A flush counts itself before it comes to any gate: either it is seen here, or it finds
+        // this row and replaces it.
+        if self.flushes.load(Ordering::Acquire) == ticket.0 {
+            self.cache.rows.insert(self.place(hash), copy);
+        }
+    }
+
+    /// To be called before the first `replace` of a flush.
+    pub(crate) fn begin_flush(&self) {
+        self.flushes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Puts the version that a flush brings into tables in the place of the cached one; while there
+    /// is room, also where none is cached.
+    pub(crate) fn replace(&self, hash: u64, newest: &Entry) {
+        let place = self.place(hash);
+        let _gate = self.cache.gate(hash).lock();
+        if newest.bytes().len() <= ROW_LEN_MAX && self.cache.has_room() {
+            self.cache.rows.insert(place, newest.clone());
+        } else {
+            self.cache.rows.remove(&place);
+        }
+    }
+
+    /// Forgets all rows of the keyspace. The caller makes new tables visible after this.
+    pub(crate) fn clear(&self) {
+        self.flushes.fetch_add(1, Ordering::AcqRel);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{EntryRef, Kind};
+
+    fn row(key: &[u8], seq: u64) -> Entry {
+        Entry::new(&EntryRef { key, seq, kind: Kind::Put, expires_at_ms: 0, value: b"v" })
+    }
+
+    #[test]
+    fn row_serves_readers_that_are_not_older() {
+        let rows = KeyspaceRows::new(&RowCache::new(1 << 20), 1);
+        rows.admit(rows.ticket(), 7, &row(b"k", 5));
+        assert!(rows.get(b"k", 7, 4).is_none());
+        assert_eq!(rows.get(b"k", 7, 5).unwrap().seq(), 5);
+        assert!(rows.get(b"other key of the same hash", 7, 5).is_none());
+    }
+
+    #[test]
+    fn late_reader_cannot_add_what_a_flush_replaced() {
+        let rows = KeyspaceRows::new(&RowCache::new(1 << 20), 1);
+        let ticket = rows.ticket();
+        rows.begin_flush();
+        rows.replace(7, &row(b"k", 9));
+        rows.admit(ticket, 7, &row(b"k", 5));
+        assert_eq!(rows.get(b"k", 7, 10).unwrap().seq(), 9);
+    }
+
+    #[test]
+    fn cleared_rows_are_gone_and_stay_out() {
+        let rows = KeyspaceRows::new(&RowCache::new(1 << 20), 1);
+        let ticket = rows.ticket();
+        rows.admit(ticket, 7, &row(b"k", 5));
+        rows.clear();
+        rows.admit(ticket, 7, &row(b"k", 5));
+        assert!(rows.get(b"k", 7, 10).is_none());
+    }
+}

@@ -1,0 +1,168 @@
+//! A range of the snapshot with the transaction's own writes laid over it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::reads::ReadSet;
+use crate::error::Result;
+use crate::range::Range;
+use crate::slice::Slice;
+
+type Item = Result<(Slice, Slice)>;
+
+/// An item that was looked at and not given yet.
+#[derive(Debug, Default)]
+enum Ahead {
+    #[default]
+    Unknown,
+    Item((Slice, Slice)),
+    End,
+}
+
+impl Ahead {
+    fn known(item: Option<(Slice, Slice)>) -> Self {
+        item.map_or(Self::End, Self::Item)
+    }
+
+    fn key(&self) -> Option<&Slice> {
+        match self {
+            Self::Item((key, _)) => Some(key),
+            Self::Unknown | Self::End => None,
+        }
+    }
+
+    /// Takes the item, after which the next one is unknown.
+    fn take(&mut self) -> Option<(Slice, Slice)> {
+        match std::mem::take(self) {
+            Self::Item(item) => Some(item),
+            Self::Unknown | Self::End => None,
+        }
+    }
+}
+
+/// Keys and values of a range, as a transaction sees them; see
+/// [`Transaction::range`](crate::Transaction::range).
+#[derive(Debug)]
+pub struct TransactionRange {
+    base: Range,
+    /// Next item of the snapshot from each end.
+    front: Ahead,
+    back: Ahead,
+    /// The transaction's writes in the range, ascending; `None` for a removed key.
+    own: VecDeque<(Slice, Option<Slice>)>,
+    reads: Option<(Arc<Mutex<ReadSet>>, usize)>,
+    ended: bool,
+}
+
+impl TransactionRange {
+    pub(super) fn new(
+        base: Range,
+        own: VecDeque<(Slice, Option<Slice>)>,
+        reads: Option<(Arc<Mutex<ReadSet>>, usize)>,
+    ) -> Self {
+        Self { base, front: Ahead::Unknown, back: Ahead::Unknown, own, reads, ended: false }
+    }
+
+    fn advance_front(&mut self) -> Result<Option<(Slice, Slice)>> {
+        loop {
+            if matches!(self.front, Ahead::Unknown) {
+                // When the snapshot is used up from this end, its last item may wait at the other.
+                let next = self.base.next().transpose()?;
+                self.front = Ahead::known(next.or_else(|| self.back.take()));
+            }
+            let base = self.front.key();
+            let own_first = match (base, self.own.front()) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => false,
+                (None, Some(_)) => true,
+                (Some(base), Some((own, _))) => {
+                    if base == own {
+                        self.front = Ahead::Unknown;
+                        true
+                    } else {
+                        own < base
+                    }
+                }
+            };
+            if !own_first {
+                return Ok(self.front.take());
+            }
+            if let Some((key, Some(value))) = self.own.pop_front() {
+                return Ok(Some((key, value)));
+            }
+        }
+    }
+
+    fn advance_back(&mut self) -> Result<Option<(Slice, Slice)>> {
+        loop {
+            if matches!(self.back, Ahead::Unknown) {
+                let next = self.base.next_back().transpose()?;
+                self.back = Ahead::known(next.or_else(|| self.front.take()));
+            }
+            let base = self.back.key();
+            let own_first = match (base, self.own.back()) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => false,
+                (None, Some(_)) => true,
+                (Some(base), Some((own, _))) => {
+                    if base == own {
+                        self.back = Ahead::Unknown;
+                        true
+                    } else {
+                        own > base
+                    }
+                }
+            };
+            if !own_first {
+                return Ok(self.back.take());
+            }
+            if let Some((key, Some(value))) = self.own.pop_back() {
+                return Ok(Some((key, value)));
+            }
+        }
+    }
+
+    fn finish(&mut self, found: Result<Option<(Slice, Slice)>>, forward: bool) -> Option<Item> {
+        let found = found.transpose();
+        self.ended = !matches!(found, Some(Ok(_)));
+        if let Some((reads, slot)) = &self.reads {
+            let key = match &found {
+                Some(Ok((key, _))) => Some(&key[..]),
+                _ => None,
+            };
+            let mut reads = reads.lock();
+            if forward {
+                reads.note_front(*slot, key);
+            } else {
+                reads.note_back(*slot, key);
+            }
+        }
+        found
+    }
+}
+
+impl Iterator for TransactionRange {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        if self.ended {
+            return None;
+        }
+        let found = self.advance_front();
+        self.finish(found, true)
+    }
+}
+
+impl DoubleEndedIterator for TransactionRange {
+    fn next_back(&mut self) -> Option<Item> {
+        if self.ended {
+            return None;
+        }
+        let found = self.advance_back();
+        self.finish(found, false)
+    }
+}
+
+impl std::iter::FusedIterator for TransactionRange {}

@@ -1,0 +1,69 @@
+//! Lightning DB: an embedded, ordered, transactional key-value store that is durable by default.
+//!
+//! This crate has no code of its own: it gives the crates of Lightning DB one name. The parts are
+//! [`types`] and [`storage`]; the main names stand at the top. A [`Store`] is a folder with named
+//! [`Keyspace`]s, each an ordered map from bytes to bytes. A [`WriteBatch`] or a [`Transaction`]
+//! changes several of them in one commit, a [`Snapshot`] reads all of them as they were at one, and
+//! each commit is as durable as its [`Durability`] level says.
+//!
+//! It is not:
+//! * a server: one process has a store open, and others can read beside it;
+//! * a table or a query engine: keys and values are bytes, and [`types`] turns rows into keys that
+//!   sort as the rows do;
+//! * more stable than its parts: a major version of one of them is a major version of this crate.
+//!
+//! # Examples
+//! Two keyspaces in one commit, and a transaction that is run again if another comes between:
+//! ```
+//! # #[cfg(feature = "storage")] {
+//! use lightning_db::{KeyspaceOptions, Store};
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("bank.db");
+//!
+//! let (store, _) = Store::open(path)?;
+//! let accounts = store.keyspace("accounts", KeyspaceOptions::new())?;
+//! let journal = store.keyspace("journal", KeyspaceOptions::new())?;
+//!
+//! let mut batch = store.batch();
+//! batch.insert(&accounts, "ada", "100").insert(&journal, "0001", "ada opens with 100");
+//! batch.commit()?;
+//!
+//! let before = store.snapshot();
+//! store.run(|transaction| {
+//!     let balance = transaction.get(&accounts, "ada")?.map_or(0, |value| value.len());
+//!     assert_eq!(balance, 3);
+//!     transaction.insert(&accounts, "ada", "70")?;
+//!     transaction.insert(&journal, "0002", "ada pays 30")
+//! })?;
+//!
+//! assert_eq!(accounts.get("ada")?.as_deref(), Some(&b"70"[..]));
+//! assert_eq!(before.get(&accounts, "ada")?.as_deref(), Some(&b"100"[..]));
+//! assert_eq!(journal.prefix("00").count(), 2);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//! * `storage` (default): the store, as [`storage`] and at the top.
+//!
+//! The types are always there, as [`types`].
+//!
+//! # Invariants
+//! * Whatever is here is a public item of one of the parts; there is no code to find.
+
+pub use lightning_db_types as types;
+
+#[cfg(feature = "storage")]
+pub use lightning_db_storage as storage;
+
+#[cfg(feature = "storage")]
+pub use lightning_db_storage::{
+    CommitOutcome, Compression, Durability, Error, Isolation, Keyspace, KeyspaceOptions, Range,
+    RecoveryReport, Result, Slice, Snapshot, Statistics, Store, StoreOptions, Swap, Transaction,
+    TransactionOptions, WriteBatch,
+};
+
+/// The example of the README, compiled and run as a test.
+#[cfg(all(doctest, feature = "storage"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
