@@ -19,12 +19,13 @@ const TEST_PROFILE: &str = "ci-test";
 /// Runs all steps in order, and stops at the first that fails.
 pub(crate) fn ci(context: &Context) -> Result<()> {
     type Step = fn(&Context) -> Result<Outcome>;
-    let plan: [(&'static str, Step); 8] = [
+    let plan: [(&'static str, Step); 9] = [
         ("fmt", fmt),
         ("tidy", tidy),
         ("lint", lint),
         ("test", |context| test(context, &Test { package: Vec::new(), filter: Vec::new() })),
         ("models", models),
+        ("sanitize", sanitize),
         ("docs", docs),
         ("deny", deny),
         ("features", features),
@@ -88,6 +89,22 @@ pub(crate) fn test(context: &Context, test: &Test) -> Result<Outcome> {
 pub(crate) fn models(context: &Context) -> Result<Outcome> {
     let args = ["-p", "lightning-db-storage", "--lib", "--release", "--target-dir", "target/loom"];
     cmd!(context.shell, "cargo test {args...} models").env("RUSTFLAGS", "--cfg loom").run()?;
+    Ok(Outcome::Done)
+}
+
+/// Runs the tests of the one module with unsafe code under the address sanitizer, which only a
+/// nightly toolchain offers.
+pub(crate) fn sanitize(context: &Context) -> Result<Outcome> {
+    let sh = &context.shell;
+    let target = "x86_64-unknown-linux-gnu";
+    let nightly = cmd!(sh, "cargo +nightly --version").quiet().ignore_stderr().read();
+    if nightly.is_err() || !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        return Ok(Outcome::Skipped("it needs a nightly toolchain on x86-64 Linux".into()));
+    }
+    let place = ["--target", target, "--target-dir", "target/sanitize"];
+    cmd!(sh, "cargo +nightly test -p lightning-db-types --lib {place...} mapped")
+        .env("RUSTFLAGS", "-Zsanitizer=address")
+        .run()?;
     Ok(Outcome::Done)
 }
 

@@ -9,7 +9,7 @@ xflags::xflags! {
     /// Run it as `cargo xtask COMMAND` from anywhere inside the repository. `ci` is what continuous
     /// integration runs; each of its steps is also a command of its own.
     cmd xtask {
-        /// Run every check, in this order: fmt, tidy, lint, test, models, docs, deny,
+        /// Run every check, in this order: fmt, tidy, lint, test, models, sanitize, docs, deny,
         /// features.
         ///
         /// Prints each step with its time, stops at the first failure and names the command that
@@ -18,6 +18,10 @@ xflags::xflags! {
 
         /// Run the concurrency models under loom.
         cmd models {}
+
+        /// Run the tests of the unsafe module under the address sanitizer, where there is a nightly
+        /// toolchain.
+        cmd sanitize {}
 
         /// Check the formatting, also in the workspaces beside this one. `cargo fmt` repairs it.
         cmd fmt {}

@@ -56,6 +56,7 @@ fn run(xtask: Xtask) -> Result<()> {
         XtaskCmd::Lint(_) => commands::lint(&context).map(report),
         XtaskCmd::Test(test) => commands::test(&context, &test).map(report),
         XtaskCmd::Models(_) => commands::models(&context).map(report),
+        XtaskCmd::Sanitize(_) => commands::sanitize(&context).map(report),
         XtaskCmd::Docs(_) => commands::docs(&context).map(report),
         XtaskCmd::Deny(_) => commands::deny(&context).map(report),
         XtaskCmd::Features(_) => commands::features(&context).map(report),

@@ -19,9 +19,9 @@ use crate::maintenance::Work;
 use crate::memtable::Memtable;
 use crate::options::{MergeFilter, StoreOptions};
 use crate::published::Published;
-use crate::rows::{KeyspaceRows, RowCache};
+use crate::rows::{KeyspaceRows, RowCache, Ticket};
 use crate::snapshot::Snapshots;
-use crate::table::{BlockCache, Compression, Table, hash_key};
+use crate::table::{BlockCache, Compression, Hint, Table, hash_key};
 use crate::view::View;
 use crate::wal::Log;
 
@@ -73,42 +73,46 @@ impl KeyspaceInner {
         seq_max: impl Fn() -> u64,
     ) -> Result<Option<(Entry, u64)>> {
         let hash = hash_key(key);
+        // In this order: see `RowCache`.
+        let ticket = self.rows.ticket();
         let view = self.view.load();
         let seq = seq_max();
+        let floor = view.floor_at(seq);
         if let Some(found) = view.active.get(key, hash, seq) {
-            return Ok(Some((found, view.floor_at(seq))));
+            return Ok(Some((found, floor)));
         }
-        drop(view);
-        self.find_behind(key, hash, seq_max)
+        let found = self.find_behind(&view, ticket, key, hash, seq)?;
+        Ok(found.map(|found| (found, floor)))
     }
 
     /// The same, where the active memtable has none.
     fn find_behind(
         &self,
+        view: &View,
+        ticket: Ticket,
         key: &[u8],
         hash: u64,
-        seq_max: impl Fn() -> u64,
-    ) -> Result<Option<(Entry, u64)>> {
-        // In this order: see `RowCache` and `find`.
-        let ticket = self.rows.ticket();
-        let view = self.view.load();
-        let seq_max = seq_max();
-        let floor = view.floor_at(seq_max);
-        if let Some(found) = view.get_in_memory(key, hash, seq_max) {
-            return Ok(Some((found, floor)));
+        seq_max: u64,
+    ) -> Result<Option<Entry>> {
+        let frozen = view.frozen.iter().find_map(|memtable| memtable.get(key, hash, seq_max));
+        if frozen.is_some() || view.runs.is_empty() {
+            return Ok(frozen);
         }
-        if view.runs.is_empty() {
-            return Ok(None);
+        let hint = view.single_table_of(key).map(|table| table.get_recent(key, seq_max));
+        match hint {
+            Some(Hint::Found(found)) => return Ok(Some(found)),
+            Some(Hint::Tables) => return view.get_in_tables(key, hash, seq_max),
+            Some(Hint::Rows) | None => {}
         }
         if let Some(row) = self.rows.get(key, hash, seq_max) {
-            return Ok(Some((row, floor)));
+            return Ok(Some(row));
         }
-        let Some(found) = view.get_in_tables(key, hash, seq_max)? else { return Ok(None) };
+        let found = view.get_in_tables(key, hash, seq_max)?;
         // Only a reader of the present knows that what it found is the newest version.
-        if seq_max >= view.tables_seq_max() {
-            self.rows.admit(ticket, hash, &found);
+        if let Some(found) = found.as_ref().filter(|_| seq_max >= view.tables_seq_max()) {
+            self.rows.admit(ticket, hash, found);
         }
-        Ok(Some((found, floor)))
+        Ok(found)
     }
 
     pub(crate) fn is_dropped(&self) -> bool {

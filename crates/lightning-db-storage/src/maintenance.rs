@@ -28,9 +28,12 @@ use crate::memtable::Memtable;
 use crate::options::{BUFFERED_SYNC_WITHIN, Maintenance};
 use crate::wal::Log;
 
-/// Frozen memtables at which writers wait for a flush. With the active ones they are half of the
+/// Frozen memtables at which writers wait for a flush. With the active ones they are a third of the
 /// memory limit.
-const FROZEN_MAX: usize = 3;
+const FROZEN_MAX: usize = 4;
+/// Frozen memtables at which a writer gives way before each commit, so that the flush catches up
+/// and nobody waits long. A timed rest would not do: its shortest is milliseconds on some kernels.
+const FROZEN_SLOW: usize = FROZEN_MAX - 1;
 /// How long a failed flush rests before it is tried again without being asked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often merges look for expired entries without being asked.
@@ -87,6 +90,8 @@ pub(crate) struct Counters {
     pub(crate) merges: AtomicU64,
     /// Bytes of tables written by flushes and merges.
     pub(crate) table_bytes_written: AtomicU64,
+    /// Commits made while writers are slowed down.
+    pub(crate) paced: AtomicU64,
     /// Writers that waited for a flush.
     pub(crate) stalls: AtomicU64,
     /// Time that they waited, in nanoseconds.
@@ -176,10 +181,17 @@ impl Work {
 impl Engine {
     /// Waits until the memtables have room for another commit.
     pub(crate) fn wait_for_room(&self) -> Result<()> {
-        if self.work.queue.lock().frozen.len() < FROZEN_MAX {
-            return Ok(());
+        // A name for it, since the lock would be held through the match otherwise.
+        let frozen = self.work.queue.lock().frozen.len();
+        match frozen {
+            ..FROZEN_SLOW => Ok(()),
+            FROZEN_SLOW => {
+                self.work.counters.paced.fetch_add(1, Ordering::Relaxed);
+                std::thread::yield_now();
+                Ok(())
+            }
+            _ => self.wait_for_flush(),
         }
-        self.wait_for_flush()
     }
 
     #[cold]

@@ -196,17 +196,17 @@ impl StoreOptions {
 
     /// Bytes in the active memtable at which it is frozen.
     pub(crate) fn memtable_size(&self) -> u64 {
-        (self.memory_limit / 10).clamp(100 << 10, 64 << 20)
+        (self.memory_limit / 15).clamp(68 << 10, 64 << 20)
     }
 
     /// Bytes for decoded blocks.
     pub(crate) fn block_cache_size(&self) -> u64 {
-        self.memory_limit / 8
+        self.memory_limit * 3 / 10
     }
 
     /// Bytes for cached rows.
     pub(crate) fn row_cache_size(&self) -> u64 {
-        self.memory_limit * 38 / 100
+        self.memory_limit * 3 / 10
     }
 
     /// Bytes in a log segment.

@@ -19,6 +19,8 @@ use crate::entry::Entry;
 
 /// Locks that keep a flush and readers apart, by hash.
 const GATES: usize = 64;
+/// Of the rows that come to a full cache this share gets in.
+const ADMIT_ONE_IN: u64 = 8;
 /// Memory that a row takes beside its bytes.
 const ROW_OVERHEAD: u64 = 96;
 /// Longer entries are left to the block cache.
@@ -41,6 +43,8 @@ type Place = (u64, u64);
 pub(crate) struct RowCache {
     rows: Cache<Place, Entry, Weight, foldhash::fast::RandomState>,
     gates: Box<[Mutex<()>]>,
+    /// Rows that came to a full cache.
+    turned_away: AtomicU64,
     capacity: u64,
 }
 
@@ -65,6 +69,7 @@ impl RowCache {
                 foldhash::fast::RandomState::default(),
                 quick_cache::sync::DefaultLifecycle::default(),
             ),
+            turned_away: AtomicU64::new(0),
             gates: (0..GATES).map(|_| Mutex::default()).collect(),
             capacity,
         })
@@ -80,7 +85,7 @@ impl RowCache {
     }
 
     fn has_room(&self) -> bool {
-        self.rows.weight() < self.capacity - self.capacity / 8
+        self.rows.weight() < self.capacity - self.capacity / 32
     }
 }
 
@@ -118,6 +123,13 @@ impl KeyspaceRows {
     /// ticket. The entry is copied, since it keeps a whole block alive.
     pub(crate) fn admit(&self, ticket: Ticket, hash: u64, found: &Entry) {
         if found.bytes().len() > ROW_LEN_MAX {
+            return;
+        }
+        // In a full cache a row makes room only for one in eight: rows that are read again get in,
+        // and reads without a pattern do not pay for moving rows around.
+        if !self.cache.has_room()
+            && !self.cache.turned_away.fetch_add(1, Ordering::Relaxed).is_multiple_of(ADMIT_ONE_IN)
+        {
             return;
         }
         let copy = Entry::whole(found.bytes().into());

@@ -12,6 +12,7 @@ mod filter;
 mod format;
 mod index;
 mod meta;
+mod recent;
 mod salvage;
 mod verify;
 mod writer;
@@ -38,6 +39,7 @@ pub(crate) use self::cursor::RunCursor;
 pub(crate) use self::filter::hash_key;
 pub use self::format::Compression;
 pub(crate) use self::meta::TableMeta;
+pub(crate) use self::recent::Hint;
 pub(crate) use self::writer::{TableOptions, TableWriter};
 
 /// An open table.
@@ -114,6 +116,7 @@ impl Table {
             return Ok(None);
         }
         let block = self.block(parts, number, true)?;
+        self.remember(&block);
         let at = block.lower_bound(key, seq_max);
         if at == block.count() {
             return Ok(None);

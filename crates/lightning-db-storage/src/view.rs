@@ -53,14 +53,17 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Newest version of a key with a sequence number of at most `seq_max` in the memtables, of any
-    /// kind. `hash` is [`hash_key`] of the key.
-    pub(crate) fn get_in_memory(&self, key: &[u8], hash: u64, seq_max: u64) -> Option<Entry> {
-        let memtables = std::iter::once(&self.active).chain(&self.frozen);
-        memtables.into_iter().find_map(|memtable| memtable.get(key, hash, seq_max))
+    /// The table that may hold a key, if all tables make up one run.
+    #[inline]
+    pub(crate) fn single_table_of(&self, key: &[u8]) -> Option<&Table> {
+        match &self.runs[..] {
+            [run] => run.table_of(key),
+            _ => None,
+        }
     }
 
-    /// The same in the tables.
+    /// Newest version of a key with a sequence number of at most `seq_max` in the tables, of any
+    /// kind. `hash` is [`hash_key`] of the key.
     pub(crate) fn get_in_tables(
         &self,
         key: &[u8],

@@ -49,6 +49,10 @@ struct Counters {
     misses: AtomicU64,
 }
 
+/// Number of the next cache: one for each of the process, since what a thread remembers of one is
+/// void for all others.
+static CACHES: AtomicU64 = AtomicU64::new(1);
+
 /// A cache of decoded blocks, limited by their memory.
 pub(crate) struct BlockCache {
     /// `None` for a capacity of zero.
@@ -56,6 +60,7 @@ pub(crate) struct BlockCache {
     /// One set per group of threads: a shared line would be written by every read of every core.
     counters: [CachePadded<Counters>; STRIPES],
     owners: AtomicU64,
+    id: u64,
 }
 
 impl fmt::Debug for BlockCache {
@@ -79,7 +84,13 @@ impl BlockCache {
             let hasher = FixedState::default();
             Cache::with_options(options, ByMemory, hasher, DefaultLifecycle::default())
         });
-        Self { blocks, counters: Default::default(), owners: AtomicU64::new(0) }
+        let id = CACHES.fetch_add(1, Ordering::Relaxed);
+        Self { blocks, counters: Default::default(), owners: AtomicU64::new(0), id }
+    }
+
+    /// Number of this cache, of no other in the process.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Counts since the start, and the bytes held now.
