@@ -32,7 +32,7 @@ use crate::wal::Log;
 /// memory limit.
 const FROZEN_MAX: usize = 4;
 /// Frozen memtables at which a writer gives way before each commit, so that the flush catches up
-/// and nobody waits long. A timed rest would not do: its shortest is milliseconds on some kernels.
+/// and nobody waits long.
 const FROZEN_SLOW: usize = FROZEN_MAX - 1;
 /// How long a failed flush rests before it is tried again without being asked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -181,7 +181,8 @@ impl Work {
 impl Engine {
     /// Waits until the memtables have room for another commit.
     pub(crate) fn wait_for_room(&self) -> Result<()> {
-        // A name for it, since the lock would be held through the match otherwise.
+        // In a statement of its own: within the match the lock would be held through its arms, and
+        // waiting for a flush takes it again.
         let frozen = self.work.queue.lock().frozen.len();
         match frozen {
             ..FROZEN_SLOW => Ok(()),

@@ -32,6 +32,8 @@ pub struct Statistics {
     pub merges: u64,
     /// Bytes of tables written by flushes and merges.
     pub table_bytes_written: u64,
+    /// Writes that gave way to a flush that was falling behind.
+    pub paced: u64,
     /// Writes that had to wait for a flush.
     pub stalls: u64,
     /// Time that they waited, together.
@@ -151,6 +153,7 @@ impl Statistics {
             flushes: count(&counters.flushes),
             merges: count(&counters.merges),
             table_bytes_written: count(&counters.table_bytes_written),
+            paced: count(&counters.paced),
             stalls: count(&counters.stalls),
             stall_time: Duration::from_nanos(count(&counters.stall_ns)),
             stall_time_max: Duration::from_nanos(count(&counters.stall_ns_max)),

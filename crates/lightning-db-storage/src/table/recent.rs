@@ -39,6 +39,14 @@ impl Recent {
     const fn of(cache: u64) -> Self {
         Self { cache, owner: 0, block: None, patience: 0, reads: 0 }
     }
+
+    /// Forgets what is of another store.
+    #[inline]
+    fn enter(&mut self, cache: u64) {
+        if self.cache != cache {
+            *self = Self::of(cache);
+        }
+    }
 }
 
 /// Where to look for a key.
@@ -57,9 +65,7 @@ impl Table {
     #[inline]
     pub(crate) fn get_recent(&self, key: &[u8], seq_max: u64) -> Hint {
         RECENT.with_borrow_mut(|recent| {
-            if recent.cache != self.cache.id() {
-                *recent = Recent::of(self.cache.id());
-            }
+            recent.enter(self.cache.id());
             if recent.owner == self.owner
                 && let Some(block) = &recent.block
                 && let Some(found) = find_within(block, key, seq_max)
@@ -79,9 +85,7 @@ impl Table {
     /// Remembers a block of this table for the thread's next read.
     pub(super) fn remember(&self, block: &Arc<Block>) {
         RECENT.with_borrow_mut(|recent| {
-            if recent.cache != self.cache.id() {
-                *recent = Recent::of(self.cache.id());
-            }
+            recent.enter(self.cache.id());
             recent.owner = self.owner;
             recent.block = Some(Arc::clone(block));
         });
