@@ -130,7 +130,9 @@ fn check_files(options: &StoreOptions, deep: bool) -> Result<CheckReport> {
     let wal = options.path.join("wal");
     let known = catalog.state().known_of_log();
     let replayed = replay(&*options.vfs, &wal, known, false, &mut |seq, ops| {
-        for op in ops.flatten() {
+        // Blobs of a keyspace that was dropped are gone, whatever the log still says of them.
+        let keyspaces = &catalog.state().keyspaces;
+        for op in ops.flatten().filter(|op| keyspaces.contains_key(&op.keyspace_id)) {
             let entry = EntryRef::decode_without_seq(seq, op.entry);
             let blob = entry.filter(|entry| entry.kind == Kind::Blob);
             references.extend(blob.map(|entry| entry.value.to_vec()));
