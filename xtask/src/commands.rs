@@ -83,9 +83,9 @@ pub(crate) fn test(context: &Context, test: &Test) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Runs the concurrency models of loom: every interleaving of the commit turn, the registry of
-/// snapshots and the waiting for commits. The flag changes all dependencies, hence a folder of its
-/// own.
+/// Runs the concurrency models of loom: group commit, the views of keyspaces, what merges keep for
+/// readers, waiting for commits, and the requests to the threads, in every order. The flag changes
+/// all dependencies, hence a folder of its own.
 pub(crate) fn models(context: &Context) -> Result<Outcome> {
     let args = ["-p", "lightning-db-storage", "--lib", "--release", "--target-dir", "target/loom"];
     cmd!(context.shell, "cargo test {args...} models").env("RUSTFLAGS", "--cfg loom").run()?;

@@ -4,11 +4,13 @@
 //! error, and writes rows of one schema as JSON Lines, a page as Markdown and a plot as SVG where
 //! it is told to. See `README.md` for what is compared and how.
 
+mod child;
 mod clock;
 mod comparison;
 mod measure;
 mod process;
 mod report;
+mod shapes;
 mod stats;
 mod storage;
 mod workload;
@@ -29,12 +31,19 @@ enum Subject {
     /// One engine of the scenario `large`; the program starts itself so
     #[command(hide = true)]
     StorageChild(storage::ChildArgs),
+    #[command(about = "The shape of our storage core against the shapes that it could have")]
+    Shapes(shapes::Args),
+    /// One store of `shapes`; the program starts itself so
+    #[command(hide = true)]
+    ShapesChild(shapes::ChildArgs),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().subject {
         Subject::Storage(args) => storage::run(&args),
         Subject::StorageChild(args) => storage::child(&args),
+        Subject::Shapes(args) => shapes::run(&args),
+        Subject::ShapesChild(args) => shapes::child(&args),
     }
 }
 

@@ -35,6 +35,16 @@ impl Memory {
     }
 }
 
+/// Bytes of the pages that this process made dirty so far, written by calls or through mapped
+/// files: what it sends to the disk. `None` where the system does not count them.
+pub(crate) fn bytes_written() -> Option<u64> {
+    parse_bytes_written(&fs::read_to_string("/proc/self/io").ok()?)
+}
+
+fn parse_bytes_written(io: &str) -> Option<u64> {
+    io.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.trim().parse().ok()
+}
+
 /// Bytes that the files below `dir` take on disk. Holes do not count, reserved space does.
 ///
 /// # Errors
@@ -119,6 +129,13 @@ mod tests {
         let expected = Memory { resident: 1 << 20, anonymous: 1 << 19, peak: 2 << 20 };
         assert_eq!(Memory::parse(status), expected);
         assert_eq!(Memory::parse(""), Memory::default());
+    }
+
+    #[test]
+    fn bytes_written_are_read_from_the_io_page() {
+        let io = "wchar: 9\nwrite_bytes: 4096\ncancelled_write_bytes: 8192\n";
+        assert_eq!(parse_bytes_written(io), Some(4096));
+        assert_eq!(parse_bytes_written(""), None);
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! rotates from scenario to scenario, and rounds repeat: a machine that slows down slows down
 //! everybody. A result is the median over the rounds.
 
-mod engine;
-mod engines;
-mod lane;
+pub(crate) mod engine;
+pub(crate) mod engines;
+pub(crate) mod lane;
 mod large;
-mod plan;
+pub(crate) mod plan;
 
 use std::path::{Path, PathBuf};
 
@@ -265,7 +265,7 @@ impl Game<'_> {
 }
 
 /// The value of `result`; a failure is noted with `what` failed.
-fn noted<T>(result: Result<T>, what: &str, failures: &mut Vec<String>) -> Option<T> {
+pub(crate) fn noted<T>(result: Result<T>, what: &str, failures: &mut Vec<String>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(error) => {

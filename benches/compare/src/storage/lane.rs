@@ -24,6 +24,9 @@ pub(crate) trait Lane {
     /// Reads random ones of `keys` random keys for `time`.
     fn read_for(&self, keys: u64, time: Duration) -> Result<Sample>;
 
+    /// Compares the value of every one of `keys` with what a load from `values` wrote.
+    fn verify(&self, keys: &[Key], values: &Values) -> Result<()>;
+
     /// See [`Engine::flush`].
     fn flush(&self) -> Result<()>;
 
@@ -72,6 +75,10 @@ impl<E: Engine> Lane for E {
         Ok(sample(&reads, &reads))
     }
 
+    fn verify(&self, keys: &[Key], values: &Values) -> Result<()> {
+        verify(self, keys, values, 1)
+    }
+
     fn flush(&self) -> Result<()> {
         Engine::flush(self)
     }
@@ -97,14 +104,15 @@ fn write<E: Engine>(engine: &E, keys: &[Key], values: &Values) -> Result<Sample>
             None => Ok(()),
         })
     })?;
-    verify(engine, keys, values)?;
+    // A thousand of them: a fast wrong answer is no result.
+    verify(engine, keys, values, keys.len() / 1_000 + 1)?;
     Ok(sample(&writes, &writes))
 }
 
-/// Compares a thousand values with what was written: a fast wrong answer is no result.
-fn verify<E: Engine>(engine: &E, keys: &[Key], values: &Values) -> Result<()> {
+/// Compares the value of every `step`th key with what was written.
+fn verify<E: Engine>(engine: &E, keys: &[Key], values: &Values, step: usize) -> Result<()> {
     let mut session = engine.session()?;
-    for (index, key) in keys.iter().enumerate().step_by(keys.len() / 1_000 + 1) {
+    for (index, key) in keys.iter().enumerate().step_by(step) {
         let expected = values.of(index as u64);
         let same = session.get_with(key, |value| value == expected)?.ok_or_else(|| missing(key))?;
         ensure!(same, "key {} has a wrong value", String::from_utf8_lossy(key));

@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use super::engine::{Engine, Level, Session as _, Setup};
 use super::engines::{Contestant, by_name};
 use super::plan::LARGE;
+use crate::child::{answer, latencies, millis, sample};
 use crate::clock::{nanos_u64, now, settle};
 use crate::comparison::{Case, Comparison, Entry, Metric};
 use crate::process::{Memory, disk_usage, evict};
-use crate::stats::{PERCENTILE_NAMES, Percentiles, Sample, histogram};
+use crate::stats::{Percentiles, histogram};
 use crate::workload::{KEY_LEN, VALUE_LEN, Values, random_key};
 
 /// A load with a sync for each of millions of commits would measure the disk alone.
@@ -194,14 +195,6 @@ fn first_read(lane: &dyn super::lane::Lane, keys: u64, start: Instant) -> Result
     Ok(start.elapsed())
 }
 
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-fn latencies(percentiles: Option<Percentiles>) -> Value {
-    percentiles.map_or(Value::Null, |percentiles| json!(percentiles.all()))
-}
-
 /// Runs the scenario for all of `contestants` and returns one comparison for each metric. What
 /// fails is added to `failures`.
 ///
@@ -236,16 +229,8 @@ pub(crate) fn compare(
 }
 
 fn entry(contestant: &Contestant, report: &Value, metric: &Metric) -> Option<Entry> {
-    let value = report[metric.name].as_f64()?;
-    let latency = report["latency"][metric.name].as_array().and_then(|values| {
-        let mut all = [0.0; PERCENTILE_NAMES.len()];
-        for (slot, value) in all.iter_mut().zip(values) {
-            *slot = value.as_f64()?;
-        }
-        Some(Percentiles::from(all))
-    });
     let weaker = contestant.weaker.contains(&LEVEL);
-    Some(Entry { engine: contestant.name, weaker, sample: Sample { value, latency } })
+    Some(Entry { engine: contestant.name, weaker, sample: sample(report, metric)? })
 }
 
 /// Loads in one process, then reads in another after the page cache let go of the files.
@@ -274,32 +259,5 @@ fn start(engine: &str, keys: u64, plan: &LargePlan, store: &Path, cold: bool) ->
     if cold {
         command.arg("--cold");
     }
-    let output = command.stderr(std::process::Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "its process ended with {}", output.status);
-    let text = String::from_utf8(output.stdout)?;
-    match text.lines().last() {
-        Some(line) => Ok(serde_json::from_str(line)?),
-        None => bail!("its process reported nothing"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_come_from_the_report_with_their_latencies() {
-        let report = json!({
-            "load_ops_per_s": 5.0,
-            "rss_mib": 7.0,
-            "latency": { "load_ops_per_s": [1.0, 2.0, 3.0, 4.0, 5.0] },
-        });
-        let sled = by_name("sled").unwrap();
-        let loaded = entry(&sled, &report, &METRICS[0]).unwrap();
-        let expected = Percentiles::from([1.0, 2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(loaded.sample.latency, Some(expected));
-        let memory = entry(&sled, &report, &METRICS[3]).unwrap();
-        assert!(memory.sample.latency.is_none());
-        assert!(entry(&sled, &report, &METRICS[6]).is_none());
-    }
+    answer(&mut command)
 }
