@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lightning_db_storage::planted::{DEFECTS, plant};
 use lightning_db_storage::{KeyspaceOptions, Store};
-use lightning_db_tests::{FaultSweep, Kinds, Left, Specimen, Sweep, describe, store_options};
+use lightning_db_tests::{
+    FaultSweep, Kinds, Left, Specimen, Sweep, Threads, describe, store_options,
+};
 use lightning_db_types::{SimClock, SimVfs};
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -16,7 +18,7 @@ static TURN: Mutex<()> = Mutex::new(());
 type Check = fn() -> Result<(), String>;
 
 /// Each defect, and a check that must find it.
-const CHECKS: [(&str, Check); 14] = [
+const CHECKS: [(&str, Check); 15] = [
     ("skip-log-dir-sync", power_cuts),
     ("acknowledge-before-sync", power_cuts),
     ("skip-table-dir-sync", power_cuts),
@@ -25,6 +27,7 @@ const CHECKS: [(&str, Check); 14] = [
     ("reuse-sequence-number", power_cuts),
     ("drop-last-operation-of-batch", power_cuts),
     ("ignore-snapshots-in-merge", power_cuts_with_snapshots),
+    ("merge-forgets-bound", power_cuts_with_merges),
     ("keep-expired", power_cuts),
     ("skip-blob-sync", power_cuts_with_blobs),
     ("drop-frozen-memtable-early", failing_calls),
@@ -32,6 +35,10 @@ const CHECKS: [(&str, Check); 14] = [
     ("ignore-durable-note", flipped_bits),
     ("ignore-range-reads", phantoms),
 ];
+
+/// Defects that power cuts under threads must find too.
+const FOUND_UNDER_THREADS: [&str; 3] =
+    ["acknowledge-before-sync", "drop-last-operation-of-batch", "skip-manifest-sync"];
 
 /// The suite of power cuts, on a shorter workload.
 fn power_cuts() -> Result<(), String> {
@@ -49,6 +56,11 @@ fn power_cuts_with_blobs() -> Result<(), String> {
 
 fn power_cuts_with_snapshots() -> Result<(), String> {
     Sweep { seed: 0, ops: 150, kinds: Kinds::SNAPSHOTS, stride: 11 }.run().map(|_| ())
+}
+
+/// Merges in many steps.
+fn power_cuts_with_merges() -> Result<(), String> {
+    Sweep { seed: 1, ops: 50, kinds: Kinds::MERGES, stride: 5 }.run().map(|_| ())
 }
 
 fn failing_calls() -> Result<(), String> {
@@ -103,6 +115,18 @@ fn every_planted_defect_is_found() {
         }
     }
     assert!(missed.is_empty(), "nothing noticed {missed:?}");
+}
+
+#[test]
+fn planted_defects_are_found_under_threads() {
+    let _turn = turn();
+    let run = |seed| Threads { seed, cuts: 40 }.run();
+    for defect in FOUND_UNDER_THREADS {
+        plant(Some(defect));
+        let found = (0..10).find_map(|seed| run(seed).err());
+        plant(None);
+        assert!(found.is_some(), "nothing noticed {defect}");
+    }
 }
 
 #[test]

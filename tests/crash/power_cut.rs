@@ -42,3 +42,10 @@ fn power_cut_at_any_step_loses_no_blob() {
     let images = sweep(1, 40, Kinds::BLOBS, 2);
     println!("{images} crashed disks opened");
 }
+
+/// Each merge of this seed takes many steps, with a change of the manifest each.
+#[test]
+fn power_cut_between_steps_of_a_merge_leaves_a_state_to_go_on_from() {
+    let images = Sweep { seed: 1, ops: 50, kinds: Kinds::MERGES, stride: 1 }.run();
+    println!("{} crashed disks opened", images.unwrap_or_else(|text| panic!("{text}")));
+}

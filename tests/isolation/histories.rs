@@ -8,7 +8,7 @@ use lightning_db_storage::{
     CommitOutcome, Isolation, Keyspace, Result, Store, Transaction, TransactionOptions,
 };
 
-use crate::{Bench, without_defects};
+use crate::{Bench, first_seed, without_defects};
 
 const THREADS: usize = 8;
 /// Transactions in one history.
@@ -72,10 +72,6 @@ impl Client for Connection {
             Err(error) => panic!("{error:?}"),
         }
     }
-}
-
-fn first_seed() -> u64 {
-    std::env::var("ISOLATION_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
 /// Runs transactions of all threads and records what they asked for and got.

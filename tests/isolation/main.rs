@@ -6,6 +6,7 @@
 //! | `checker` | whether that checker finds the anomalies that were put into a history by hand |
 //! | `anomalies` | each classic anomaly, as two transactions that take turns |
 //! | `phantoms` | ranges, which the checker does not know, and defects planted into the store |
+//! | `counters` | ranges over two keyspaces, with savepoints, by many threads |
 //!
 //! `ISOLATION_SEED=n` starts the histories at another seed; a failure names the seed.
 
@@ -13,6 +14,7 @@
 
 mod anomalies;
 mod checker;
+mod counters;
 mod histories;
 mod phantoms;
 
@@ -32,6 +34,11 @@ fn without_defects() -> RwLockReadGuard<'static, ()> {
 /// Held by tests that plant a defect.
 fn with_defects() -> RwLockWriteGuard<'static, ()> {
     DEFECTS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Seed at which the histories of this run start.
+fn first_seed() -> u64 {
+    std::env::var("ISOLATION_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
 /// A store on the real disk, with its threads, so small that it flushes and merges all the time.

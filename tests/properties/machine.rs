@@ -7,11 +7,14 @@ mod writes;
 
 use std::sync::Arc;
 
-use lightning_db_storage::{Keyspace, KeyspaceOptions, Maintenance, Snapshot, Store, StoreOptions};
+use lightning_db_storage::{
+    Depth, Keyspace, KeyspaceOptions, Maintenance, Snapshot, Store, StoreOptions,
+};
 use lightning_db_types::{Clock, SeededRng, SimClock, SimVfs};
 
 use crate::model::Model;
 use crate::operation::{NAMES, Operation};
+use reads::{Begun, UP};
 use transactions::Open;
 
 const PATH: &str = "/store";
@@ -37,6 +40,7 @@ pub(crate) struct Machine {
     /// is opened again.
     handles: Vec<Option<Keyspace>>,
     snapshots: Vec<Pinned>,
+    iterators: Vec<Begun>,
     transactions: [Option<Open>; 2],
     /// Whether the log goes back to the first commit.
     log_is_whole: bool,
@@ -56,6 +60,7 @@ impl Machine {
             store: Some(store),
             handles: Vec::new(),
             snapshots: Vec::new(),
+            iterators: Vec::new(),
             transactions: [None, None],
             log_is_whole: change_log_limit > 0,
             backups: 0,
@@ -70,6 +75,9 @@ impl Machine {
         }
         for which in 0..self.snapshots.len() {
             self.check_snapshot(which);
+        }
+        while !self.iterators.is_empty() {
+            self.step_iterator(0, UP);
         }
         self.check_all();
         self.reopen(true);
@@ -95,6 +103,10 @@ impl Machine {
                     self.snapshots.swap_remove(which % self.snapshots.len());
                 }
             }
+            Operation::OpenIterator { keyspace, bounds, of_snapshot } => {
+                self.open_iterator(*keyspace, bounds, *of_snapshot);
+            }
+            Operation::StepIterator { which, walk } => self.step_iterator(*which, *walk),
             Operation::Get { keyspace, key } => self.get(*keyspace, *key),
             Operation::Range { keyspace, bounds, walk } => self.range(*keyspace, bounds, *walk),
             Operation::Prefix { keyspace, prefix, walk } => {
@@ -114,7 +126,7 @@ impl Machine {
             Operation::Maintain => self.store().maintain().unwrap(),
             Operation::Changes { from } => self.check_changes(*from),
             Operation::Check => {
-                let report = self.store().check(true).unwrap();
+                let report = self.store().check(Depth::Deep).unwrap();
                 assert!(report.problems.is_empty(), "{report:?}");
             }
             Operation::OpenBeside => self.open_beside(),

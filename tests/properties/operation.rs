@@ -97,6 +97,8 @@ pub(crate) enum Operation {
     OpenSnapshot,
     ReadSnapshot { which: usize, keyspace: usize, key: usize, bounds: Bounds, walk: Walk },
     DropSnapshot(usize),
+    OpenIterator { keyspace: usize, bounds: Bounds, of_snapshot: bool },
+    StepIterator { which: usize, walk: Walk },
     Get { keyspace: usize, key: usize },
     Range { keyspace: usize, bounds: Bounds, walk: Walk },
     Prefix { keyspace: usize, prefix: usize, walk: Walk },
@@ -209,6 +211,10 @@ fn reads() -> impl Strategy<Value = Operation> {
             }
         ),
         1 => any::<usize>().prop_map(Op::DropSnapshot),
+        2 => (keyspaces(), bounds(), any::<bool>()).prop_map(|(keyspace, bounds, of_snapshot)| {
+            Op::OpenIterator { keyspace, bounds, of_snapshot }
+        }),
+        4 => (any::<usize>(), walks()).prop_map(|(which, walk)| Op::StepIterator { which, walk }),
         1 => (0_u64..60).prop_map(|from| Op::Changes { from }),
     ]
 }
@@ -255,7 +261,7 @@ pub(crate) fn operations() -> impl Strategy<Value = Operation> {
             .prop_map(|(writes, level)| Op::Batch(writes, level)),
         200 => (0..2_usize, isolation, transaction_steps())
             .prop_map(|(slot, isolation, step)| Op::Transaction { slot, isolation, step }),
-        130 => reads(),
+        150 => reads(),
         110 => upkeep(),
     ]
 }

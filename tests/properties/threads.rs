@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lightning_db_storage::{
-    Durability, Keyspace, KeyspaceOptions, Result, Slice, Snapshot, Store, StoreOptions,
+    Depth, Durability, Keyspace, KeyspaceOptions, Result, Slice, Snapshot, Store, StoreOptions,
 };
 use lightning_db_types::{Rng, SeededRng};
 
@@ -167,7 +167,7 @@ fn run(seed: u64) {
     assert!(statistics.flushes > 10 && statistics.merges > 1, "{statistics:?}");
     shared.store.compact().unwrap();
     check_end(&shared, &last);
-    assert!(shared.store.check(true).unwrap().problems.is_empty());
+    assert!(shared.store.check(Depth::Deep).unwrap().problems.is_empty());
     shared.store.close().unwrap();
     drop(shared);
     shared = Shared::open(&path);

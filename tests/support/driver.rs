@@ -35,6 +35,8 @@ pub(crate) fn options_at(
 ) -> StoreOptions {
     // Some stores keep a part of the log for change readers, most do not.
     let change_log = if seed.is_multiple_of(3) { 96 << 10 } else { 0 };
+    // Some merge in many small steps, most in one.
+    let merge_slice = if seed % 3 == 1 { 2 << 10 } else { 1 << 20 };
     StoreOptions::new(path)
         .vfs(vfs)
         .clock(Arc::new(clock.clone()))
@@ -43,6 +45,7 @@ pub(crate) fn options_at(
         .memory_limit(1 << 20)
         .block_size(1 << 10)
         .change_log_limit(change_log)
+        .merge_slice_size(merge_slice)
 }
 
 /// An error with its causes.

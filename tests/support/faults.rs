@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lightning_db_storage::{Error, KeyspaceOptions, Store};
+use lightning_db_storage::{Depth, Error, KeyspaceOptions, Store};
 use lightning_db_types::{Fault, Persistence, SimClock, SimVfs};
 
 use crate::driver::{Driver, Failure, Ledger, describe, store_options};
@@ -95,21 +95,21 @@ fn check_refused(
     store: &Store,
     plan: &Plan,
     ledger: &Ledger,
-    poisons: bool,
+    poisons: Option<bool>,
 ) -> Result<(), String> {
     let (commits, registries) = find_state(store, plan, ledger)?;
     let probe = store.keyspace("probe", KeyspaceOptions::new());
     match (probe.and_then(|probe| probe.insert("key", "value")), poisons) {
-        (Err(Error::Poisoned { .. }), true) => return Ok(()),
-        (Ok(()), true) => return Err("the store takes writes, and must be poisoned".into()),
-        (Ok(()), false) => {}
+        (Err(Error::Poisoned { .. }), None | Some(true)) => return Ok(()),
+        (Ok(()), Some(true)) => return Err("the store takes writes, and must be poisoned".into()),
+        (Ok(()), None | Some(false)) => {}
         (Err(error), _) => return Err(format!("the next write: {}", describe(&error))),
     }
     // What failed succeeds now, and nothing is there twice or gone.
     store.compact().map_err(|error| format!("compact: {}", describe(&error)))?;
     let check = |store: &Store| {
         check_contents(store, &plan.history, commits, registries, ledger.now_ms)?;
-        let report = store.check(true).map_err(|error| describe(&error))?;
+        let report = store.check(Depth::Deep).map_err(|error| describe(&error))?;
         if report.is_ok() { Ok(()) } else { Err(format!("{:?}", report.problems)) }
     };
     check(store).map_err(|text| format!("after it was done again: {text}"))?;
@@ -135,15 +135,22 @@ fn find_state(store: &Store, plan: &Plan, ledger: &Ledger) -> Result<(usize, usi
 }
 
 /// Whether a store that has met a failure of this call knows nothing about its log or manifest.
-fn must_poison(calls: &[TracedCall], at: usize) -> bool {
+/// `None` for the manifest's copy: it is written for a change, which then poisons, or before files
+/// are removed, which then waits.
+fn must_poison(calls: &[TracedCall], at: usize) -> Option<bool> {
     let call = &calls[at];
     let recent = &calls[(at + 1).saturating_sub(SEGMENT_CALLS)..=at];
     let makes_segment = recent.iter().any(|call| call.kind == CallKind::Map);
     let in_log = call.path.starts_with("/db/wal");
     let writes_log = in_log && matches!(call.kind, CallKind::Write | CallKind::Sync);
-    let writes_manifest = call.path == Path::new("/db/manifest.new")
-        || call.path == Path::new("/db") && call.kind == CallKind::SyncDir;
-    writes_log && !makes_segment || writes_manifest
+    // The folder is synced behind the rename.
+    let syncs_name = call.path == Path::new("/db") && call.kind == CallKind::SyncDir;
+    let written = if syncs_name { &calls[at.saturating_sub(1)].path } else { &call.path };
+    if written == Path::new("/db/manifest.keyspaces.new") {
+        return None;
+    }
+    let writes_manifest = written == Path::new("/db/manifest.new") || syncs_name;
+    Some(writes_log && !makes_segment || writes_manifest)
 }
 
 /// Whether the store may go on as if the call had not failed.
@@ -153,6 +160,7 @@ fn is_tolerable(call: &TracedCall) -> bool {
         // A file that stays is removed by the next open.
         || call.kind == CallKind::Remove
             && (call.path.starts_with("/db/tables") || call.path.starts_with("/db/blobs"))
-        // An older copy that cannot be opened is copied again.
-        || call.kind == CallKind::Open && call.path.starts_with("/backup")
+        // An older copy that cannot be read is copied again.
+        || matches!(call.kind, CallKind::Open | CallKind::Look | CallKind::Read)
+            && call.path.starts_with("/backup")
 }

@@ -14,6 +14,7 @@ mod faults;
 mod image;
 mod lives;
 mod sweep;
+mod threads;
 
 mod specimen;
 mod traced;
@@ -25,5 +26,6 @@ pub use lives::Lives;
 pub use model::{Change, Contents, History, Registry, Value};
 pub use specimen::{Data, Left, Outcome, Outcomes, Specimen};
 pub use sweep::{POLICIES, Policy, Sweep, parallel, recover_in_steps, seeds_of};
+pub use threads::Threads;
 pub use traced::{CallKind, TracedCall, TracedVfs};
 pub use workload::{Kinds, Op, Plan, Planned, Via};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lightning_db_storage::{KeyspaceOptions, Lost, RepairReport, Store, StoreOptions};
+use lightning_db_storage::{Depth, KeyspaceOptions, Lost, RepairReport, Store, StoreOptions};
 use lightning_db_types::{Persistence, SimClock, SimVfs};
 
 use crate::driver::{STORE, describe, store_options};
@@ -218,7 +218,7 @@ impl Specimen {
             damaged |= agree(up, expected.iter())?;
             damaged |= agree(down, expected.iter().rev())?;
         }
-        let report = store.check(true).map_err(text)?;
+        let report = store.check(Depth::Deep).map_err(text)?;
         if damaged && report.is_ok() {
             return Err("reading gave an error, and a check finds nothing".into());
         }
@@ -245,7 +245,7 @@ impl Specimen {
                 }
             }
         }
-        let checked = store.check(true).map_err(text)?;
+        let checked = store.check(Depth::Deep).map_err(text)?;
         if checked.is_ok() { Ok(()) } else { Err(format!("{:?}", checked.problems)) }
     }
 

@@ -133,6 +133,11 @@ impl Kinds {
         weights: [[30, 15, 20, 5], [0, 5, 2, 3], [6, 8, 4, 0], [20, 0, 2, 0]],
         value_len_max: 4 << 10,
     };
+    /// Flushes and merges, with removals and snapshots between them.
+    pub const MERGES: Self = Self {
+        weights: [[15, 15, 40, 0], [0, 5, 1, 2], [20, 12, 8, 0], [4, 1, 0, 1]],
+        value_len_max: 2 << 10,
+    };
     /// Values in files of their own among the others.
     pub const BLOBS: Self = Self {
         weights: [[40, 10, 14, 10], [2, 5, 2, 0], [3, 6, 3, 3], [4, 2, 4, 2]],

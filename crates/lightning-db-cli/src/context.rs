@@ -105,9 +105,9 @@ impl Context {
         }
     }
 
-    /// Whether progress is shown.
+    /// Whether progress is shown: to people, and not to programs.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.quiet && io::stderr().is_terminal()
+        !self.quiet && !self.json && io::stderr().is_terminal()
     }
 
     /// Time since the command started.

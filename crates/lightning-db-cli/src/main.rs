@@ -22,6 +22,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use lightning_db::storage::Depth;
 
 use crate::args::{Arguments, Command};
 use crate::commands::{admin, backup, check, export, import, kv, pipe, scan, tour};
@@ -55,7 +56,9 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Keyspaces => admin::keyspaces(context),
         Command::Stats => admin::stats(context),
         Command::Compact => admin::compact(context),
-        Command::Check { deep } => check::check(context, deep),
+        Command::Check { deep } => {
+            check::check(context, if deep { Depth::Deep } else { Depth::Quick })
+        }
         Command::Repair => check::repair(context),
         Command::Backup { dir } => backup::backup(context, &dir),
         Command::Restore { dir } => backup::restore(context, &dir),

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lightning_db::storage::{self, Observer, Stage};
 
 use crate::context::Context;
 use crate::text;
@@ -23,6 +25,34 @@ impl Progress {
     pub(crate) fn of(context: &Context, len: u64) -> Self {
         let template = "{wide_bar} {percent:>3} %  {msg}  {eta} left";
         Self { bar: bar(context, Some(len), template) }
+    }
+
+    /// Does long work of a store, with a bar over the bytes of each of its stages.
+    pub(crate) fn over<T>(context: &Context, work: impl FnOnce(&mut Observer<'_>) -> T) -> T {
+        let mut shown: Option<(Stage, Self)> = None;
+        work(&mut |report| {
+            let now = shown.take().filter(|(stage, progress)| {
+                // Work that begins again, as a check beside a writer may, has done less.
+                *stage == report.stage && progress.bar.position() <= report.done
+            });
+            if report.total > 0 {
+                let (stage, progress) =
+                    now.unwrap_or_else(|| (report.stage, Self::of_stage(context, report)));
+                progress.bar.update(|state| {
+                    state.set_len(report.total);
+                    state.set_pos(report.done);
+                });
+                shown = Some((stage, progress));
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn of_stage(context: &Context, report: storage::Progress) -> Self {
+        let template = "{msg} {wide_bar} {percent:>3} %  {binary_bytes} of {binary_total_bytes}, \
+                        {binary_bytes_per_sec}  {eta} left";
+        let bar = bar(context, Some(report.total), template);
+        Self { bar: bar.with_message(name_of(report.stage)) }
     }
 
     /// A spinner for work of unknown length.
@@ -68,6 +98,18 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// What the work is doing, in front of the bar.
+fn name_of(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Check => "checking",
+        Stage::Flush => "flushing",
+        Stage::Copy => "copying",
+        Stage::Merge => "merging",
+        Stage::Salvage => "salvaging",
+        _ => "working",
     }
 }
 

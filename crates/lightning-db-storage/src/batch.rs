@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::Change;
-use crate::engine::Engine;
+use crate::engine::OpenEngine;
 use crate::entry::{self, Kind};
 use crate::error::Result;
 use crate::keyspace::Keyspace;
@@ -17,7 +17,7 @@ use crate::options::Durability;
 #[derive(Debug)]
 #[must_use = "a batch does nothing before `commit`"]
 pub struct WriteBatch {
-    engine: Arc<Engine>,
+    engine: Arc<OpenEngine>,
     changes: Vec<Change>,
     durability: Durability,
     /// First mistake of a change, given back by `commit`.
@@ -25,7 +25,7 @@ pub struct WriteBatch {
 }
 
 impl WriteBatch {
-    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
+    pub(crate) fn new(engine: &Arc<OpenEngine>) -> Self {
         let durability = engine.options.durability;
         Self { engine: Arc::clone(engine), changes: Vec::new(), durability, failed: Ok(()) }
     }

@@ -128,12 +128,22 @@ impl Blobs {
         Ok(Slice::from(bytes))
     }
 
-    /// Compares every piece of a blob with its checksum.
-    pub(crate) fn verify(&self, reference: &[u8]) -> Result<()> {
+    /// Compares every piece of a blob with its checksum, and gives `advance` the number of bytes
+    /// that were compared since its last call.
+    pub(crate) fn verify(
+        &self,
+        reference: &[u8],
+        advance: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<()> {
         let mut reader = self.open(reference)?;
         let mut piece = vec![0; 64 << 10];
-        while BlobReader::take(&mut reader, &mut piece)? > 0 {}
-        Ok(())
+        loop {
+            let taken = BlobReader::take(&mut reader, &mut piece)?;
+            if taken == 0 {
+                return Ok(());
+            }
+            advance(taken as u64)?;
+        }
     }
 
     /// Notes that nothing refers to these blobs any more.
@@ -261,5 +271,31 @@ fn read_piece(file: &dyn VfsFile, path: &Path, id: u64, number: u64, len: u64) -
 impl Read for BlobReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         self.take(out).map_err(io::Error::other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lightning_db_types::SimVfs;
+
+    use super::*;
+
+    #[test]
+    fn flipped_bit_anywhere_in_a_blob_is_found() {
+        let disk = SimVfs::new();
+        disk.create_dir_all(Path::new("/blobs")).unwrap();
+        let blobs = Blobs::new(Arc::new(disk.clone()), PathBuf::from("/blobs"));
+        let value: Vec<u8> = (0..3_000_u32).map(|at| (at % 251) as u8).collect();
+        let reference = blobs.write(7, value.len() as u64, &mut &value[..]).unwrap();
+        blobs.verify(&reference, &mut |_| Ok(())).unwrap();
+        let path = blobs.path(7);
+        let bytes = disk.file_bytes(&path).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            disk.set_file_bytes(&path, &damaged).unwrap();
+            let verified = blobs.verify(&reference, &mut |_| Ok(()));
+            assert!(verified.is_err_and(|error| error.is_corruption()), "bit {bit}");
+        }
     }
 }

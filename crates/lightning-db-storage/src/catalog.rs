@@ -19,9 +19,8 @@ use std::sync::Arc;
 
 use lightning_db_types::Vfs;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::StoreOptions;
-use crate::table::TableMeta;
 use crate::wal::Known;
 
 pub(crate) use codec::{KeyspaceRecord, TableRecord};
@@ -95,13 +94,13 @@ impl State {
     pub(crate) fn runs(
         &self,
         keyspace_id: u32,
-    ) -> BTreeMap<std::cmp::Reverse<u64>, Vec<&TableMeta>> {
-        let mut runs: BTreeMap<_, Vec<&TableMeta>> = BTreeMap::new();
+    ) -> BTreeMap<std::cmp::Reverse<u64>, Vec<&TableRecord>> {
+        let mut runs: BTreeMap<_, Vec<&TableRecord>> = BTreeMap::new();
         for table in self.tables.values().filter(|table| table.meta.keyspace_id == keyspace_id) {
-            runs.entry(std::cmp::Reverse(table.order)).or_default().push(&table.meta);
+            runs.entry(std::cmp::Reverse(table.order)).or_default().push(table);
         }
         for run in runs.values_mut() {
-            run.sort_by(|a, b| a.key_min.cmp(&b.key_min));
+            run.sort_by(|a, b| a.first_key().cmp(b.first_key()));
         }
         runs
     }
@@ -113,9 +112,12 @@ pub(crate) struct Catalog {
     vfs: Arc<dyn Vfs>,
     dir: PathBuf,
     epoch: u64,
+    /// Epoch of the manifest's copy; zero if it is not known to be whole.
+    copy_epoch: u64,
     state: State,
     records: BTreeMap<Vec<u8>, Vec<u8>>,
     directory: Option<Box<dyn Directory>>,
+    closed: bool,
 }
 
 impl Catalog {
@@ -125,9 +127,11 @@ impl Catalog {
             vfs: Arc::clone(&options.vfs),
             dir: options.path.clone(),
             epoch: 0,
+            copy_epoch: 0,
             state: State { store_id: options.rng.next_u64(), ..State::default() },
             records: BTreeMap::new(),
             directory: None,
+            closed: false,
         };
         let mut directory = open_directory(options, true);
         directory.reset();
@@ -156,9 +160,11 @@ impl Catalog {
             vfs: Arc::clone(&options.vfs),
             dir: options.path.clone(),
             epoch: head.epoch,
+            copy_epoch: 0,
             state: codec::decode(&records, &path)?,
             records: records.into_iter().collect(),
             directory: (!options.read_only).then_some(directory),
+            closed: false,
         };
         catalog.settle(&found)?;
         Ok(Some((catalog, found)))
@@ -186,17 +192,19 @@ impl Catalog {
     }
 
     /// Changes the catalog. When this returns, the change is on the disk; if it fails, the change
-    /// has not happened, here or there.
+    /// has not happened here, and nothing is known about the disk.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut State)) -> Result<()> {
+        self.check_open()?;
         let mut state = self.state.clone();
         change(&mut state);
         let records = codec::encode(&state);
         let head = Head { epoch: self.epoch + 1, ..Head::of(&records) };
         manifest::write(&*self.vfs, &self.dir, MANIFEST, head, &records)?;
-        if state.keyspaces != self.state.keyspaces || stamps(&state).ne(stamps(&self.state)) {
-            // What a repair cannot learn from tables: names and options of keyspaces, and the
-            // commits of bulk ingests.
+        if state.keyspaces != self.state.keyspaces || unwritten(&state).ne(unwritten(&self.state)) {
+            // What a repair cannot learn from tables: names and options of keyspaces, the commits
+            // of bulk ingests, and how far merges have come.
             manifest::write(&*self.vfs, &self.dir, MANIFEST_COPY, head, &records)?;
+            self.copy_epoch = head.epoch;
         }
         if let Some(directory) = &mut self.directory {
             directory.apply(difference(&self.records, &records));
@@ -205,17 +213,47 @@ impl Catalog {
         Ok(())
     }
 
+    /// Brings the manifest's copy up to the manifest, before the first file is removed that only an
+    /// older copy names: from what the copy names, and from later flushes, a repair makes a lost
+    /// manifest again.
+    pub(crate) fn refresh_copy(&mut self) -> Result<()> {
+        self.check_open()?;
+        if self.copy_epoch != self.epoch {
+            let head = Head { epoch: self.epoch, ..Head::of(&self.records) };
+            manifest::write(&*self.vfs, &self.dir, MANIFEST_COPY, head, &self.records)?;
+            self.copy_epoch = self.epoch;
+        }
+        Ok(())
+    }
+
+    /// Writes the copy again if it is damaged, or if a crash came between a change of keyspaces and
+    /// its copy.
+    pub(crate) fn mend_copy(&mut self) -> Result<()> {
+        let state = &self.state;
+        match read_copy(&*self.vfs, &self.dir) {
+            Ok(Some(copy))
+                if copy.keyspaces == state.keyspaces && unwritten(&copy).eq(unwritten(state)) =>
+            {
+                Ok(())
+            }
+            Err(error) if !error.is_corruption() => Err(error),
+            _ => self.refresh_copy(),
+        }
+    }
+
     /// Hands out a number for a table. Numbers are never used twice, not even after a crash: files
     /// of a number that the manifest does not know are removed at open.
-    pub(crate) fn take_table_id(&mut self) -> u64 {
+    pub(crate) fn take_table_id(&mut self) -> Result<u64> {
+        self.check_open()?;
         self.state.next_table_id += 1;
-        self.state.next_table_id - 1
+        Ok(self.state.next_table_id - 1)
     }
 
     /// Hands out a number for a blob.
-    pub(crate) fn take_blob_id(&mut self) -> u64 {
+    pub(crate) fn take_blob_id(&mut self) -> Result<u64> {
+        self.check_open()?;
         self.state.next_blob_id += 1;
-        self.state.next_blob_id - 1
+        Ok(self.state.next_blob_id - 1)
     }
 
     /// Hands out only numbers above `id` from now on: a blob of a commit that is in the log alone
@@ -224,8 +262,15 @@ impl Catalog {
         self.state.next_blob_id = self.state.next_blob_id.max(id + 1);
     }
 
-    /// Closes the directory so that the next open can use it.
+    /// Fails once it was closed: the folder may have been opened by another process then, which
+    /// hands out the same numbers, and work that has not ended must not touch its files.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Closes the directory so that the next open can use it, and refuses all later changes.
     pub(crate) fn close(&mut self) {
+        self.closed = true;
         if let Some(mut directory) = self.directory.take() {
             directory.close();
         }
@@ -240,17 +285,19 @@ pub(crate) fn write_state(vfs: &dyn Vfs, dir: &Path, state: &State) -> Result<()
     manifest::write(vfs, dir, MANIFEST, head, &records)
 }
 
-/// The state as of the last change of keyspaces, if its copy can be read.
-pub(crate) fn read_copy(vfs: &dyn Vfs, dir: &Path) -> Option<State> {
+/// The state as the manifest's copy has it; `None` if there is no copy.
+pub(crate) fn read_copy(vfs: &dyn Vfs, dir: &Path) -> Result<Option<State>> {
     let path = dir.join(MANIFEST_COPY);
-    let (_, body) = manifest::read(vfs, &path).ok()??;
-    codec::decode(&body.ok()?, &path).ok()
+    let Some((_, body)) = manifest::read(vfs, &path)? else { return Ok(None) };
+    codec::decode(&body?, &path).map(Some)
 }
 
-/// Tables of bulk ingests, and their commits.
-fn stamps(state: &State) -> impl Iterator<Item = (u64, u64)> {
-    let stamped = state.tables.iter().filter(|(_, table)| table.meta.stamp != 0);
-    stamped.map(|(id, table)| (*id, table.meta.stamp))
+/// What tables do not say of themselves: the commits of bulk ingests, and the keys from which on
+/// tables count.
+fn unwritten(state: &State) -> impl Iterator<Item = (u64, u64, &[u8])> {
+    let told = |table: &TableRecord| table.meta.stamp != 0 || !table.from.is_empty();
+    let tables = state.tables.iter().filter(move |(_, table)| told(table));
+    tables.map(|(id, table)| (*id, table.meta.stamp, &table.from[..]))
 }
 
 fn open_directory(options: &StoreOptions, in_memory: bool) -> Box<dyn Directory> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, OpenEngine};
 use crate::entry::{EntryRef, Kind};
 use crate::error::{Error, Result};
 use crate::slice::Slice;
@@ -62,13 +62,13 @@ pub enum ChangeKind {
 /// log has moved past a reader that fell behind, it gets [`Error::ChangesDropped`].
 #[derive(Debug)]
 pub struct ChangeReader {
-    engine: Arc<Engine>,
+    engine: Arc<OpenEngine>,
     next_seq: u64,
     reader: Option<SegmentReader>,
 }
 
 impl ChangeReader {
-    pub(crate) fn new(engine: &Arc<Engine>, from_lsn: u64) -> Result<Self> {
+    pub(crate) fn new(engine: &Arc<OpenEngine>, from_lsn: u64) -> Result<Self> {
         let next_seq = from_lsn.max(1);
         let reader = Self { engine: Arc::clone(engine), next_seq, reader: None };
         reader.check_kept(engine.log()?.oldest_seq())?;
@@ -120,7 +120,7 @@ impl ChangeReader {
 
     /// Waits for a commit that this reader has not given yet; says whether there is one.
     pub fn wait(&self, timeout: Duration) -> bool {
-        let Engine { published, visible, clock, .. } = &*self.engine;
+        let Engine { published, visible, clock, .. } = &**self.engine;
         published.wait_past(visible, self.next_seq, timeout, || clock.monotonic())
     }
 

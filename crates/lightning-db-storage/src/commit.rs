@@ -8,7 +8,10 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use parking_lot::RwLock;
 
 use crate::engine::{Engine, KeyspaceInner};
 use crate::entry::{self, EntryRef, KEY_LEN_MAX, Kind};
@@ -126,12 +129,62 @@ pub struct CommittedChange<'a> {
 }
 
 /// Called for each commit, in commit order, before it becomes visible.
-#[derive(Clone)]
-pub(crate) struct CommitHook(pub(crate) Arc<dyn Fn(&Commit<'_>) + Send + Sync>);
+type CommitHook = Arc<dyn Fn(&Commit<'_>) + Send + Sync>;
 
-impl fmt::Debug for CommitHook {
+/// Hooks of a store, oldest first.
+#[derive(Default)]
+pub(crate) struct CommitHooks {
+    hooks: RwLock<Vec<(u64, CommitHook)>>,
+    added: AtomicU64,
+}
+
+impl fmt::Debug for CommitHooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CommitHook")
+        f.debug_struct("CommitHooks").field("added", &self.added).finish_non_exhaustive()
+    }
+}
+
+impl CommitHooks {
+    fn add(&self, hook: CommitHook) -> u64 {
+        let id = self.added.fetch_add(1, Ordering::Relaxed);
+        self.hooks.write().push((id, hook));
+        id
+    }
+
+    fn remove(&self, id: u64) {
+        let removed: Vec<_> = self.hooks.write().extract_if(.., |(of, _)| *of == id).collect();
+        // Not under the lock: what a hook owns may be another subscription.
+        drop(removed);
+    }
+
+    fn run(&self, commit: &Commit<'_>) {
+        for (_, hook) in &*self.hooks.read() {
+            hook(commit);
+        }
+    }
+}
+
+/// A hook that is called for each commit; dropping this takes it back. See
+/// [`Store::on_commit`](crate::Store::on_commit).
+#[derive(Debug)]
+#[must_use = "dropping a subscription takes the hook back"]
+pub struct CommitSubscription {
+    hooks: Arc<CommitHooks>,
+    id: u64,
+    lsn: u64,
+}
+
+impl CommitSubscription {
+    /// Number of the last commit before the first that the hook sees. What a snapshot taken from
+    /// now on sees beyond it, the hook has seen too.
+    pub fn lsn(&self) -> u64 {
+        self.lsn
+    }
+}
+
+impl Drop for CommitSubscription {
+    fn drop(&mut self) {
+        self.hooks.remove(self.id);
     }
 }
 
@@ -157,12 +210,9 @@ impl Engine {
         let tail = fill(&mut frame, changes);
         let committed = self.commit_locked(&mut frame, tail, changes, durability, check);
         FRAME.set(frame);
-        let Some((seq, full)) = committed? else { return Ok(None) };
+        let Some(seq) = committed? else { return Ok(None) };
         if log.asks_for_spare() {
             self.work.request_spare();
-        }
-        if full {
-            self.memtable_frozen()?;
         }
         if durability == Durability::Sync && !crate::wal::acknowledges_early() {
             log.sync_to(seq)?;
@@ -170,7 +220,7 @@ impl Engine {
         Ok(Some(seq))
     }
 
-    /// The part under the lock. Says whether the memtables were frozen.
+    /// The part under the lock.
     fn commit_locked(
         &self,
         frame: &mut Frame,
@@ -178,9 +228,10 @@ impl Engine {
         changes: &mut [Change],
         durability: Durability,
         check: impl FnOnce() -> Result<bool>,
-    ) -> Result<Option<(u64, bool)>> {
+    ) -> Result<Option<u64>> {
         let log = self.log()?;
         let mut state = self.commit.lock();
+        self.sync_overdue(&mut state)?;
         for change in &*changes {
             change.keyspace.check_live()?;
         }
@@ -197,49 +248,56 @@ impl Engine {
         for change in &mut *changes {
             entry::set_seq(&mut change.encoded, seq);
         }
-        self.run_hooks(&Commit { seq, changes, whole: None });
+        self.hooks.run(&Commit { seq, changes, whole: None });
         for change in &*changes {
             let encoded = Arc::clone(&change.encoded);
             state.active_bytes += encoded.len() as u64 + ENTRY_OVERHEAD;
             change.keyspace.view.load().active.insert(encoded);
         }
         self.publish(seq);
-        self.note_unsynced(&mut state, durability)?;
-        let full = state.active_bytes >= self.options.memtable_size();
-        if full {
+        if durability == Durability::Buffered {
+            self.note_unsynced(&mut state);
+        }
+        if state.active_bytes >= self.options.memtable_size() {
             self.freeze(&mut state);
         }
-        Ok(Some((seq, full)))
+        Ok(Some(seq))
     }
 
-    fn run_hooks(&self, commit: &Commit<'_>) {
-        let hooks = self.hooks.read();
-        for hook in &*hooks {
-            hook.0(commit);
-        }
+    /// Takes the commit lock: between two commits, or one could be past its hooks and not visible.
+    pub(crate) fn add_hook(
+        &self,
+        hook: impl Fn(&Commit<'_>) + Send + Sync + 'static,
+    ) -> CommitSubscription {
+        let state = self.commit.lock();
+        let id = self.hooks.add(Arc::new(hook));
+        CommitSubscription { hooks: Arc::clone(&self.hooks), id, lsn: state.last_seq }
     }
 
     /// Runs the hooks for a commit that changes a keyspace as a whole.
     pub(crate) fn run_hooks_for_whole(&self, seq: u64, whole: WholeChange<'_>) {
-        self.run_hooks(&Commit { seq, changes: &[], whole: Some(whole) });
+        self.hooks.run(&Commit { seq, changes: &[], whole: Some(whole) });
     }
 
     /// Takes care that a buffered commit is synced in time.
-    fn note_unsynced(&self, state: &mut CommitState, durability: Durability) -> Result<()> {
-        if durability != Durability::Buffered {
+    fn note_unsynced(&self, state: &mut CommitState) {
+        match self.options.maintenance {
+            Maintenance::Background => self.work.request_sync(),
+            Maintenance::Stepped => {
+                state.unsynced_since.get_or_insert_with(|| self.clock.monotonic());
+            }
+        }
+    }
+
+    /// In stepped mode syncs buffered commits whose time has come: before another commit is made,
+    /// since a failure must not be taken for that commit's.
+    fn sync_overdue(&self, state: &mut CommitState) -> Result<()> {
+        let Some(since) = state.unsynced_since else { return Ok(()) };
+        if self.clock.monotonic().saturating_sub(since) < BUFFERED_SYNC_WITHIN {
             return Ok(());
         }
-        if self.options.maintenance == Maintenance::Background {
-            self.work.request_sync();
-            return Ok(());
-        }
-        let now = self.clock.monotonic();
-        let since = *state.unsynced_since.get_or_insert(now);
-        if now.saturating_sub(since) >= BUFFERED_SYNC_WITHIN {
-            state.unsynced_since = None;
-            self.log()?.sync()?;
-        }
-        Ok(())
+        state.unsynced_since = None;
+        self.log()?.sync()
     }
 
     /// Puts empty memtables in the place of those that hold something, and queues these for a
@@ -251,9 +309,7 @@ impl Engine {
                 continue;
             }
             self.update_view(&keyspace, |view| {
-                let full = std::mem::replace(&mut view.active, Arc::new(Memtable::new()));
-                memtables.push((Arc::clone(&keyspace), Arc::clone(&full)));
-                view.frozen.insert(0, full);
+                memtables.push((Arc::clone(&keyspace), view.freeze(Memtable::new())));
             });
         }
         state.active_bytes = 0;
@@ -291,6 +347,3 @@ fn fill(frame: &mut Frame, changes: &[Change]) -> bool {
     frame.seal(tail);
     !tail.is_empty()
 }
-
-#[cfg(all(test, loom))]
-mod models;

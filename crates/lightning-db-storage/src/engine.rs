@@ -1,18 +1,18 @@
 //! The inside of an open store: what all handles share.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use lightning_db_types::{Clock, Rng, Vfs, VfsLock};
 use parking_lot::{Mutex, RwLock};
 
 use crate::blob::Blobs;
 use crate::catalog::{Catalog, KeyspaceRecord};
-use crate::commit::{CommitHook, CommitState};
+use crate::commit::{CommitHooks, CommitState};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::maintenance::Work;
@@ -21,8 +21,9 @@ use crate::options::{MergeFilter, StoreOptions};
 use crate::published::Published;
 use crate::rows::{KeyspaceRows, RowCache, Ticket};
 use crate::snapshot::Snapshots;
-use crate::table::{BlockCache, Compression, Hint, Table, hash_key};
-use crate::view::View;
+use crate::sync::ArcSwap;
+use crate::table::{BlockCache, Compression, Hint, Portion, Table, hash_key};
+use crate::view::{View, switch};
 use crate::wal::Log;
 
 /// One keyspace of an open store.
@@ -62,10 +63,7 @@ impl KeyspaceInner {
     /// Newest version of a key with a sequence number of at most `seq_max`, and the floor below
     /// which nothing exists for a reader at that number.
     ///
-    /// The number is asked for when the view has been taken. A reader of the present, which is in
-    /// no registry, must not take it before: a flush might drop, in between, the version that this
-    /// number sees. The view holds all commits made before it was taken, and what was dropped to
-    /// make it had been replaced by one of them.
+    /// The number is asked for when the view has been taken: see [`switch::take`].
     #[inline]
     pub(crate) fn find(
         &self,
@@ -75,8 +73,7 @@ impl KeyspaceInner {
         let hash = hash_key(key);
         // In this order: see `RowCache`.
         let ticket = self.rows.ticket();
-        let view = self.view.load();
-        let seq = seq_max();
+        let (view, seq) = switch::take(&self.view, seq_max);
         let floor = view.floor_at(seq);
         if let Some(found) = view.active.get(key, hash, seq) {
             return Ok(Some((found, floor)));
@@ -159,10 +156,19 @@ pub(crate) struct Obsolete {
     pub(crate) blobs: Vec<u64>,
 }
 
+impl Obsolete {
+    /// A table of a keyspace that was dropped, with its blobs.
+    pub(crate) fn dropped(portion: &Portion) -> Self {
+        let table = Arc::clone(&portion.table);
+        Self { blobs: table.meta().blobs.clone(), table }
+    }
+}
+
 /// See the head of this file.
 ///
-/// Locks, in the order in which one thread may take them: `merge_turn`, `commit`, `flush_turn`,
-/// `catalog`, `views`, `work`; the registries `keyspaces` and `snapshots` are taken last, briefly.
+/// Locks, in the order in which one thread may take them: `compact_turn`, `merge_turn`, `commit`,
+/// `flush_turn`, `catalog`, `views`, `work`; the registries `keyspaces` and `snapshots` are taken
+/// last, briefly.
 pub(crate) struct Engine {
     pub(crate) path: PathBuf,
     pub(crate) options: StoreOptions,
@@ -174,14 +180,14 @@ pub(crate) struct Engine {
     pub(crate) published: Published,
     /// Serialises commits: number, log, memtables and visibility agree because one thread does all.
     pub(crate) commit: Mutex<CommitState>,
-    pub(crate) hooks: RwLock<Vec<CommitHook>>,
+    pub(crate) hooks: Arc<CommitHooks>,
     /// `None` if the store is read-only.
     pub(crate) log: OnceLock<Log>,
     pub(crate) keyspaces: RwLock<Keyspaces>,
     pub(crate) snapshots: Snapshots,
     pub(crate) catalog: Mutex<Catalog>,
     /// Held while a keyspace's view is replaced by one derived from it.
-    pub(crate) views: Mutex<()>,
+    pub(crate) views: crate::sync::Mutex<()>,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) rows: Arc<RowCache>,
     pub(crate) blobs: Blobs,
@@ -198,6 +204,40 @@ pub(crate) struct Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// What the handles of an open store share. The store closes when the last of them goes, and its
+/// drop waits for that: the threads hold the engine too, and one that is at work would otherwise
+/// keep the folder locked behind it.
+#[derive(Debug)]
+pub(crate) struct OpenEngine {
+    engine: Arc<Engine>,
+}
+
+impl OpenEngine {
+    pub(crate) fn new(engine: Engine) -> Arc<Self> {
+        Arc::new(Self { engine: Arc::new(engine) })
+    }
+
+    /// Starts the threads, unless nothing is ever written.
+    pub(crate) fn start(&self) -> Result<()> {
+        if self.options.read_only { Ok(()) } else { self.engine.start_threads() }
+    }
+}
+
+impl Deref for OpenEngine {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Drop for OpenEngine {
+    fn drop(&mut self) {
+        // An error has nowhere to go; the log is whole up to the last sync, and replay sees to it.
+        let _ = self.engine.close();
     }
 }
 
@@ -224,10 +264,7 @@ impl Engine {
 
     /// Replaces a keyspace's view by one made from it.
     pub(crate) fn update_view(&self, keyspace: &KeyspaceInner, change: impl FnOnce(&mut View)) {
-        let _turn = self.views.lock();
-        let mut view = View::clone(&keyspace.view.load());
-        change(&mut view);
-        keyspace.view.store(Arc::new(view));
+        switch::replace(&self.views, &keyspace.view, change);
     }
 
     /// All keyspaces that are there, by id.
@@ -254,12 +291,28 @@ impl Engine {
     }
 
     /// Removes files of tables and blobs that nobody reads any more.
-    pub(crate) fn remove_obsolete(&self) {
+    ///
+    /// # Errors
+    /// Those of a change of the manifest; the files stay then.
+    pub(crate) fn remove_obsolete(&self) -> Result<()> {
+        if self.log.get().is_some_and(|log| log.check().is_err()) {
+            // The manifest on the disk may still name them.
+            return Ok(());
+        }
         let unused: Vec<_> = self
             .obsolete
             .lock()
             .extract_if(.., |gone| Arc::strong_count(&gone.table) == 1)
             .collect();
+        if !unused.is_empty() {
+            // An older copy and the new one are both sound before the first file is gone, so that a
+            // failure costs nothing but this attempt.
+            let refreshed = self.catalog.lock().refresh_copy();
+            if let Err(error) = refreshed {
+                self.obsolete.lock().extend(unused);
+                return Err(error);
+            }
+        }
         for gone in unused {
             // A file that stays is removed by the next open: the manifest does not name it.
             let _ = self.vfs.remove_file(gone.table.path());
@@ -267,5 +320,6 @@ impl Engine {
         }
         self.blobs.remove_obsolete();
         self.count_table_bytes();
+        Ok(())
     }
 }

@@ -188,6 +188,10 @@ pub enum Error {
     #[error("roll back to the savepoint: it is no longer part of this transaction")]
     SavepointGone,
 
+    /// The [`Observer`](crate::Observer) of long work asked it to end. Nothing unfinished is left.
+    #[error("finish the work: it was cancelled")]
+    Cancelled,
+
     /// An option has a value that cannot work.
     #[error("open: option {option}: {detail}")]
     InvalidOption {

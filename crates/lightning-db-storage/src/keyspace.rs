@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::blob::{BLOB_LEN_MIN, BlobReader};
 use crate::commit::Change;
-use crate::engine::{Engine, KeyspaceInner};
+use crate::engine::{KeyspaceInner, OpenEngine};
 use crate::entry::{Entry, Kind, VALUE_LEN_MAX};
 use crate::error::{Error, Result};
 use crate::options::Durability;
@@ -35,13 +35,13 @@ pub enum Swap {
 /// [`Transaction`](crate::Transaction).
 #[derive(Debug, Clone)]
 pub struct Keyspace {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engine: Arc<OpenEngine>,
     pub(crate) inner: Arc<KeyspaceInner>,
     durability: Durability,
 }
 
 impl Keyspace {
-    pub(crate) fn new(engine: &Arc<Engine>, inner: Arc<KeyspaceInner>) -> Self {
+    pub(crate) fn new(engine: &Arc<OpenEngine>, inner: Arc<KeyspaceInner>) -> Self {
         let durability = engine.options.durability;
         Self { engine: Arc::clone(engine), inner, durability }
     }
@@ -115,12 +115,19 @@ impl Keyspace {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_reader(&self, key: impl AsRef<[u8]>) -> Result<Option<BlobReader>> {
-        let Some(entry) = self.find(key.as_ref())? else { return Ok(None) };
-        let decoded = entry.get();
-        if decoded.kind == Kind::Blob {
-            return self.engine.blobs.open(decoded.value).map(Some);
+        let key = key.as_ref();
+        loop {
+            let Some(entry) = self.find(key)? else { return Ok(None) };
+            let decoded = entry.get();
+            if decoded.kind != Kind::Blob {
+                return Ok(Some(BlobReader::of(entry.into_value())));
+            }
+            match self.engine.blobs.open(decoded.value) {
+                // As in `get`.
+                Err(error) if error.is_missing_file() && self.replaced(key, decoded.seq)? => {}
+                reader => return reader.map(Some),
+            }
         }
-        Ok(Some(BlobReader::of(entry.into_value())))
     }
 
     #[inline]
@@ -199,7 +206,8 @@ impl Keyspace {
     }
 
     /// Number of keys, at once and roughly: counts replaced and expired versions until a merge has
-    /// dropped them, and keys that stand in several runs once for each.
+    /// dropped them, keys that stand in several runs once for each, and while a merge is under way
+    /// the keys of one table of each of its runs twice.
     pub fn approximate_len(&self) -> u64 {
         self.inner.view.load().approximate_len()
     }
@@ -348,7 +356,7 @@ impl Keyspace {
         }
         self.engine.check_open()?;
         self.engine.log()?.check()?;
-        let id = self.engine.catalog.lock().take_blob_id();
+        let id = self.engine.catalog.lock().take_blob_id()?;
         let reference = self.engine.blobs.write(id, len, value)?;
         Change::new(&self.inner, Kind::Blob, key, &reference, expires_at_ms)
     }

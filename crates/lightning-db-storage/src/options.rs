@@ -38,10 +38,9 @@ pub enum Maintenance {
     /// Threads of the store.
     #[default]
     Background,
-    /// The caller's thread: inside the write that fills a memtable, and in
+    /// The caller's thread: inside the write that finds a full memtable, and in
     /// [`Store::maintain`](crate::Store::maintain). Nothing then depends on thread timing, so that
-    /// a run can be replayed. If that work fails, so does the write, whose change is made all the
-    /// same.
+    /// a run can be replayed. If that work fails, so does the write, whose change is not made.
     Stepped,
 }
 
@@ -56,6 +55,9 @@ pub struct StoreOptions {
     pub(crate) block_size: usize,
     pub(crate) compression: Compression,
     pub(crate) change_log_limit: u64,
+    pub(crate) merge_slice_size: u64,
+    /// Length at which a table is closed, at the next key.
+    pub(crate) table_size: u64,
     pub(crate) read_only: bool,
     pub(crate) create: bool,
     pub(crate) maintenance: Maintenance,
@@ -84,6 +86,8 @@ impl StoreOptions {
             block_size: 16 << 10,
             compression: Compression::Lz4,
             change_log_limit: 16 << 20,
+            merge_slice_size: 128 << 20,
+            table_size: 32 << 20,
             read_only: false,
             create: true,
             maintenance: Maintenance::Background,
@@ -107,7 +111,7 @@ impl StoreOptions {
     }
 
     /// Bytes on the disk past which writes are refused with [`Error::DiskLimit`]. Merges may go
-    /// past it for a moment, since they write the new file before the old ones go.
+    /// past it for a moment, since each step writes new files before the old ones go.
     pub fn disk_limit(mut self, bytes: u64) -> Self {
         self.disk_limit = Some(bytes);
         self
@@ -128,6 +132,14 @@ impl StoreOptions {
     /// Bytes of log kept for change readers after their commits are in tables; 16 MiB by default.
     pub fn change_log_limit(mut self, bytes: u64) -> Self {
         self.change_log_limit = bytes;
+        self
+    }
+
+    /// Bytes of entries that one step of a merge takes in, at most and but for the versions of its
+    /// last key; 128 MiB by default, never zero. A merge needs about as much free disk, and
+    /// more urgent work waits for one step at most.
+    pub fn merge_slice_size(mut self, bytes: u64) -> Self {
+        self.merge_slice_size = bytes;
         self
     }
 
@@ -190,6 +202,10 @@ impl StoreOptions {
         if !BLOCK_SIZES.contains(&self.block_size) {
             let detail = format!("{} is not within {BLOCK_SIZES:?}", self.block_size);
             return invalid("block_size", detail);
+        }
+        if self.merge_slice_size == 0 {
+            let detail = "a step of a merge must take something in".to_owned();
+            return invalid("merge_slice_size", detail);
         }
         Ok(())
     }

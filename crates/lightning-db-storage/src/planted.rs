@@ -11,7 +11,7 @@ static PLANTED: RwLock<Option<&'static str>> = RwLock::new(None);
 
 /// Names of the defects that can be planted.
 #[cfg(feature = "planted-bugs")]
-pub const DEFECTS: [&str; 14] = [
+pub const DEFECTS: [&str; 15] = [
     "skip-log-dir-sync",
     "acknowledge-before-sync",
     "skip-table-dir-sync",
@@ -19,6 +19,7 @@ pub const DEFECTS: [&str; 14] = [
     "drop-frozen-memtable-early",
     "reuse-sequence-number",
     "ignore-snapshots-in-merge",
+    "merge-forgets-bound",
     "release-log-before-flush",
     "skip-record-checksum",
     "ignore-durable-note",

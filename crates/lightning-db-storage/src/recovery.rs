@@ -9,9 +9,9 @@ use lightning_db_types::VfsLock;
 use parking_lot::{Mutex, RwLock};
 
 use crate::blob::{Blobs, parse_reference};
-use crate::catalog::{Catalog, DirectoryState};
+use crate::catalog::{Catalog, DirectoryState, TableRecord};
 use crate::commit::CommitState;
-use crate::engine::{Engine, KeyspaceInner, Keyspaces};
+use crate::engine::{Engine, KeyspaceInner, Keyspaces, OpenEngine};
 use crate::entry::{EntryRef, Kind};
 use crate::error::{Error, Result};
 use crate::memtable::ENTRY_OVERHEAD;
@@ -19,7 +19,7 @@ use crate::options::StoreOptions;
 use crate::published::Published;
 use crate::rows::RowCache;
 use crate::snapshot::Snapshots;
-use crate::table::{BlockCache, Table};
+use crate::table::{BlockCache, Portion};
 use crate::view::Run;
 use crate::wal::{Log, Ops, Replayed, replay};
 
@@ -48,7 +48,7 @@ const TABLES: &str = "tables";
 const BLOBS: &str = "blobs";
 
 /// Opens the store of `options`, or makes it.
-pub(crate) fn open(options: StoreOptions) -> Result<(Arc<Engine>, RecoveryReport)> {
+pub(crate) fn open(options: StoreOptions) -> Result<(Arc<OpenEngine>, RecoveryReport)> {
     let vfs = Arc::clone(&options.vfs);
     let path = options.path.clone();
     let may_create = options.create && !options.read_only;
@@ -69,16 +69,16 @@ pub(crate) fn open(options: StoreOptions) -> Result<(Arc<Engine>, RecoveryReport
         }
         None => return Err(Error::NotFound { path }),
     };
-    let engine = Engine {
+    let engine = OpenEngine::new(Engine {
         visible: crate::sync::AtomicU64::new(0),
         published: Published::default(),
         commit: Mutex::default(),
-        hooks: RwLock::default(),
+        hooks: Arc::default(),
         log: OnceLock::new(),
         keyspaces: RwLock::default(),
         snapshots: Snapshots::default(),
         catalog: Mutex::new(catalog),
-        views: Mutex::default(),
+        views: crate::sync::Mutex::default(),
         cache: Arc::new(BlockCache::new(options.block_cache_size())),
         rows: RowCache::new(options.row_cache_size()),
         blobs: Blobs::new(Arc::clone(&vfs), path.join(BLOBS)),
@@ -92,12 +92,9 @@ pub(crate) fn open(options: StoreOptions) -> Result<(Arc<Engine>, RecoveryReport
         vfs,
         path,
         options,
-    };
+    });
     engine.recover(&mut report)?;
-    let engine = Arc::new(engine);
-    if !engine.options.read_only {
-        engine.start_threads()?;
-    }
+    engine.start()?;
     Ok((engine, report))
 }
 
@@ -175,10 +172,13 @@ impl Engine {
         let mut keyspaces = Keyspaces::default();
         for (id, record) in &state.keyspaces {
             let mut view = KeyspaceInner::empty_view(record.floors.clone());
-            for (order, metas) in state.runs(*id) {
-                let tables = metas.into_iter().map(|meta| self.open_table(meta).map(Arc::new));
-                let tables = tables.collect::<Result<Vec<Arc<Table>>>>()?;
-                view.runs.push(Run::new(order.0, tables.into()));
+            for (order, records) in state.runs(*id) {
+                let open = |record: &TableRecord| -> Result<Portion> {
+                    let table = Arc::new(self.open_table(&record.meta)?);
+                    Ok(Portion::new(table, &record.from))
+                };
+                let tables = records.into_iter().map(open).collect::<Result<_>>()?;
+                view.runs.push(Run::new(order.0, tables));
             }
             keyspaces.insert(Arc::new(KeyspaceInner::new(*id, record, view, &self.rows)));
         }
@@ -232,12 +232,14 @@ impl Engine {
             (tables, blobs)
         };
         live_blobs.append(blobs);
+        self.catalog.lock().mend_copy()?;
         let dir = self.tables_dir();
         let names = self.vfs.read_dir(&dir).map_err(Error::io("list", &dir))?;
         for name in names {
             let stem = name.name.strip_suffix(".table");
             let id = stem.and_then(|stem| u64::from_str_radix(stem, 16).ok());
             if id.is_some_and(|id| !tables.contains(&id)) {
+                self.catalog.lock().refresh_copy()?;
                 leftovers.push(dir.join(name.name));
             }
         }

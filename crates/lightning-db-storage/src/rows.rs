@@ -6,7 +6,8 @@
 //!
 //! It must never hold a version when the tables hold a newer one. A flush writes its versions into
 //! the cache before readers see its tables, and a reader that found a version in tables may only
-//! add it if no flush began since it took its view: see [`RowCache::admit`].
+//! add it if no flush was under way when it took its view, and none began since: see
+//! [`KeyspaceRows::admit`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,7 +55,7 @@ pub(crate) struct KeyspaceRows {
     cache: Arc<RowCache>,
     /// Changes when all rows of the keyspace become void: part of their places.
     generation: AtomicU64,
-    /// Number of flushes that began.
+    /// Goes up when a flush begins and when it ends: odd while one is under way.
     flushes: AtomicU64,
 }
 
@@ -133,16 +134,24 @@ impl KeyspaceRows {
             return;
         }
         let copy = Entry::whole(found.bytes().into());
+        // Before the flushes are looked at: a row must not come to a place that is newer than they.
+        let place = self.place(hash);
         let _gate = self.cache.gate(hash).lock();
         // A flush counts itself before it comes to any gate: either it is seen here, or it finds
-        // this row and replaces it.
-        if self.flushes.load(Ordering::Acquire) == ticket.0 {
-            self.cache.rows.insert(self.place(hash), copy);
+        // this row and replaces it. A reader that came while it was under way may have found a
+        // version that the flush has replaced already.
+        if ticket.0.is_multiple_of(2) && self.flushes.load(Ordering::Acquire) == ticket.0 {
+            self.cache.rows.insert(place, copy);
         }
     }
 
     /// To be called before the first `replace` of a flush.
     pub(crate) fn begin_flush(&self) {
+        self.flushes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// To be called when readers see the tables of the flush.
+    pub(crate) fn end_flush(&self) {
         self.flushes.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -158,9 +167,10 @@ impl KeyspaceRows {
         }
     }
 
-    /// Forgets all rows of the keyspace. The caller makes new tables visible after this.
+    /// Forgets all rows of the keyspace. The caller has put new tables into the view before this:
+    /// whoever takes a ticket from now on finds no row in the old ones.
     pub(crate) fn clear(&self) {
-        self.flushes.fetch_add(1, Ordering::AcqRel);
+        self.flushes.fetch_add(2, Ordering::AcqRel);
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -189,6 +199,19 @@ mod tests {
         let ticket = rows.ticket();
         rows.begin_flush();
         rows.replace(7, &row(b"k", 9));
+        rows.admit(ticket, 7, &row(b"k", 5));
+        assert_eq!(rows.get(b"k", 7, 10).unwrap().seq(), 9);
+    }
+
+    #[test]
+    fn reader_that_came_during_a_flush_adds_nothing() {
+        let rows = KeyspaceRows::new(&RowCache::new(1 << 20), 1);
+        rows.begin_flush();
+        // Its view is still the one without the tables of the flush.
+        let ticket = rows.ticket();
+        rows.replace(7, &row(b"k", 9));
+        rows.admit(ticket, 7, &row(b"k", 5));
+        rows.end_flush();
         rows.admit(ticket, 7, &row(b"k", 5));
         assert_eq!(rows.get(b"k", 7, 10).unwrap().seq(), 9);
     }

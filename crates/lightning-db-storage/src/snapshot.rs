@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::Engine;
+use crate::engine::OpenEngine;
 use crate::error::Result;
 use crate::keyspace::Keyspace;
 use crate::range::{Range, bounds_of, prefix_bounds};
@@ -29,14 +29,14 @@ impl Snapshots {
     /// Registers a reader at the newest visible commit. The number is read under the lock: a merge
     /// that looks at the live ones either sees this one, or has seen a visible number that is not
     /// above it.
-    fn open(&self, visible: &AtomicU64, now: impl FnOnce() -> Duration) -> u64 {
+    pub(crate) fn open(&self, visible: &AtomicU64, now: impl FnOnce() -> Duration) -> u64 {
         let mut live = self.live.lock();
         let seq = visible.load(Ordering::Acquire);
         live.entry(seq).or_insert_with(|| Live { count: 0, since: now() }).count += 1;
         seq
     }
 
-    fn close(&self, seq: u64) {
+    pub(crate) fn close(&self, seq: u64) {
         let mut live = self.live.lock();
         if let Some(entry) = live.get_mut(&seq) {
             entry.count -= 1;
@@ -51,16 +51,25 @@ impl Snapshots {
         self.live.lock().keys().copied().collect()
     }
 
-    /// Numbers at which versions up to `seq_max` are read, or may be by readers that open from now
-    /// on, ascending. A bulk ingest is in the tables a moment before it is visible.
-    pub(crate) fn live_below(&self, visible: &AtomicU64, seq_max: u64) -> Vec<u64> {
+    /// Numbers at which versions are read, or may be by readers that open from now on, ascending.
+    /// The versions go up to `seq_max`, and those below `floor`, which the caller has taken from
+    /// the view before, are about to be dropped: a bulk ingest is in the tables, and a commit that
+    /// empties a keyspace in the view, a moment before it is visible.
+    pub(crate) fn live_below(&self, visible: &AtomicU64, seq_max: u64, floor: u64) -> Vec<u64> {
         let live = self.live.lock();
         let newest = visible.load(Ordering::Acquire);
         let mut numbers: Vec<u64> = live.keys().copied().collect();
-        if newest < seq_max && numbers.last() != Some(&newest) {
+        if newest < seq_max.max(floor) && numbers.last() != Some(&newest) {
             numbers.push(newest);
         }
         numbers
+    }
+
+    /// No reader, open now or later, reads below this number.
+    pub(crate) fn oldest_lsn(&self, visible: &AtomicU64) -> u64 {
+        let live = self.live.lock();
+        let newest = visible.load(Ordering::Acquire);
+        live.first_key_value().map_or(newest, |(oldest, _)| newest.min(*oldest))
     }
 
     /// Since when the oldest is open, by the monotonic clock.
@@ -77,14 +86,14 @@ impl Snapshots {
 /// A registered reader: released on drop.
 #[derive(Debug)]
 pub(crate) struct ReadPoint {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engine: Arc<OpenEngine>,
     pub(crate) seq: u64,
     /// Time by which expiry is judged, so that reads repeat.
     pub(crate) now_ms: u64,
 }
 
 impl ReadPoint {
-    pub(crate) fn new(engine: &Arc<Engine>) -> Arc<Self> {
+    pub(crate) fn new(engine: &Arc<OpenEngine>) -> Arc<Self> {
         let engine = Arc::clone(engine);
         let seq = engine.snapshots.open(&engine.visible, || engine.clock.monotonic());
         let now_ms = engine.clock.now_unix_ms();
@@ -109,13 +118,22 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
-        Self { point: ReadPoint::new(engine) }
+    pub(crate) fn new(engine: &Arc<OpenEngine>) -> Self {
+        Self::of(ReadPoint::new(engine))
+    }
+
+    pub(crate) fn of(point: Arc<ReadPoint>) -> Self {
+        Self { point }
     }
 
     /// Number of the last commit that it sees.
     pub fn lsn(&self) -> u64 {
         self.point.seq
+    }
+
+    /// Time by which it judges expiry, in milliseconds since 1970.
+    pub fn unix_ms(&self) -> u64 {
+        self.point.now_ms
     }
 
     /// Value of a key.
@@ -157,6 +175,3 @@ impl Snapshot {
         self.iter(keyspace).count_values()
     }
 }
-
-#[cfg(all(test, loom))]
-mod models;

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::Engine;
+use crate::table::Portion;
 use crate::wal::Log;
 
 /// Numbers of a store at one moment; counters run since it was opened.
@@ -28,8 +29,15 @@ pub struct Statistics {
     pub syncs: u64,
     /// Flushes of memtables.
     pub flushes: u64,
-    /// Merges of runs.
+    /// Merges of runs, from their first step to their last.
     pub merges: u64,
+    /// Steps of merges: each writes a slice of the keys again, and gives back the space of the
+    /// tables that have ended in it.
+    pub merge_steps: u64,
+    /// Bytes of entries that these have read.
+    pub merge_bytes: u64,
+    /// Bytes of tables that merges under way have still to read.
+    pub merge_bytes_left: u64,
     /// Bytes of tables written by flushes and merges.
     pub table_bytes_written: u64,
     /// Writes that gave way to a flush that was falling behind.
@@ -142,7 +150,7 @@ impl Statistics {
                 frozen_memtables: engine.work.frozen_bytes(),
                 block_cache: cache.bytes,
                 row_cache: engine.rows.bytes(),
-                table_indexes: tables().map(|table| table.memory() as u64).sum(),
+                table_indexes: tables().map(|part| part.table.memory() as u64).sum(),
             },
             keyspaces: keyspaces
                 .iter()
@@ -152,6 +160,9 @@ impl Statistics {
             syncs: log.map_or(0, Log::syncs),
             flushes: count(&counters.flushes),
             merges: count(&counters.merges),
+            merge_steps: count(&counters.merge_steps),
+            merge_bytes: count(&counters.merge_bytes),
+            merge_bytes_left: count(&counters.merge_bytes_left),
             table_bytes_written: count(&counters.table_bytes_written),
             paced: count(&counters.paced),
             stalls: count(&counters.stalls),
@@ -166,7 +177,7 @@ impl Statistics {
 }
 
 fn keyspace_statistics(name: &str, view: &crate::view::View) -> KeyspaceStatistics {
-    let tables = || view.runs.iter().flat_map(|run| run.tables.iter()).map(|table| table.meta());
+    let tables = || view.runs.iter().flat_map(|run| run.tables.iter()).map(Portion::meta);
     KeyspaceStatistics {
         name: name.to_owned(),
         approximate_len: view.approximate_len(),

@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering;
 use crate::batch::WriteBatch;
 use crate::catalog::KeyspaceRecord;
 use crate::changes::ChangeReader;
-use crate::commit::{Commit, CommitHook};
-use crate::engine::{Engine, KeyspaceInner, Obsolete};
+use crate::commit::{Commit, CommitSubscription};
+use crate::engine::{Engine, KeyspaceInner, Obsolete, OpenEngine};
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
-use crate::maintenance::check::CheckReport;
+use crate::maintenance::check::{CheckReport, Depth};
 use crate::maintenance::copy::BackupReport;
 use crate::maintenance::repair::RepairReport;
 use crate::options::{KeyspaceOptions, StoreOptions};
+use crate::progress::{Meter, Observer};
 use crate::recovery::{self, RecoveryReport};
 use crate::snapshot::Snapshot;
 use crate::statistics::Statistics;
@@ -35,7 +36,7 @@ const READ_ONLY_TRIES: usize = 8;
 /// [`close`](Self::close) does it at once and reports errors.
 #[derive(Debug, Clone)]
 pub struct Store {
-    engine: Arc<Engine>,
+    engine: Arc<OpenEngine>,
 }
 
 impl Store {
@@ -185,12 +186,18 @@ impl Store {
             if transaction.commit()?.is_committed() {
                 return Ok(value);
             }
-            let limit_us = 10_u64 << attempt.min(10);
-            let wait_us = self.engine.rng.next_u64() % limit_us;
-            // Parking may end early, which only makes the next try come sooner.
-            std::thread::park_timeout(std::time::Duration::from_micros(wait_us));
+            self.back_off(attempt);
         }
         Err(Error::Contention { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Waits before a transaction is tried again after its conflict number `attempt`, counted from
+    /// zero: a random time that doubles from 10 us to 10 ms. For callers with a loop of their own.
+    pub fn back_off(&self, attempt: u32) {
+        let limit_us = 10_u64 << attempt.min(10);
+        let wait_us = self.engine.rng.next_u64() % limit_us;
+        // Parking may end early, which only makes the next try come sooner.
+        std::thread::park_timeout(std::time::Duration::from_micros(wait_us));
     }
 
     /// Committed changes from the commit `from_lsn` on, in order; to go on where a reader stopped,
@@ -202,16 +209,27 @@ impl Store {
         ChangeReader::new(&self.engine, from_lsn)
     }
 
-    /// Calls `hook` for each commit from now on, in commit order, before the commit is visible,
-    /// with the commit lock held: it must be short, and must not write to this store. Clearing a
-    /// keyspace and bulk ingest are commits too, see [`Commit::whole`].
-    pub fn on_commit(&self, hook: impl Fn(&Commit<'_>) + Send + Sync + 'static) {
-        self.engine.hooks.write().push(CommitHook(Arc::new(hook)));
+    /// Calls `hook` for each commit, in commit order, before the commit is visible, until the
+    /// subscription is dropped. The commit lock is held meanwhile: a hook must be short, and must
+    /// neither write to this store nor drop a subscription, and a handle of the store that it owns
+    /// keeps the store open. Clearing a keyspace and bulk ingest are commits too, see
+    /// [`Commit::whole`].
+    pub fn on_commit(
+        &self,
+        hook: impl Fn(&Commit<'_>) + Send + Sync + 'static,
+    ) -> CommitSubscription {
+        self.engine.add_hook(hook)
     }
 
     /// Number of the newest commit; zero before the first.
     pub fn last_lsn(&self) -> u64 {
         self.engine.visible()
+    }
+
+    /// Number of the oldest commit whose state somebody reads, or may read from now on: the newest
+    /// one if no snapshot and no transaction is open. It never goes back.
+    pub fn oldest_reader_lsn(&self) -> u64 {
+        self.engine.snapshots.oldest_lsn(&self.engine.visible)
     }
 
     /// Brings every commit made so far to the disk, of whatever level it is.
@@ -232,13 +250,22 @@ impl Store {
     }
 
     /// Checkpoints, and merges each keyspace into one run: dropped versions give back their space,
-    /// unless a snapshot still sees them.
+    /// unless a snapshot still sees them. Tables that have nothing to give back, and no keys among
+    /// those of others, stay as they are.
     ///
     /// # Errors
     /// As [`sync`](Self::sync), [`Error::Corrupt`].
     pub fn compact(&self) -> Result<()> {
-        self.engine.checkpoint()?;
-        self.engine.merge_all(None)
+        self.engine.compact(&mut Meter::unobserved())
+    }
+
+    /// [`compact`](Self::compact) with reports of how far it has come. What was merged before it
+    /// was cancelled stays merged.
+    ///
+    /// # Errors
+    /// As [`compact`](Self::compact); [`Error::Cancelled`].
+    pub fn compact_with(&self, observer: &mut Observer<'_>) -> Result<()> {
+        self.engine.compact(&mut Meter::new(observer))
     }
 
     /// In stepped mode does what the threads would do otherwise: flushes, merges that are due, and
@@ -250,7 +277,7 @@ impl Store {
         self.engine.check_open()?;
         while self.engine.flush_oldest()? {}
         while self.engine.merge_step()? {}
-        self.engine.remove_obsolete();
+        self.engine.remove_obsolete()?;
         self.engine.log()?.sync()
     }
 
@@ -259,27 +286,56 @@ impl Store {
     /// the commit that the report names: of a read-only store, the last one that is in tables.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] if the folder holds something else; [`Error::Io`].
+    /// [`Error::InvalidOption`] if the folder holds something else; [`Error::Io`]. What was copied
+    /// is removed then; an earlier backup stays.
     pub fn backup(&self, dir: impl AsRef<Path>) -> Result<BackupReport> {
-        self.engine.backup(dir.as_ref())
+        self.engine.backup(dir.as_ref(), &mut Meter::unobserved())
     }
 
-    /// Compares every file with its checksums: heads, indexes and log, and with `deep` every block
-    /// and every blob.
+    /// [`backup`](Self::backup) under an observer: stages
+    /// [`Flush`](crate::Stage::Flush), [`Copy`](crate::Stage::Copy).
+    ///
+    /// # Errors
+    /// As [`backup`](Self::backup); [`Error::Cancelled`].
+    pub fn backup_with(
+        &self,
+        dir: impl AsRef<Path>,
+        observer: &mut Observer<'_>,
+    ) -> Result<BackupReport> {
+        self.engine.backup(dir.as_ref(), &mut Meter::new(observer))
+    }
+
+    /// Compares every file with its checksums.
     ///
     /// # Errors
     /// Only what keeps the check itself from going on; damage is in the report.
-    pub fn check(&self, deep: bool) -> Result<CheckReport> {
-        self.engine.check(deep)
+    pub fn check(&self, depth: Depth) -> Result<CheckReport> {
+        self.engine.check(depth, &mut Meter::unobserved())
+    }
+
+    /// [`check`](Self::check) under an observer: stage [`Check`](crate::Stage::Check).
+    ///
+    /// # Errors
+    /// As [`check`](Self::check); [`Error::Cancelled`].
+    pub fn check_with(&self, depth: Depth, observer: &mut Observer<'_>) -> Result<CheckReport> {
+        self.engine.check(depth, &mut Meter::new(observer))
     }
 
     /// Salvages what can be read of a damaged store that is not open, and makes it open again.
     /// Damaged files are kept in the folder `lost+found`; the report lists what was lost.
     ///
     /// # Errors
-    /// [`Error::Locked`], [`Error::NotFound`], [`Error::Io`].
+    /// [`Error::Locked`], [`Error::NotFound`], [`Error::Io`]; the store is as it was then.
     pub fn repair(options: StoreOptions) -> Result<RepairReport> {
-        crate::maintenance::repair::repair(options)
+        crate::maintenance::repair::repair(options, &mut Meter::unobserved())
+    }
+
+    /// [`repair`](Self::repair) under an observer: stage [`Salvage`](crate::Stage::Salvage).
+    ///
+    /// # Errors
+    /// As [`repair`](Self::repair); [`Error::Cancelled`].
+    pub fn repair_with(options: StoreOptions, observer: &mut Observer<'_>) -> Result<RepairReport> {
+        crate::maintenance::repair::repair(options, &mut Meter::new(observer))
     }
 
     /// What the store holds and does, in numbers.
@@ -300,7 +356,7 @@ impl Store {
 impl Engine {
     /// Removes a keyspace.
     fn drop_keyspace(&self, keyspace: &KeyspaceInner) -> Result<()> {
-        let tables: Vec<_> = {
+        let obsolete: Vec<_> = {
             let state = self.commit.lock();
             keyspace.check_live()?;
             let mut catalog = self.catalog.lock();
@@ -312,15 +368,11 @@ impl Engine {
             keyspace.dropped_at.store(state.last_seq + 1, Ordering::Release);
             self.keyspaces.write().remove(keyspace);
             let view = keyspace.view.load();
-            view.runs.iter().flat_map(|run| run.tables.iter()).map(Arc::clone).collect()
+            let tables = view.runs.iter().flat_map(|run| run.tables.iter());
+            tables.map(Obsolete::dropped).collect()
         };
-        let obsolete = tables.into_iter().map(|table| {
-            let blobs = table.meta().blobs.clone();
-            Obsolete { table, blobs }
-        });
         self.obsolete.lock().extend(obsolete);
-        self.remove_obsolete();
-        Ok(())
+        self.remove_obsolete()
     }
 
     /// Ends the threads, syncs, and releases the lock. Only the first call does something.
@@ -338,10 +390,10 @@ impl Engine {
         }
         self.work.stop();
         let ended = self.end_log();
-        self.remove_obsolete();
+        let removed = self.remove_obsolete();
         self.catalog.lock().close();
         *self.lock.lock() = None;
-        ended
+        ended.and(removed)
     }
 
     fn end_log(&self) -> Result<()> {
@@ -352,13 +404,6 @@ impl Engine {
             Some(writer) => writer.close(log),
             None => Ok(()),
         }
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        // An error has nowhere to go; the log is whole up to the last sync, and replay sees to it.
-        let _ = self.close();
     }
 }
 
@@ -375,3 +420,6 @@ impl CommitOutcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

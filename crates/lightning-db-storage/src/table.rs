@@ -12,6 +12,7 @@ mod filter;
 mod format;
 mod index;
 mod meta;
+mod portion;
 mod recent;
 mod salvage;
 mod verify;
@@ -39,6 +40,7 @@ pub(crate) use self::cursor::RunCursor;
 pub(crate) use self::filter::hash_key;
 pub use self::format::Compression;
 pub(crate) use self::meta::TableMeta;
+pub(crate) use self::portion::Portion;
 pub(crate) use self::recent::Hint;
 pub(crate) use self::writer::{TableOptions, TableWriter};
 

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::commit::Change;
-use crate::engine::Engine;
+use crate::engine::OpenEngine;
 use crate::entry::Kind;
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
 use crate::options::Durability;
 use crate::range::{Bounds, Range, bounds_of, prefix_bounds};
 use crate::slice::Slice;
-use crate::snapshot::ReadPoint;
+use crate::snapshot::{ReadPoint, Snapshot};
 
 pub use range::TransactionRange;
 use reads::ReadSet;
@@ -97,14 +97,13 @@ type WriteKey = (u32, Vec<u8>);
 /// The transaction's last change of a key.
 #[derive(Debug, Clone)]
 pub(crate) struct Write {
-    kind: Kind,
     encoded: Arc<[u8]>,
     /// What the transaction itself reads; `None` if it removed the key.
     value: Option<Slice>,
 }
 
 impl Transaction {
-    pub(crate) fn new(engine: &Arc<Engine>, options: TransactionOptions) -> Self {
+    pub(crate) fn new(engine: &Arc<OpenEngine>, options: TransactionOptions) -> Self {
         Self {
             point: ReadPoint::new(engine),
             options,
@@ -119,6 +118,34 @@ impl Transaction {
     /// Number of the last commit that it sees.
     pub fn lsn(&self) -> u64 {
         self.point.seq
+    }
+
+    /// Time by which it judges expiry, in milliseconds since 1970.
+    pub fn unix_ms(&self) -> u64 {
+        self.point.now_ms
+    }
+
+    /// The snapshot that it reads: without its own writes, and noted for no conflict.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::of(Arc::clone(&self.point))
+    }
+
+    /// Its own last change of each key of a keyspace, by key; `None` for a removed key.
+    pub fn writes(&self, keyspace: &Keyspace) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let id = keyspace.inner.id;
+        let own = self.writes.range((id, Vec::new())..).take_while(move |((of, _), _)| *of == id);
+        own.map(|((_, key), write)| (&key[..], write.value.as_deref()))
+    }
+
+    /// Notes a range as read: if serializable, the transaction conflicts with any commit that
+    /// changes it. For what is read by other means than this transaction, such as an index in
+    /// memory that was asked for its snapshot.
+    pub fn watch<K: AsRef<[u8]>>(&self, keyspace: &Keyspace, range: impl RangeBounds<K>) {
+        if self.records_reads() {
+            let mut reads = self.reads.lock();
+            let slot = reads.add_range(keyspace, bounds_of(&range));
+            reads.note_front(slot, None);
+        }
     }
 
     fn records_reads(&self) -> bool {
@@ -230,10 +257,9 @@ impl Transaction {
     ) -> Result<()> {
         keyspace.inner.check_live()?;
         let id = keyspace.inner.id;
-        let kind = if value.is_some() { Kind::Put } else { Kind::Delete };
         self.keyspaces.entry(id).or_insert_with(|| keyspace.clone());
         let key = (id, key.to_vec());
-        let write = Write { kind, encoded: change.encoded, value };
+        let write = Write { encoded: change.encoded, value };
         if self.savepoints.is_empty() {
             self.writes.insert(key, write);
         } else {
@@ -269,6 +295,19 @@ impl Transaction {
         Ok(())
     }
 
+    /// Forgets a savepoint, and those marked after it: their writes stay.
+    ///
+    /// # Errors
+    /// [`Error::SavepointGone`].
+    pub fn release(&mut self, savepoint: Savepoint) -> Result<()> {
+        let at = self.savepoints.iter().position(|(known, _)| *known == savepoint);
+        self.savepoints.truncate(at.ok_or(Error::SavepointGone)?);
+        if self.savepoints.is_empty() {
+            self.undo.clear();
+        }
+        Ok(())
+    }
+
     /// Drops all writes.
     pub fn rollback(self) {}
 
@@ -287,7 +326,6 @@ impl Transaction {
         let mut written = Vec::new();
         for ((id, key), write) in writes {
             let Some(keyspace) = keyspaces.get(&id) else { continue };
-            debug_assert!(write.kind == Kind::Put || write.value.is_none());
             if options.isolation == Isolation::Snapshot {
                 written.push((Arc::clone(&keyspace.inner), key));
             }

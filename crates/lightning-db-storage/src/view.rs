@@ -6,19 +6,21 @@ use crate::entry::{Entry, EntryRef, Kind};
 use crate::error::Result;
 use crate::memtable::Memtable;
 use crate::merge::{Merger, Source};
-use crate::table::{RunCursor, Table, hash_key};
+use crate::table::{Portion, RunCursor, Table, hash_key};
+
+pub(crate) mod switch;
 
 /// Tables of disjoint, ascending key ranges.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     /// Age: higher is newer.
     pub(crate) order: u64,
-    pub(crate) tables: Arc<[Arc<Table>]>,
+    pub(crate) tables: Arc<[Portion]>,
     seq_max: u64,
 }
 
 impl Run {
-    pub(crate) fn new(order: u64, tables: Arc<[Arc<Table>]>) -> Self {
+    pub(crate) fn new(order: u64, tables: Arc<[Portion]>) -> Self {
         let seq_max = tables.iter().map(|table| table.meta().seq_max).max().unwrap_or(0);
         Self { order, tables, seq_max }
     }
@@ -32,24 +34,47 @@ impl Run {
         self.seq_max
     }
 
+    /// The tables that end at `from` or behind it.
+    pub(crate) fn tables_from(&self, from: &[u8]) -> &[Portion] {
+        &self.tables[self.tables.partition_point(|table| table.last_key() < from)..]
+    }
+
+    /// Whether a key from `from` to `to`, both included, may be in its tables.
+    pub(crate) fn overlaps(&self, from: &[u8], to: &[u8]) -> bool {
+        self.tables_from(from).first().is_some_and(|table| table.first_key() <= to)
+    }
+
     fn table_of(&self, key: &[u8]) -> Option<&Table> {
-        let at = self.tables.partition_point(|table| *table.meta().key_max < *key);
-        self.tables.get(at).filter(|table| *table.meta().key_min <= *key).map(|table| &**table)
+        let at = self.tables.partition_point(|table| table.last_key() < key);
+        self.tables.get(at).filter(|table| table.first_key() <= key).map(|table| &*table.table)
     }
 }
 
 /// See the head of this file. For one key, every version in an earlier place is newer than every
 /// version in a later one.
-#[derive(Debug, Clone)]
-pub(crate) struct View {
+///
+/// How one view takes the place of another is in [`switch`].
+#[derive(Debug)]
+pub(crate) struct View<M = Memtable, R = Run> {
     /// Takes the writes.
-    pub(crate) active: Arc<Memtable>,
+    pub(crate) active: Arc<M>,
     /// Waiting for their flush, newest first.
-    pub(crate) frozen: Vec<Arc<Memtable>>,
+    pub(crate) frozen: Vec<Arc<M>>,
     /// Newest first.
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Vec<R>,
     /// Commits that emptied the keyspace, ascending.
     pub(crate) floors: Vec<u64>,
+}
+
+impl<M, R> View<M, R> {
+    /// Below this sequence number nothing exists for a reader at `seq`.
+    #[inline]
+    pub(crate) fn floor_at(&self, seq: u64) -> u64 {
+        if self.floors.is_empty() {
+            return 0;
+        }
+        self.floors.iter().copied().filter(|floor| *floor <= seq).max().unwrap_or(0)
+    }
 }
 
 impl View {
@@ -99,7 +124,9 @@ impl View {
                 return Ok(found.seq() > seq);
             }
         }
-        for run in self.runs.iter().take_while(|run| run.seq_max() > seq) {
+        // Not up to the first run without such versions: a run of which a merge has written a part
+        // again may hold older ones than the run behind it.
+        for run in self.runs.iter().filter(|run| run.seq_max() > seq) {
             let Some(table) = run.table_of(key) else { continue };
             if let Some(found) = table.get(key, hash, u64::MAX)? {
                 return Ok(found.seq() > seq);
@@ -132,21 +159,12 @@ impl View {
         let floor = self.floors.last().copied().unwrap_or(0);
         let memtables = std::iter::once(&self.active).chain(&self.frozen);
         let in_memory: usize = memtables.map(|memtable| memtable.keys()).sum();
-        let tables = self.runs.iter().flat_map(|run| run.tables.iter()).map(|table| table.meta());
+        let tables = self.runs.iter().flat_map(|run| run.tables.iter()).map(Portion::meta);
         let in_tables = tables.filter(|meta| floor == 0 || meta.seq_max >= floor);
         // A deletion stands for itself and for the key that it removes.
         let keys =
             in_tables.map(|meta| (meta.entries - meta.older).saturating_sub(2 * meta.tombstones));
         in_memory as u64 + keys.sum::<u64>()
-    }
-
-    /// Below this sequence number nothing exists for a reader at `seq`.
-    #[inline]
-    pub(crate) fn floor_at(&self, seq: u64) -> u64 {
-        if self.floors.is_empty() {
-            return 0;
-        }
-        self.floors.iter().copied().filter(|floor| *floor <= seq).max().unwrap_or(0)
     }
 }
 

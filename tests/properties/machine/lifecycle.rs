@@ -14,6 +14,7 @@ const LARGE: usize = 1 << 20;
 impl Machine {
     fn drop_handles(&mut self) {
         self.snapshots.clear();
+        self.iterators.clear();
         self.transactions = [None, None];
         self.handles.iter_mut().for_each(|handle| *handle = None);
     }

@@ -1,8 +1,9 @@
 //! Reads of the newest commit and of snapshots.
 
+use std::collections::VecDeque;
 use std::io::Read;
 
-use lightning_db_storage::{Keyspace, Result, Slice};
+use lightning_db_storage::{Keyspace, Range, Result, Slice};
 
 use super::{Machine, Pinned};
 use crate::model::{Bounds, Bytes};
@@ -12,6 +13,15 @@ pub(super) const EVERYTHING: Bounds = (std::ops::Bound::Unbounded, std::ops::Bou
 const DOWN: Walk = Walk { fronts: 0, steps: usize::MAX };
 pub(super) const UP: Walk = Walk { fronts: 0xff, steps: usize::MAX };
 const INWARDS: Walk = Walk { fronts: 0b1100_1010, steps: usize::MAX };
+/// Iterators that stay open at a time.
+const ITERATORS_MAX: usize = 4;
+
+/// An iterator that was begun, and what it must still show: nothing that is done to its keyspace
+/// meanwhile changes that.
+pub(super) struct Begun {
+    range: Range,
+    expected: VecDeque<(Vec<u8>, Bytes)>,
+}
 
 /// How far a range was read from each end.
 #[derive(Debug, Default)]
@@ -27,7 +37,15 @@ pub(super) fn check_walk(
     expected: Vec<(Vec<u8>, Bytes)>,
     walk: Walk,
 ) -> Reached {
-    let mut expected = std::collections::VecDeque::from(expected);
+    check_steps(&mut range, &mut VecDeque::from(expected), walk)
+}
+
+/// The same for a range that goes on later, with what is left of what it must show.
+fn check_steps(
+    range: &mut impl DoubleEndedIterator<Item = Result<(Slice, Slice)>>,
+    expected: &mut VecDeque<(Vec<u8>, Bytes)>,
+    walk: Walk,
+) -> Reached {
     let mut reached = Reached::default();
     for step in 0..walk.steps {
         let from_front = walk.fronts >> (step % 8) & 1 == 1;
@@ -130,6 +148,32 @@ impl Machine {
         assert_eq!(snapshot.contains(&handle, KEYS[key]).unwrap(), expected.is_some());
         let expected = model.range(bounds, *lsn, *now_ms);
         check_walk(snapshot.range(&handle, bounds.clone()), expected, walk);
+    }
+
+    /// Begins an iterator, of the newest snapshot if there is one and it is asked for.
+    pub(super) fn open_iterator(&mut self, name: usize, bounds: &Bounds, of_snapshot: bool) {
+        let (id, keyspace) = self.keyspace(name);
+        let model = &self.model.keyspaces[id];
+        let pinned = self.snapshots.last().filter(|pinned| pinned.keyspaces.contains(&id));
+        let (range, lsn, now_ms) = if let Some(pinned) = pinned.filter(|_| of_snapshot) {
+            let range = pinned.snapshot.range(&keyspace, bounds.clone());
+            (range, pinned.lsn, pinned.now_ms)
+        } else {
+            (keyspace.range(bounds.clone()), u64::MAX, self.now_ms())
+        };
+        let expected = model.range(bounds, lsn, now_ms);
+        if self.iterators.len() == ITERATORS_MAX {
+            self.iterators.remove(0);
+        }
+        self.iterators.push(Begun { range, expected: expected.into() });
+    }
+
+    pub(super) fn step_iterator(&mut self, which: usize, walk: Walk) {
+        let Some(at) = which.checked_rem(self.iterators.len()) else { return };
+        let Begun { range, expected } = &mut self.iterators[at];
+        if check_steps(range, expected, walk).whole {
+            self.iterators.swap_remove(at);
+        }
     }
 
     /// Compares all that a snapshot shows.

@@ -34,9 +34,7 @@ pub(crate) fn compact(context: &Context) -> Result<(), Failure> {
     let store = context.open()?;
     let started = context.elapsed();
     let before = store.statistics().disk.total();
-    let progress = Progress::of_work(context, "compacting");
-    store.compact()?;
-    drop(progress);
+    Progress::over(context, |observer| store.compact_with(observer))?;
     let disk = store.statistics().disk;
     let after = disk.total();
     store.close()?;

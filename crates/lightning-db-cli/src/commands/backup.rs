@@ -16,9 +16,7 @@ use crate::text;
 pub(crate) fn backup(context: &Context, dir: &Path) -> Result<(), Failure> {
     let store = context.open()?;
     let started = context.elapsed();
-    let progress = Progress::of_work(context, "copying");
-    let report = store.backup(dir)?;
-    drop(progress);
+    let report = Progress::over(context, |observer| store.backup_with(dir, observer))?;
     let newest = store.last_lsn();
     store.close()?;
     if report.lsn < newest {
@@ -44,9 +42,8 @@ pub(crate) fn backup(context: &Context, dir: &Path) -> Result<(), Failure> {
 /// Makes the store from a backup.
 pub(crate) fn restore(context: &Context, dir: &Path) -> Result<(), Failure> {
     let started = context.elapsed();
-    let progress = Progress::of_work(context, "checking and copying");
-    let report = Store::restore(dir, &context.options())?;
-    drop(progress);
+    let options = context.options();
+    let report = Progress::over(context, |observer| Store::restore_with(dir, &options, observer))?;
     let time = context.elapsed().saturating_sub(started);
     let summary = format!(
         "restored {} as of commit {}: {} ({}) in {}",

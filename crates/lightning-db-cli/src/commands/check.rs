@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use lightning_db::Store;
-use lightning_db::storage::{CheckReport, Lost, RepairReport};
+use lightning_db::storage::{CheckReport, Depth, Lost, Observer, RepairReport};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -12,12 +12,12 @@ use crate::progress::Progress;
 use crate::text;
 
 /// Compares the files of the store with their checksums; fails if one is damaged.
-pub(crate) fn check(context: &Context, deep: bool) -> Result<(), Failure> {
-    let progress = Progress::of_work(context, "checking");
+pub(crate) fn check(context: &Context, depth: Depth) -> Result<(), Failure> {
     // The files as they are, without opening the store: that would replay the log, and a damaged
     // store cannot be opened at all.
-    let report = Store::check_files(context.options(), deep)?;
-    drop(progress);
+    let check =
+        |observer: &mut Observer<'_>| Store::check_files_with(context.options(), depth, observer);
+    let report = Progress::over(context, check)?;
     let text = check_to_text(&report);
     if report.is_ok() {
         return context.print_summary(text.trim_end(), &check_to_json(&report));
@@ -29,9 +29,8 @@ pub(crate) fn check(context: &Context, deep: bool) -> Result<(), Failure> {
 
 /// Salvages what can be read.
 pub(crate) fn repair(context: &Context) -> Result<(), Failure> {
-    let progress = Progress::of_work(context, "repairing");
-    let report = Store::repair(context.options())?;
-    drop(progress);
+    let repair = |observer: &mut Observer<'_>| Store::repair_with(context.options(), observer);
+    let report = Progress::over(context, repair)?;
     context.print(&repair_to_text(&report), &repair_to_json(&report))
 }
 
@@ -73,7 +72,13 @@ fn check_to_json(report: &CheckReport) -> Value {
 fn repair_to_text(report: &RepairReport) -> String {
     let mut out = String::new();
     if report.manifest_rebuilt {
-        out.push_str("the manifest was damaged, and was made again from the tables\n");
+        out.push_str("the manifest was damaged, and was made again from its copy and the tables\n");
+    }
+    if report.manifest_copy_lost {
+        out.push_str(
+            "its copy was damaged too: names of keyspaces are lost, removed keys may be back, and \
+             rows of a bulk ingest may have their values from before\n",
+        );
     }
     // Writing to a string cannot fail.
     let _ = writeln!(
@@ -129,6 +134,7 @@ fn repair_to_json(report: &RepairReport) -> Value {
     });
     json!({
         "manifest_rebuilt": report.manifest_rebuilt,
+        "manifest_copy_lost": report.manifest_copy_lost,
         "tables_kept": report.tables_kept,
         "tables_salvaged": report.tables_salvaged,
         "entries_salvaged": report.entries_salvaged,

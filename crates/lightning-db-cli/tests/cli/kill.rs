@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::thread;
 
+use lightning_db::storage::Depth;
 use lightning_db::types::{Rng, SeededRng};
 use lightning_db::{Durability, StoreOptions};
 
@@ -108,5 +109,5 @@ fn check(shell: &Shell, acknowledged: &BTreeMap<String, Written>, life: u64) {
         let known = found == written.kept || written.later.iter().any(later);
         assert!(known, "after life {life} key {key} is {found:?}, not {written:?}");
     }
-    assert!(store.check(true).unwrap().is_ok());
+    assert!(store.check(Depth::Deep).unwrap().is_ok());
 }

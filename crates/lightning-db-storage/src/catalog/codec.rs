@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `M` | flushed commit, next table, next keyspace, next blob, store id (8 bytes each) |
 //! | `K` + keyspace id (4, big-endian) | keyspace: see [`KeyspaceRecord`] |
-//! | `T` + table id (8, big-endian) | order (8), then the table's properties |
+//! | `T` + table id (8, big-endian) | order (8), bound's length (4), bound, the table's properties |
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,7 +31,22 @@ pub(crate) struct KeyspaceRecord {
 pub(crate) struct TableRecord {
     /// Age of its run: higher is newer. Tables of one run share it and do not overlap.
     pub(crate) order: u64,
+    /// Key before which nothing of it counts any more: a merge under way has written that part
+    /// again. Empty if the whole table counts.
+    pub(crate) from: Vec<u8>,
     pub(crate) meta: TableMeta,
+}
+
+impl TableRecord {
+    /// A table that counts as a whole.
+    pub(crate) fn whole(order: u64, meta: TableMeta) -> Self {
+        Self { order, from: Vec::new(), meta }
+    }
+
+    /// A key that no key of it that counts comes before.
+    pub(crate) fn first_key(&self) -> &[u8] {
+        if self.from.is_empty() { &self.meta.key_min } else { &self.from }
+    }
 }
 
 pub(super) fn encode(state: &State) -> BTreeMap<Vec<u8>, Vec<u8>> {
@@ -49,6 +64,8 @@ pub(super) fn encode(state: &State) -> BTreeMap<Vec<u8>, Vec<u8>> {
     }
     for (id, table) in &state.tables {
         let mut value = table.order.to_le_bytes().to_vec();
+        value.extend_from_slice(&u32::try_from(table.from.len()).unwrap_or(0).to_le_bytes());
+        value.extend_from_slice(&table.from);
         table.meta.encode(&mut value);
         records.insert([b"T", &id.to_be_bytes()[..]].concat(), value);
     }
@@ -83,9 +100,12 @@ fn decode_record(state: &mut State, key: &[u8], value: &[u8]) -> Option<()> {
         }
         b'T' => {
             let id = u64::from_be_bytes(id.try_into().ok()?);
-            let (order, mut meta) = value.split_at_checked(8)?;
-            let meta = TableMeta::decode(&mut meta)?;
-            state.tables.insert(id, TableRecord { order: u64_of(order)?, meta });
+            let (order, rest) = value.split_at_checked(8)?;
+            let (from_len, rest) = rest.split_first_chunk()?;
+            let (from, mut rest) = rest.split_at_checked(u32::from_le_bytes(*from_len) as usize)?;
+            let (order, from) = (u64_of(order)?, from.to_vec());
+            let meta = TableMeta::decode(&mut rest).filter(|_| rest.is_empty())?;
+            state.tables.insert(id, TableRecord { order, from, meta });
         }
         _ => return None,
     }

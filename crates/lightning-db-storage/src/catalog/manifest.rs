@@ -25,11 +25,11 @@ use crate::planted;
 
 /// Name of the manifest in the folder of the store.
 pub(crate) const MANIFEST: &str = "manifest";
-/// Name of its copy, written when keyspaces change; see `repair`.
+/// Name of its copy, written when keyspaces change and before tables are removed; see `repair`.
 pub(crate) const MANIFEST_COPY: &str = "manifest.keyspaces";
-const TEMPORARY: &str = "manifest.new";
 const MAGIC: [u8; 8] = *b"LDBMANIF";
-const VERSION: u32 = 1;
+/// Version 1 knew no bounds of tables. It was never released, and is not read.
+const VERSION: u32 = 2;
 const HEAD_LEN: usize = 64;
 
 /// What the directory is checked against.
@@ -82,6 +82,10 @@ pub(super) fn read(vfs: &dyn Vfs, path: &Path) -> Result<Option<(Head, Result<Ve
     if version > VERSION {
         let path = path.to_owned();
         return Err(Error::FormatVersion { path, found: version, supported: VERSION });
+    }
+    if version < VERSION {
+        let detail = format!("format version {version} was never released, and is not read");
+        return Err(Error::corrupt(path, 8, detail));
     }
     let [epoch, records, checksum] = [16, 24, 32].map(|at| u64::from_le_bytes(field(head, at)));
     let crc = u32::from_le_bytes(field(head, 48));
@@ -144,7 +148,7 @@ pub(super) fn write(
     let crc = crc32c_append(crc32c(&bytes[..12]), &bytes[16..HEAD_LEN]);
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
 
-    let temporary = dir.join(TEMPORARY);
+    let temporary = dir.join(format!("{name}.new"));
     match vfs.remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(Error::io("remove", &temporary)(error));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::table::Compression;
+use crate::table::{Compression, TableMeta};
 
 fn keyspace(name: &str) -> KeyspaceRecord {
     KeyspaceRecord {
@@ -25,7 +25,7 @@ fn make(dir: &Path) -> (StoreOptions, State) {
             state.keyspaces.insert(1, keyspace("a"));
             state.keyspaces.insert(2, keyspace("b"));
             let meta = TableMeta { table_id: 7, keyspace_id: 1, ..TableMeta::default() };
-            state.tables.insert(7, TableRecord { order: 12, meta });
+            state.tables.insert(7, TableRecord { order: 12, from: b"m".to_vec(), meta });
         })
         .unwrap();
     catalog.edit(|state| drop(state.keyspaces.remove(&2))).unwrap();

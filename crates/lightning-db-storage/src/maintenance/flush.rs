@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 
 use super::FrozenSet;
 use super::retain::Retain;
-use super::writer::RunWriter;
+use super::writer::{Limit, RunWriter};
 use crate::catalog::TableRecord;
-use crate::engine::{Engine, KeyspaceInner};
+use crate::engine::{Engine, KeyspaceInner, Obsolete};
+use crate::entry::key_of;
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::merge::{Merger, Source};
 use crate::planted;
-use crate::table::{Table, TableMeta};
-use crate::view::Run;
+use crate::table::{Portion, TableMeta};
+use crate::view::{Run, View};
 
 /// What a flush made of one memtable.
 struct Flushed<'a> {
@@ -21,7 +22,7 @@ struct Flushed<'a> {
     memtable: &'a Arc<Memtable>,
     metas: Vec<TableMeta>,
     /// Opened before the manifest names them: behind that moment nothing may fail.
-    tables: Arc<[Arc<Table>]>,
+    tables: Arc<[Portion]>,
     dropped_blobs: Vec<u64>,
 }
 
@@ -71,21 +72,28 @@ impl Engine {
     }
 
     fn write_tables<'a>(&self, set: &'a FrozenSet, flushed: &mut Vec<Flushed<'a>>) -> Result<()> {
+        // Writers are faster than flushes, and what follows waits: compression is left to the merge
+        // where there will be one.
+        let pressed = self.work.frozen_len() > 1;
         for (keyspace, memtable) in &set.memtables {
             if keyspace.is_dropped() {
                 continue;
             }
             let sources = memtable.flush_cursors().into_iter().map(Source::Memory);
             let mut merger = Merger::new(sources.collect());
-            merger.seek_first()?;
             let view = keyspace.view.load();
+            let will_merge = overlaps(&view, &mut merger)?;
+            merger.seek_first()?;
             let floor = view.floors.last().copied().unwrap_or(0);
             let now_ms = self.clock.now_unix_ms();
             let filter = keyspace.merge_filter.read().clone();
-            let mut retain = Retain::new(self.snapshots.live(), false, floor, now_ms, filter);
-            let mut writer = RunWriter::new(self, keyspace);
-            let added = writer.add_retained(&mut merger, &mut retain);
-            let finished = added.and_then(|()| writer.finish());
+            let snapshots = self.snapshots.live_below(&self.visible, set.last_seq, floor);
+            let mut retain = Retain::new(snapshots, false, floor, now_ms, filter);
+            let writer = RunWriter::new(self, keyspace);
+            let raw = pressed && will_merge;
+            let mut writer = if raw { writer.uncompressed() } else { writer };
+            let added = writer.add_retained(&mut merger, &mut retain, Limit::NONE);
+            let finished = added.and_then(|_| writer.finish());
             let dropped_blobs = retain.dropped_blobs;
             let (metas, tables) = (finished?, Arc::default());
             flushed.push(Flushed { keyspace, memtable, metas, tables, dropped_blobs });
@@ -98,7 +106,7 @@ impl Engine {
             state.flushed_seq = set.last_seq;
             for part in flushed.iter().filter(|part| !part.keyspace.is_dropped()) {
                 for meta in &part.metas {
-                    let table = TableRecord { order: set.last_seq, meta: meta.clone() };
+                    let table = TableRecord::whole(set.last_seq, meta.clone());
                     state.tables.insert(meta.table_id, table);
                 }
             }
@@ -123,12 +131,19 @@ impl Engine {
             part.memtable.for_each_newest(|hash, newest| part.keyspace.rows.replace(hash, newest));
             let bytes: u64 = part.metas.iter().map(|meta| meta.file_len).sum();
             self.work.counters.table_bytes_written.fetch_add(bytes, Ordering::Relaxed);
+            self.work.counters.flushed_bytes.fetch_add(bytes, Ordering::Relaxed);
+            // A keyspace is dropped under this lock too: that finds these tables in the view, or it
+            // has happened before.
+            let catalog = self.catalog.lock();
+            if part.keyspace.is_dropped() {
+                self.obsolete.lock().extend(tables.iter().map(Obsolete::dropped));
+            }
             self.update_view(part.keyspace, |view| {
-                view.frozen.retain(|memtable| !Arc::ptr_eq(memtable, part.memtable));
-                if !tables.is_empty() {
-                    view.runs.insert(0, Run::new(set.last_seq, tables));
-                }
+                let run = (!tables.is_empty()).then(|| Run::new(set.last_seq, tables));
+                view.install(part.memtable, run);
             });
+            drop(catalog);
+            part.keyspace.rows.end_flush();
             self.blobs.retire(&part.dropped_blobs);
         }
     }
@@ -158,6 +173,15 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether a run has keys among those of a memtable: tables that lie apart are not merged.
+fn overlaps(view: &View, memtable: &mut Merger) -> Result<bool> {
+    memtable.seek_last()?;
+    let last = memtable.entry().map(|entry| key_of(entry).to_vec()).unwrap_or_default();
+    memtable.seek_first()?;
+    let first = memtable.entry().map(key_of).unwrap_or_default();
+    Ok(view.runs.iter().any(|run| run.overlaps(first, &last)))
 }
 
 /// Whether an error means that the store is closing, so that work ends early and nothing is wrong.

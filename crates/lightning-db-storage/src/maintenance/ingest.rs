@@ -97,17 +97,18 @@ impl Engine {
         let recorded = self.catalog.lock().edit(|state| {
             state.flushed_seq = seq;
             for meta in &metas {
-                let table = TableRecord { order: seq, meta: meta.clone() };
+                let table = TableRecord::whole(seq, meta.clone());
                 state.tables.insert(meta.table_id, table);
             }
         });
         self.poison_on(recorded)?;
-        keyspace.rows.clear();
         self.update_view(keyspace, |view| {
             if !tables.is_empty() {
                 view.runs.insert(0, Run::new(seq, tables));
             }
         });
+        // No reader sees the commit yet, so none has been answered from an older row.
+        keyspace.rows.clear();
         self.run_hooks_for_whole(seq, WholeChange::Ingested(&keyspace.name));
         self.publish(seq);
         Ok(seq)

@@ -1,194 +1,284 @@
 //! Merging runs of tables, so that reads look in few places and dropped versions give back space.
 //!
-//! Runs of similar size are merged, so that an entry is written again a logarithmic number of times
-//! (tiering); when the newer runs have grown to the size of the oldest one, all are merged, which
-//! bounds dead space by about half. See docs/decisions/0001 for the measurements.
+//! A merge of neighbouring runs goes through their keys from the first to the last, slice by slice
+//! ([`slice`]), and each slice is a step of bounded work with a change of the manifest of its own.
+//! The newest of the runs takes up the result: behind each step it holds what was merged, up to a
+//! key, and behind that key what it held before; the other runs have lost what lies before it. So
+//! no run is added while a merge is under way, and none of its steps leaves anything to be mended:
+//! a merge that ended early is a keyspace with other runs, from which the next one is picked
+//! ([`pick`]).
+//!
+//! Between two steps a smaller merge that has become due comes first.
 
-use std::ops::Range;
+mod pick;
+mod slice;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::flush::is_closing;
-use super::retain::Retain;
-use super::writer::RunWriter;
-use crate::catalog::TableRecord;
-use crate::engine::{Engine, KeyspaceInner, Obsolete};
+use crate::engine::{Engine, KeyspaceInner};
 use crate::error::Result;
-use crate::merge::{Merger, Source};
-use crate::table::{RunCursor, TableMeta};
+use crate::progress::{Meter, Stage};
 use crate::view::{Run, View};
+use pick::Rules;
 
-/// Runs of similar size that are merged into one.
-const FAN_IN: usize = 4;
-/// Bytes up to which a keyspace is small.
-const SMALL_LEN: u64 = 128 << 20;
-/// Most runs of a keyspace before the newest are merged whatever their sizes.
-const RUNS_MAX: usize = 12;
+/// How long no commit may have come before merges are made that no write asks for.
+const IDLE_AFTER: Duration = Duration::from_secs(2);
+/// Bytes that idle merges may read for each byte that flushes write.
+const IDLE_READ_MAX: u64 = 2;
+/// A due merge comes before one under way if it is smaller by this factor: it is soon done, and the
+/// other one is not kept waiting for merges of its own size.
+const PREEMPT_FACTOR: u64 = 2;
+
+/// Merges under way, and what is needed to choose the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Merges {
+    /// The last one goes on; those before it wait for it.
+    jobs: Vec<Job>,
+    /// Newest commit at the last look, and when it was first seen.
+    last_seq: u64,
+    quiet_since: Duration,
+    /// Bytes that idle merges may read besides those that flushes have earned: once what was there.
+    idle_start: Option<u64>,
+    /// Bytes that idle merges have read.
+    idle_read: u64,
+}
+
+/// A merge under way.
+#[derive(Debug)]
+struct Job {
+    keyspace: Arc<KeyspaceInner>,
+    /// Orders of the runs, newest first.
+    orders: Vec<u64>,
+    /// Key before which they are merged.
+    from: Vec<u8>,
+    /// Steps done.
+    steps: u64,
+    purpose: Purpose,
+}
+
+/// Who wants a merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Reads and space: it is due.
+    Due,
+    /// Nobody, but there is time.
+    Idle,
+    /// A caller, on whose thread it is done.
+    Asked,
+}
+
+impl Job {
+    fn new(keyspace: &Arc<KeyspaceInner>, runs: &[Run], purpose: Purpose) -> Self {
+        let orders = runs.iter().map(|run| run.order).collect();
+        Self { keyspace: Arc::clone(keyspace), orders, from: Vec::new(), steps: 0, purpose }
+    }
+
+    /// The runs as they are now; one that was used up is not among them.
+    fn runs<'v>(&self, view: &'v View) -> Vec<&'v Run> {
+        view.runs.iter().filter(|run| self.orders.contains(&run.order)).collect()
+    }
+
+    /// Bytes of tables that it has still to read.
+    fn left(&self) -> u64 {
+        let view = self.keyspace.view.load();
+        let runs = self.runs(&view);
+        let tables = runs.iter().flat_map(|run| run.tables_from(&self.from));
+        tables.map(|portion| portion.meta().file_len).sum()
+    }
+}
+
+impl Merges {
+    /// Bytes of tables that merges under way have still to read.
+    fn left(&self) -> u64 {
+        self.jobs.iter().map(Job::left).sum()
+    }
+
+    /// Whether the newest commit is old enough to make merges that no write asks for.
+    fn is_quiet(&mut self, last_seq: u64, now: Duration) -> bool {
+        if self.last_seq != last_seq {
+            (self.last_seq, self.quiet_since) = (last_seq, now);
+        }
+        now.saturating_sub(self.quiet_since) >= IDLE_AFTER
+    }
+}
 
 impl Engine {
-    /// Does one merge that is worth doing; says whether there was one.
+    /// Does one step of a merge that is worth doing; says whether there was one.
     pub(crate) fn merge_step(&self) -> Result<bool> {
-        let _turn = self.work.merge_turn.lock();
-        for keyspace in self.live_keyspaces() {
-            let view = keyspace.view.load_full();
-            let now_ms = self.clock.now_unix_ms();
-            if let Some(runs) = pick(&view, now_ms, self.snapshots.live().first().copied()) {
-                return match self.merge_runs(&keyspace, &view.runs[runs]) {
-                    Err(error) if is_closing(&error) => Ok(false),
-                    outcome => outcome.map(|()| true),
-                };
+        let mut merges = self.work.merge_turn.lock();
+        self.choose(&mut merges);
+        if merges.jobs.last().is_none_or(|job| job.purpose == Purpose::Asked) {
+            self.note_left(&merges);
+            return Ok(false);
+        }
+        let outcome = self.advance(&mut merges);
+        drop(merges);
+        match outcome {
+            Err(error) if is_closing(&error) => Ok(false),
+            outcome => {
+                self.remove_obsolete()?;
+                outcome.map(|()| true)
             }
         }
-        Ok(false)
     }
 
-    /// Merges all runs of all keyspaces, or of one.
-    pub(crate) fn merge_all(&self, only: Option<&KeyspaceInner>) -> Result<()> {
-        let _turn = self.work.merge_turn.lock();
-        for keyspace in self.live_keyspaces() {
-            if only.is_some_and(|only| only.id != keyspace.id) {
-                continue;
+    /// See [`Store::compact`](crate::Store::compact).
+    pub(crate) fn compact(&self, meter: &mut Meter<'_>) -> Result<()> {
+        let views = self.live_keyspaces().into_iter().map(|keyspace| keyspace.view.load_full());
+        let active: u64 = views.map(|view| view.active.bytes()).sum();
+        meter.begin(Stage::Flush, active + self.work.frozen_bytes())?;
+        self.checkpoint()?;
+        meter.end()?;
+        self.merge_all(meter)
+    }
+
+    /// Merges all runs of all keyspaces.
+    fn merge_all(&self, meter: &mut Meter<'_>) -> Result<()> {
+        let _turn = self.work.compact_turn.lock();
+        let keyspaces = self.live_keyspaces();
+        let lens = keyspaces.iter().map(|keyspace| pick::len_of(&keyspace.view.load().runs));
+        meter.begin(Stage::Merge, lens.sum())?;
+        for keyspace in &keyspaces {
+            let merged = self.merge_whole(keyspace, meter);
+            // After an error the rest is left to be picked again.
+            let mut turn = self.work.merge_turn.lock();
+            turn.jobs.retain(|job| job.purpose != Purpose::Asked);
+            self.note_left(&turn);
+            drop(turn);
+            merged?;
+        }
+        self.remove_obsolete()?;
+        meter.end()
+    }
+
+    /// Merges all runs of a keyspace, letting go of the turn between the steps.
+    fn merge_whole(&self, keyspace: &Arc<KeyspaceInner>, meter: &mut Meter<'_>) -> Result<()> {
+        let mut left = {
+            let mut merges = self.work.merge_turn.lock();
+            // The runs of others are among those to merge now; what they have merged is found, and
+            // left as it is.
+            merges.jobs.retain(|job| !Arc::ptr_eq(&job.keyspace, keyspace));
+            let job = Job::new(keyspace, &keyspace.view.load().runs, Purpose::Asked);
+            let left = job.left();
+            merges.jobs.push(job);
+            left
+        };
+        loop {
+            let asked = {
+                let mut merges = self.work.merge_turn.lock();
+                self.choose(&mut merges);
+                self.advance(&mut merges)?;
+                let asked = merges.jobs.iter().find(|job| job.purpose == Purpose::Asked);
+                asked.map(Job::left)
+            };
+            self.remove_obsolete()?;
+            let now_left = asked.unwrap_or(0);
+            meter.advance(left.saturating_sub(now_left))?;
+            left = left.min(now_left);
+            if asked.is_none() {
+                return Ok(());
             }
-            let view = keyspace.view.load_full();
-            if !view.runs.is_empty() {
-                self.merge_runs(&keyspace, &view.runs)?;
+        }
+    }
+
+    /// Puts the merge to go on with at the end of those under way.
+    fn choose(&self, merges: &mut Merges) {
+        let quiet = merges.is_quiet(self.visible(), self.clock.monotonic())
+            && self.work.oldest_frozen().is_none();
+        let start = *merges.idle_start.get_or_insert(self.table_bytes.load(Ordering::Acquire));
+        merges.jobs.retain(|job| quiet || job.purpose != Purpose::Idle);
+        let due = self.smallest(merges, Purpose::Due, pick::due);
+        let left = merges.jobs.last().map(Job::left);
+        match (due, left) {
+            (Some((_, job)), None) => merges.jobs.push(job),
+            (Some((len, job)), Some(left)) if len <= left / PREEMPT_FACTOR => {
+                merges.jobs.push(job);
             }
+            (None, None) if quiet => {
+                let flushed = self.work.counters.flushed_bytes.load(Ordering::Relaxed);
+                let earned = start.saturating_add(flushed.saturating_mul(IDLE_READ_MAX));
+                let allowed = earned.saturating_sub(merges.idle_read);
+                let idle = self.smallest(merges, Purpose::Idle, |runs, whole, rules| {
+                    pick::idle(runs, allowed, rules).filter(|_| whole)
+                });
+                merges.jobs.extend(idle.map(|(_, job)| job));
+            }
+            _ => {}
         }
-        self.remove_obsolete();
-        Ok(())
     }
 
-    /// Merges neighbouring runs. The caller holds the merge turn.
-    fn merge_runs(&self, keyspace: &Arc<KeyspaceInner>, runs: &[Run]) -> Result<()> {
-        let Some(order) = runs.first().map(|run| run.order) else { return Ok(()) };
-        let view = keyspace.view.load_full();
-        let bottom = view.runs.last().map(|run| run.order) == runs.last().map(|run| run.order);
-        let cursors = runs.iter().map(|run| {
-            Source::table(RunCursor::new(Arc::clone(&run.tables)).with_cache_fill(false))
-        });
-        let mut merger = Merger::new(cursors.collect());
-        merger.seek_first()?;
-        let floor = view.floors.last().copied().unwrap_or(0);
-        drop(view);
-        let filter = keyspace.merge_filter.read().clone();
-        let now_ms = self.clock.now_unix_ms();
-        let seq_max = runs.iter().map(Run::seq_max).max().unwrap_or(0);
-        let snapshots = self.snapshots.live_below(&self.visible, seq_max);
-        let mut retain = Retain::new(snapshots, bottom, floor, now_ms, filter);
-        let mut writer = RunWriter::new(self, keyspace);
-        writer.add_retained(&mut merger, &mut retain)?;
-        let metas = writer.finish()?;
-        if let Err(error) = self.sync_tables_dir() {
-            self.discard_tables(&metas);
-            return Err(error);
-        }
-        drop(merger);
-        if keyspace.is_dropped() {
-            self.discard_tables(&metas);
-            return Ok(());
-        }
-        let replaced: Vec<_> =
-            runs.iter().flat_map(|run| run.tables.iter()).map(Arc::clone).collect();
-        self.replace_runs(keyspace, order, runs, &metas)?;
-        let mut blobs = Some(retain.dropped_blobs);
-        let obsolete = replaced
-            .into_iter()
-            .map(|table| Obsolete { table, blobs: blobs.take().unwrap_or_default() });
-        self.obsolete.lock().extend(obsolete);
-        self.count_table_bytes();
-        self.work.counters.merges.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Makes the result of a merge real: in the manifest, then in the view.
-    fn replace_runs(
+    /// The smallest merge that `pick` picks in any keyspace, and its bytes. It is given the runs
+    /// that are newer than those of merges under way, whether these are all, and the rules.
+    fn smallest(
         &self,
-        keyspace: &KeyspaceInner,
-        order: u64,
-        runs: &[Run],
-        metas: &[TableMeta],
-    ) -> Result<()> {
-        let tables = self.open_tables(metas)?;
-        let bytes: u64 = metas.iter().map(|meta| meta.file_len).sum();
-        self.work.counters.table_bytes_written.fetch_add(bytes, Ordering::Relaxed);
-        let recorded = self.catalog.lock().edit(|state| {
-            for table in runs.iter().flat_map(|run| run.tables.iter()) {
-                state.tables.remove(&table.meta().table_id);
-            }
-            // A keyspace that was dropped meanwhile keeps no tables.
-            if state.keyspaces.contains_key(&keyspace.id) {
-                for meta in metas {
-                    let table = TableRecord { order, meta: meta.clone() };
-                    state.tables.insert(meta.table_id, table);
+        merges: &Merges,
+        purpose: Purpose,
+        pick: impl Fn(&[Run], bool, &Rules) -> Option<std::ops::Range<usize>>,
+    ) -> Option<(u64, Job)> {
+        let mut smallest: Option<(u64, Job)> = None;
+        for keyspace in self.live_keyspaces() {
+            let view = keyspace.view.load();
+            let under_way = |run: &Run| {
+                let jobs = merges.jobs.iter();
+                let mut jobs = jobs.filter(|job| Arc::ptr_eq(&job.keyspace, &keyspace));
+                jobs.any(|job| job.orders.contains(&run.order))
+            };
+            let free = view.runs.iter().position(under_way).unwrap_or(view.runs.len());
+            let whole = free == view.runs.len();
+            let rules = self.rules(&keyspace, &view);
+            if let Some(range) = pick(&view.runs[..free], whole, &rules) {
+                let runs = &view.runs[range];
+                let len = pick::len_of(runs);
+                if smallest.as_ref().is_none_or(|(other, _)| len < *other) {
+                    smallest = Some((len, Job::new(&keyspace, runs, purpose)));
                 }
             }
-        });
-        self.poison_on(recorded)?;
-        if keyspace.merge_filter.read().is_some() {
-            // The filter may have dropped rows that are cached.
-            keyspace.rows.clear();
         }
-        let merged: Vec<u64> = runs.iter().map(|run| run.order).collect();
-        self.update_view(keyspace, |view| {
-            let at = view.runs.iter().position(|run| merged.contains(&run.order)).unwrap_or(0);
-            view.runs.retain(|run| !merged.contains(&run.order));
-            if !tables.is_empty() {
-                view.runs.insert(at, Run::new(order, tables));
+        smallest
+    }
+
+    fn rules(&self, keyspace: &KeyspaceInner, view: &View) -> Rules {
+        Rules {
+            floor: view.floors.last().copied().unwrap_or(0),
+            filtered: keyspace.merge_filter.read().is_some(),
+            now_ms: self.clock.now_unix_ms(),
+            oldest_snapshot: self.snapshots.live().first().copied(),
+            table_size: self.options.table_size,
+            pressed: self.work.frozen_len() > 0,
+        }
+    }
+
+    /// Does the next step of the last merge under way. After an error it is no longer under way:
+    /// what it has done stays, and the rest is picked again.
+    fn advance(&self, merges: &mut Merges) -> Result<()> {
+        let Some(mut job) = merges.jobs.pop() else { return Ok(()) };
+        let step = self.merge_slice(&mut job).inspect_err(|_| self.note_left(merges))?;
+        let counters = &self.work.counters;
+        if let Some(bytes) = step.bytes {
+            job.steps += 1;
+            counters.merge_steps.fetch_add(1, Ordering::Relaxed);
+            counters.merge_bytes.fetch_add(bytes, Ordering::Relaxed);
+            if job.purpose == Purpose::Idle {
+                merges.idle_read += bytes;
             }
-        });
+        }
+        if !step.is_last {
+            merges.jobs.push(job);
+        } else if job.steps > 0 {
+            counters.merges.fetch_add(1, Ordering::Relaxed);
+        }
+        self.note_left(merges);
         Ok(())
     }
-}
 
-/// Which runs of a view to merge now, as a range of their positions (newest first).
-fn pick(view: &View, now_ms: u64, oldest_snapshot: Option<u64>) -> Option<Range<usize>> {
-    let lens: Vec<u64> = view.runs.iter().map(Run::len).collect();
-    let runs = lens.len();
-    let newer: u64 = lens.iter().rev().skip(1).sum();
-    let oldest = lens.last().copied().unwrap_or(0);
-    // A small keyspace is merged early: that takes a moment, and a range then reads one run.
-    let early = newer + oldest <= SMALL_LEN && newer >= oldest / 4;
-    if runs >= 2 && early || runs >= FAN_IN && newer >= oldest {
-        return Some(0..runs);
+    /// Counts for the statistics what merges under way have still to read.
+    fn note_left(&self, merges: &Merges) {
+        self.work.counters.merge_bytes_left.store(merges.left(), Ordering::Relaxed);
     }
-    for from in 0..runs {
-        let mut sum = lens[from];
-        let mut to = from + 1;
-        while to < runs && lens[to] <= 2 * sum / (to - from) as u64 {
-            sum += lens[to];
-            to += 1;
-        }
-        if to - from >= FAN_IN {
-            return Some(from..to);
-        }
-    }
-    if runs > RUNS_MAX {
-        return Some(0..runs.div_ceil(2));
-    }
-    // A merge of one run gives back space only if no reader needs what it holds.
-    let floor = view.floors.last().copied().unwrap_or(0);
-    let dead = |run: &Run| {
-        oldest_snapshot.is_none_or(|oldest| oldest >= floor) && run.seq_max() < floor
-            || oldest_snapshot.is_none() && is_mostly_expired(run, now_ms)
-    };
-    view.runs.iter().position(dead).map(|at| at..at + 1)
-}
-
-/// Whether half of a run's entries have expired.
-fn is_mostly_expired(run: &Run, now_ms: u64) -> bool {
-    let metas = || run.tables.iter().map(|table| table.meta());
-    let entries: u64 = metas().map(|meta| meta.entries).sum();
-    let expired = metas().filter(|meta| meta.max_expires_at_ms <= now_ms);
-    2 * expired.map(|meta| meta.expiring).sum::<u64>() >= entries.max(1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::KeyspaceInner;
-
-    #[test]
-    fn nothing_is_picked_from_an_empty_view() {
-        assert_eq!(pick(&KeyspaceInner::empty_view(Vec::new()), 0, None), None);
-    }
-}
+mod tests;

@@ -4,29 +4,39 @@
 //! as they are; damaged ones are written again from their good blocks; the commits of the log that
 //! can be read become tables. Where a newer version was lost, an older one may show: the report
 //! names the ranges.
+//!
+//! A manifest that is lost is made again from its copy, which is never older than the first removal
+//! of a table that it names; `later` adds the commits behind it. docs/storage-format.md argues why
+//! no key comes back by that which had been removed.
+//!
+//! Nothing of the store is changed before the new manifest is in its place.
 
-use std::collections::BTreeMap;
+mod later;
+mod tables;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lightning_db_types::Vfs;
 
+use super::check::bytes_in;
 use crate::blob::{Blobs, parse_reference};
-use crate::catalog::{self, Catalog, KeyspaceRecord, MANIFEST, State, TableRecord};
+use crate::catalog::{self, Catalog, KeyspaceRecord, MANIFEST, State};
 use crate::entry::{EntryRef, Kind};
 use crate::error::{Error, Result};
-use crate::memtable::Memtable;
-use crate::merge::{Merger, Source};
 use crate::options::StoreOptions;
-use crate::table::{BlockCache, Table, TableMeta, TableOptions, TableWriter};
-use crate::wal::{Ops, salvage};
+use crate::progress::{Meter, Stage};
+use crate::table::{TableOptions, TableWriter};
 
 /// What a repair kept and what it could not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// Whether the manifest was damaged, and made again from the tables.
+    /// Whether the manifest was damaged, and made again from its copy and the tables.
     pub manifest_rebuilt: bool,
+    /// Whether its copy was damaged too, so that all tables were taken in: names of keyspaces are
+    /// lost, keys that were removed may be back, and bulk ingests may count as older than they are.
+    pub manifest_copy_lost: bool,
     /// Tables that were whole.
     pub tables_kept: u64,
     /// Damaged tables that were written again from their good blocks.
@@ -57,16 +67,35 @@ pub struct Lost {
 
 const LOST_AND_FOUND: &str = "lost+found";
 
-struct Repair<'a> {
+/// Where the state comes from that a repair begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// The manifest.
+    Manifest,
+    /// Its copy: what was flushed behind it is in tables that it does not name.
+    Copy,
+    /// Nothing could be read.
+    Nothing,
+}
+
+struct Repair<'a, 'm> {
     options: &'a StoreOptions,
     vfs: &'a dyn Vfs,
     blobs: Blobs,
+    known: Known,
+    /// Lowest number that no keyspace had when that was written.
+    keyspaces_end: u32,
     state: State,
     report: RepairReport,
+    meter: &'a mut Meter<'m>,
+    /// Tables written so far, which go again if the repair fails.
+    made: Vec<PathBuf>,
+    /// Damaged files, which go to `lost+found` once nothing refers to them.
+    damaged: Vec<PathBuf>,
 }
 
 /// See [`Store::repair`](crate::Store::repair).
-pub(crate) fn repair(options: StoreOptions) -> Result<RepairReport> {
+pub(crate) fn repair(options: StoreOptions, meter: &mut Meter<'_>) -> Result<RepairReport> {
     let vfs = Arc::clone(&options.vfs);
     let path = options.path.clone();
     if !vfs.exists(&path.join("tables")).map_err(Error::io("look at", &path))? {
@@ -74,80 +103,91 @@ pub(crate) fn repair(options: StoreOptions) -> Result<RepairReport> {
     }
     let options = options.create(false);
     let _lock = crate::recovery::take_lock(&options)?;
-    let (state, rebuilt) = match Catalog::open(&options) {
+    let (known, state) = match Catalog::open(&options) {
         Ok(Some((mut catalog, _))) => {
             catalog.close();
-            (catalog.state().clone(), false)
+            (Known::Manifest, catalog.state().clone())
         }
         Err(error @ (Error::FormatVersion { .. } | Error::Io { .. })) => return Err(error),
-        Ok(None) | Err(_) => (rebuild_state(&*vfs, &path)?, true),
+        Ok(None) | Err(_) => match catalog::read_copy(&*vfs, &path) {
+            Ok(Some(copy)) => (Known::Copy, copy),
+            Err(error @ (Error::FormatVersion { .. } | Error::Io { .. })) => return Err(error),
+            Ok(None) | Err(_) => (Known::Nothing, State::default()),
+        },
     };
-    let report = RepairReport { manifest_rebuilt: rebuilt, ..RepairReport::default() };
+    let report = RepairReport {
+        manifest_rebuilt: known != Known::Manifest,
+        manifest_copy_lost: known == Known::Nothing,
+        ..RepairReport::default()
+    };
     let blobs = Blobs::new(Arc::clone(&vfs), path.join("blobs"));
-    let mut repair = Repair { options: &options, vfs: &*vfs, blobs, state, report };
-    if rebuilt {
-        repair.set_aside(&path.join(MANIFEST))?;
+    let (options, vfs) = (&options, &*vfs);
+    let keyspaces_end = state.next_keyspace_id;
+    let (made, damaged) = (Vec::new(), Vec::new());
+    let mut repair =
+        Repair { options, vfs, blobs, known, keyspaces_end, state, report, meter, made, damaged };
+    if let Err(error) = repair.salvage() {
+        repair.undo();
+        return Err(error);
     }
-    repair.tables()?;
-    repair.log()?;
-    vfs.sync_dir(&path.join("tables")).map_err(Error::io("sync folder", &path))?;
-    catalog::write_state(&*vfs, &path, &repair.state)?;
-    repair.remove_segments()?;
+    repair.install()?;
     Ok(repair.report)
-}
-
-/// Makes the catalog again: keyspaces from the manifest's copy, tables from their own properties.
-fn rebuild_state(vfs: &dyn Vfs, path: &Path) -> Result<State> {
-    let mut state = catalog::read_copy(vfs, path).unwrap_or_default();
-    let known = std::mem::take(&mut state.tables);
-    let dir = path.join("tables");
-    let mut metas = Vec::new();
-    for name in vfs.read_dir(&dir).map_err(Error::io("list", &dir))? {
-        let Some(id) = table_id_of(&name.name) else { continue };
-        let path = dir.join(&name.name);
-        state.next_table_id = state.next_table_id.max(id + 1);
-        let meta = match Table::read_meta(vfs, &path) {
-            Ok(meta) => Some(meta),
-            Err(_) => Table::salvage(vfs, &path, &mut |_| Ok(()))?.meta,
-        };
-        // Without its properties a table is salvaged under the number that its file name gives.
-        let mut meta = meta.unwrap_or(TableMeta { table_id: id, ..TableMeta::default() });
-        let stamp = known.get(&id).map_or(0, |known| known.meta.stamp);
-        if stamp != 0 && meta.seq_max == 0 {
-            meta.stamp(stamp);
-        }
-        metas.push(meta);
-    }
-    metas.sort_by_key(|meta| (meta.seq_max, meta.table_id));
-    for (age, meta) in metas.into_iter().enumerate() {
-        let id = meta.keyspace_id;
-        state.next_keyspace_id = state.next_keyspace_id.max(id + 1);
-        state.keyspaces.entry(id).or_insert_with(|| nameless(id));
-        let order = age as u64 + 1;
-        state.flushed_seq = state.flushed_seq.max(meta.seq_max).max(order);
-        let blob = meta.blobs.last().map_or(0, |last| last + 1);
-        state.next_blob_id = state.next_blob_id.max(blob);
-        state.tables.insert(meta.table_id, TableRecord { order, meta });
-    }
-    Ok(state)
-}
-
-fn nameless(id: u32) -> KeyspaceRecord {
-    KeyspaceRecord {
-        name: format!("recovered-{id}"),
-        compression: crate::table::Compression::Lz4,
-        time_to_live: None,
-        floors: Vec::new(),
-    }
 }
 
 fn table_id_of(name: &str) -> Option<u64> {
     u64::from_str_radix(name.strip_suffix(".table")?, 16).ok()
 }
 
-impl Repair<'_> {
-    fn table_path(&self, id: u64) -> PathBuf {
-        self.options.path.join("tables").join(format!("{id:016x}.table"))
+impl Repair<'_, '_> {
+    /// Reads everything, and writes again what cannot stay as it is.
+    fn salvage(&mut self) -> Result<()> {
+        let path = &self.options.path;
+        let bytes = ["tables", "blobs", "wal"].map(|dir| bytes_in(self.vfs, &path.join(dir)));
+        self.meter.begin(Stage::Salvage, bytes.iter().sum())?;
+        self.skip_numbers()?;
+        self.tables()?;
+        let mut later = later::Later::default();
+        if self.known != Known::Manifest {
+            self.unnamed_tables(&mut later)?;
+        }
+        self.log(&mut later, bytes[2])?;
+        self.write_later(later)?;
+        let tables = path.join("tables");
+        self.vfs.sync_dir(&tables).map_err(Error::io("sync folder", &tables))?;
+        self.meter.end()
+    }
+
+    /// Hands out no number that a file has, whoever made it.
+    fn skip_numbers(&mut self) -> Result<()> {
+        let dir = self.options.path.join("tables");
+        let names = self.vfs.read_dir(&dir).map_err(Error::io("list", &dir))?;
+        let tables = names.iter().filter_map(|entry| table_id_of(&entry.name)).max();
+        let state = &mut self.state;
+        state.next_table_id = state.next_table_id.max(tables.map_or(0, |last| last + 1));
+        let blobs = self.blobs.list()?.into_iter().max();
+        state.next_blob_id = state.next_blob_id.max(blobs.map_or(0, |last| last + 1));
+        Ok(())
+    }
+
+    /// Makes the result real. What is removed or put aside from here on is in it, or is damage.
+    fn install(&mut self) -> Result<()> {
+        let path = &self.options.path;
+        if self.known != Known::Manifest {
+            self.set_aside(&path.join(MANIFEST))?;
+        }
+        catalog::write_state(self.vfs, path, &self.state)?;
+        for path in std::mem::take(&mut self.damaged) {
+            self.set_aside(&path)?;
+        }
+        self.remove_segments()
+    }
+
+    /// Removes what was written in vain.
+    fn undo(&self) {
+        for path in &self.made {
+            // A file that stays is removed by the next open.
+            let _ = self.vfs.remove_file(path);
+        }
     }
 
     /// Moves a damaged file out of the way.
@@ -157,121 +197,24 @@ impl Repair<'_> {
         if !self.vfs.exists(path).map_err(Error::io("look at", path))? {
             return Ok(());
         }
-        let target = dir.join(path.file_name().unwrap_or_default());
+        // Never over what an earlier repair has put there.
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut target = dir.join(&name);
+        for number in 2_u32.. {
+            if !self.vfs.exists(&target).map_err(Error::io("look at", &target))? {
+                break;
+            }
+            target = dir.join(format!("{name}.{number}"));
+        }
         self.vfs.rename(path, &target).map_err(Error::io("rename", path))?;
         self.vfs.sync_dir(&dir).map_err(Error::io("sync folder", &dir))
     }
 
-    fn tables(&mut self) -> Result<()> {
-        let cache = Arc::new(BlockCache::new(0));
-        for (id, record) in self.state.tables.clone() {
-            let path = self.table_path(id);
-            let opened = Table::open(self.vfs, &path, record.meta.clone(), Arc::clone(&cache));
-            let verified = opened.and_then(|table| table.verify(true));
-            match verified.and_then(|_| self.verify_blobs(&path, &record.meta)) {
-                Ok(()) => self.report.tables_kept += 1,
-                Err(error) if error.is_corruption() || error.is_missing_file() => {
-                    self.salvage_table(&path, &record)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    fn table_path(&self, id: u64) -> PathBuf {
+        self.options.path.join("tables").join(format!("{id:016x}.table"))
     }
 
-    /// Compares the blobs of a whole table with their checksums.
-    fn verify_blobs(&self, path: &Path, meta: &TableMeta) -> Result<()> {
-        if meta.blobs.is_empty() {
-            return Ok(());
-        }
-        Table::salvage(self.vfs, path, &mut |entry| {
-            EntryRef::decode(entry).map_or(Ok(()), |entry| self.verify_blob(&entry))
-        })
-        .map(drop)
-    }
-
-    /// Compares the blob of an entry, if it has one, with its checksums.
-    fn verify_blob(&self, entry: &EntryRef<'_>) -> Result<()> {
-        if entry.kind == Kind::Blob { self.blobs.verify(entry.value) } else { Ok(()) }
-    }
-
-    /// Leaves out entries whose values cannot be read.
-    fn without_lost_values(
-        &mut self,
-        keyspace_id: u32,
-        entries: Vec<Vec<u8>>,
-    ) -> Result<Vec<Vec<u8>>> {
-        let mut kept = Vec::with_capacity(entries.len());
-        for bytes in entries {
-            let Some(entry) = EntryRef::decode(&bytes) else { continue };
-            if self.keeps_value(keyspace_id, &entry)? {
-                kept.push(bytes);
-            }
-        }
-        Ok(kept)
-    }
-
-    /// Whether the value of an entry can be read. A blob that cannot is put aside, and the entry
-    /// reported as lost.
-    fn keeps_value(&mut self, keyspace_id: u32, entry: &EntryRef<'_>) -> Result<bool> {
-        let Err(error) = self.verify_blob(entry) else { return Ok(true) };
-        if !error.is_corruption() && !error.is_missing_file() {
-            return Err(error);
-        }
-        let path = self.blobs.path(parse_reference(entry.value).map_or(0, |(id, _)| id));
-        self.set_aside(&path)?;
-        let keyspace = self.state.keyspaces.get(&keyspace_id).map(|found| found.name.clone());
-        let detail = format!("a value of more than 1 MiB: {error}");
-        let (key_after, key_before) = (Some(entry.key.to_vec()), Some(entry.key.to_vec()));
-        self.report.lost.push(Lost { path, detail, keyspace, key_after, key_before });
-        Ok(false)
-    }
-
-    /// Writes a table again from its good blocks.
-    fn salvage_table(&mut self, path: &Path, record: &TableRecord) -> Result<()> {
-        let old = &record.meta;
-        let keyspace = self.state.keyspaces.get(&old.keyspace_id).map(|found| found.name.clone());
-        let mut lost = |detail: String, key_after, key_before| {
-            let (path, keyspace) = (path.to_owned(), keyspace.clone());
-            self.report.lost.push(Lost { path, detail, keyspace, key_after, key_before });
-        };
-        self.state.tables.remove(&old.table_id);
-        if !self.vfs.exists(path).map_err(Error::io("look at", path))? {
-            let (from, to) = (old.key_min.clone(), old.key_max.clone());
-            lost("the table is missing".into(), Some(from), Some(to));
-            return Ok(());
-        }
-        let mut entries = Vec::new();
-        let salvaged = Table::salvage(self.vfs, path, &mut |entry| {
-            entries.push(entry.to_vec());
-            Ok(())
-        })?;
-        for range in salvaged.lost {
-            let detail = format!("{} bytes at {} cannot be read", range.len, range.offset);
-            lost(detail, range.key_after, range.key_before);
-        }
-        let entries = self.without_lost_values(old.keyspace_id, entries)?;
-        self.report.tables_salvaged += 1;
-        self.report.entries_salvaged += entries.len() as u64;
-        let meta = self.write_table(old.keyspace_id, entries.iter().map(|entry| &entry[..]))?;
-        if let Some(mut meta) = meta {
-            if old.stamp != 0 && meta.seq_max == 0 {
-                meta.stamp(old.stamp);
-            }
-            self.state.tables.insert(meta.table_id, TableRecord { order: record.order, meta });
-        }
-        self.set_aside(path)
-    }
-
-    fn write_table<'e>(
-        &mut self,
-        keyspace_id: u32,
-        entries: impl Iterator<Item = &'e [u8]>,
-    ) -> Result<Option<TableMeta>> {
-        let mut entries = entries.peekable();
-        if entries.peek().is_none() {
-            return Ok(None);
-        }
+    fn begin_table(&mut self, keyspace_id: u32) -> Result<TableWriter> {
         let table_id = self.state.next_table_id;
         self.state.next_table_id += 1;
         let compression = self.state.keyspaces.get(&keyspace_id).map(|found| found.compression);
@@ -283,60 +226,49 @@ impl Repair<'_> {
             created_unix_ms: self.options.clock.now_unix_ms(),
         };
         let path = self.table_path(table_id);
-        if self.vfs.exists(&path).map_err(Error::io("look at", &path))? {
-            // Left by a flush or merge that the manifest does not know.
-            self.vfs.remove_file(&path).map_err(Error::io("remove", &path))?;
-        }
-        let mut writer = TableWriter::create(self.vfs, &path, options)?;
-        for entry in entries {
-            writer.add(entry)?;
-        }
-        writer.finish().map(Some)
+        let writer = TableWriter::create(self.vfs, &path, options)?;
+        self.made.push(path);
+        Ok(writer)
     }
 
-    /// Brings the commits of the log that can be read into tables.
-    fn log(&mut self) -> Result<()> {
-        let floor = self.state.flushed_seq;
-        let mut memtables: BTreeMap<u32, Memtable> = BTreeMap::new();
-        let keyspaces = &self.state.keyspaces;
-        let found = salvage(self.vfs, &self.options.path.join("wal"), floor, &mut |seq,
-                                                                                   ops: Ops<
-            '_,
-        >| {
-            for op in ops.flatten() {
-                let entry = EntryRef::decode_without_seq(seq, op.entry);
-                let entry = entry.filter(|entry| !matches!(entry.kind, Kind::Clear | Kind::Ingest));
-                if let Some(entry) = entry.filter(|_| keyspaces.contains_key(&op.keyspace_id)) {
-                    let memtable = memtables.entry(op.keyspace_id).or_insert_with(Memtable::new);
-                    memtable.insert(entry.encode_shared());
-                }
-            }
-            Ok(())
-        })?;
-        self.report.commits_salvaged = found.commits;
-        for (path, detail) in found.lost {
-            let (keyspace, key_after, key_before) = (None, None, None);
-            self.report.lost.push(Lost { path, detail, keyspace, key_after, key_before });
+    /// Name of a keyspace for the report.
+    fn name_of(&self, keyspace_id: u32) -> Option<String> {
+        self.state.keyspaces.get(&keyspace_id).map(|found| found.name.clone())
+    }
+
+    /// Whether a keyspace is there. One that was made behind all that is known gets a name; one
+    /// that is not known any more was dropped.
+    fn has_keyspace(&mut self, id: u32) -> bool {
+        let state = &mut self.state;
+        if self.known != Known::Manifest && id >= self.keyspaces_end {
+            state.keyspaces.entry(id).or_insert_with(|| nameless(id));
+            state.next_keyspace_id = state.next_keyspace_id.max(id + 1);
         }
-        // A commit that emptied a keyspace may be lost: no later one may take its number.
-        let known = self.state.known_of_log().durable_seq;
-        self.state.flushed_seq = known.max(found.last_seq);
-        for (id, memtable) in memtables {
-            let sources = memtable.flush_cursors().into_iter().map(Source::Memory).collect();
-            let mut merger = Merger::new(sources);
-            merger.seek_first()?;
-            let mut entries = Vec::new();
-            while let Some(entry) = merger.entry() {
-                entries.push(entry.to_vec());
-                merger.step()?;
-            }
-            let entries = self.without_lost_values(id, entries)?;
-            if let Some(meta) = self.write_table(id, entries.iter().map(|entry| &entry[..]))? {
-                let order = self.state.flushed_seq;
-                self.state.tables.insert(meta.table_id, TableRecord { order, meta });
-            }
+        state.keyspaces.contains_key(&id)
+    }
+
+    /// Compares the blob of an entry, if it has one, with its checksums.
+    fn verify_blob(&mut self, entry: &EntryRef<'_>) -> Result<()> {
+        if entry.kind != Kind::Blob {
+            return Ok(());
         }
-        Ok(())
+        self.blobs.verify(entry.value, &mut |bytes| self.meter.advance(bytes))
+    }
+
+    /// Whether the value of an entry can be read. A blob that cannot is put aside, and the entry
+    /// reported as lost.
+    fn keeps_value(&mut self, keyspace_id: u32, entry: &EntryRef<'_>) -> Result<bool> {
+        let Err(error) = self.verify_blob(entry) else { return Ok(true) };
+        if !error.is_corruption() && !error.is_missing_file() {
+            return Err(error);
+        }
+        let path = self.blobs.path(parse_reference(entry.value).map_or(0, |(id, _)| id));
+        self.damaged.push(path.clone());
+        let keyspace = self.name_of(keyspace_id);
+        let detail = format!("a value of more than 1 MiB: {error}");
+        let (key_after, key_before) = (Some(entry.key.to_vec()), Some(entry.key.to_vec()));
+        self.report.lost.push(Lost { path, detail, keyspace, key_after, key_before });
+        Ok(false)
     }
 
     /// All that could be read of the log is in tables; segments with damage are kept aside.
@@ -350,5 +282,14 @@ impl Repair<'_> {
             }
         }
         self.vfs.sync_dir(&wal).map_err(Error::io("sync folder", &wal))
+    }
+}
+
+fn nameless(id: u32) -> KeyspaceRecord {
+    KeyspaceRecord {
+        name: format!("recovered-{id}"),
+        compression: crate::table::Compression::Lz4,
+        time_to_live: None,
+        floors: Vec::new(),
     }
 }

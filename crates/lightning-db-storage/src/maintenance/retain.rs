@@ -56,6 +56,11 @@ impl Retain {
         }
     }
 
+    /// Whether a version of this key was the last one judged.
+    pub(super) fn is_within(&self, key: &[u8]) -> bool {
+        self.newer_seq.is_some() && key == self.key
+    }
+
     /// Judges the next version.
     pub(super) fn judge(&mut self, entry: &EntryRef<'_>) -> Verdict {
         if self.newer_seq.is_none() || entry.key != self.key {
@@ -104,3 +109,6 @@ impl Retain {
         filter.is_some_and(|keep| !keep(entry.key, entry.value))
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

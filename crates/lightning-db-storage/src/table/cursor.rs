@@ -1,12 +1,15 @@
 //! A cursor over a run: tables whose key ranges are ascending and do not overlap.
+//!
+//! Of a table that counts from a key on, the cursor never shows what comes before that key. The
+//! bound is looked at when a block is entered, never at a step within one.
 
 use std::sync::Arc;
 
 use crate::entry::Entry;
 use crate::error::Result;
 
-use super::Table;
 use super::block::Block;
+use super::portion::Portion;
 
 /// Stands at an entry of a run, before the first, or behind the last.
 ///
@@ -15,12 +18,14 @@ use super::block::Block;
 /// it so.
 #[derive(Debug)]
 pub(crate) struct RunCursor {
-    tables: Arc<[Arc<Table>]>,
+    tables: Arc<[Portion]>,
     fill: bool,
     /// Table and block of `block`.
     table: usize,
     number: usize,
     block: Option<Arc<Block>>,
+    /// Index of the first entry of the block that counts.
+    first: usize,
     /// Index of the entry in the block, and its bytes there.
     at: usize,
     start: usize,
@@ -37,13 +42,14 @@ enum Side {
 }
 
 impl RunCursor {
-    pub(crate) fn new(tables: Arc<[Arc<Table>]>) -> Self {
+    pub(crate) fn new(tables: Arc<[Portion]>) -> Self {
         Self {
             tables,
             fill: true,
             table: 0,
             number: 0,
             block: None,
+            first: 0,
             at: 0,
             start: 0,
             end: 0,
@@ -60,7 +66,7 @@ impl RunCursor {
 
     /// Whether some key has several versions.
     pub(crate) fn repeats(&self) -> bool {
-        self.tables.iter().any(|table| table.meta.older > 0)
+        self.tables.iter().any(|portion| portion.meta().older > 0)
     }
 
     /// The encoded entry; `None` past either end.
@@ -78,7 +84,8 @@ impl RunCursor {
     /// Goes to the first entry of the run.
     pub(crate) fn seek_first(&mut self) -> Result<()> {
         self.leave(Side::Unpositioned);
-        self.enter_forward(0, 0)
+        let number = self.first_block(0)?;
+        self.enter_forward(0, number)
     }
 
     /// Goes to the last entry of the run.
@@ -92,14 +99,14 @@ impl RunCursor {
     pub(crate) fn seek(&mut self, key: &[u8], seq: u64) -> Result<()> {
         self.leave(Side::Unpositioned);
         let (table, number) = self.find(key, seq)?;
-        let Some(block) = self.load(table, number)? else {
+        let Some((block, first)) = self.load(table, number)? else {
             return self.enter_forward(table, number);
         };
-        let at = block.lower_bound(key, seq);
+        let at = block.lower_bound(key, seq).max(first);
         if at == block.count() {
             return self.enter_forward(table, number + 1);
         }
-        self.stand(table, number, block, at);
+        self.stand(table, number, block, first, at);
         Ok(())
     }
 
@@ -107,13 +114,14 @@ impl RunCursor {
     pub(crate) fn seek_back(&mut self, key: &[u8], seq: u64) -> Result<()> {
         self.leave(Side::Unpositioned);
         let (table, number) = self.find(key, seq)?;
-        let Some(block) = self.load(table, number)? else {
+        let Some((block, first)) = self.load(table, number)? else {
             return self.enter_back(table, number);
         };
-        match block.lower_bound(key, seq).checked_sub(1) {
-            Some(at) => self.stand(table, number, block, at),
-            None => return self.enter_back(table, number),
+        let behind = block.lower_bound(key, seq);
+        if behind <= first {
+            return self.enter_back(table, number);
         }
+        self.stand(table, number, block, first, behind - 1);
         Ok(())
     }
 
@@ -135,7 +143,7 @@ impl RunCursor {
     #[inline]
     pub(crate) fn prev(&mut self) -> Result<()> {
         if let Some(block) = &self.block
-            && self.at > 0
+            && self.at > self.first
         {
             self.at -= 1;
             self.end = self.start;
@@ -166,63 +174,87 @@ impl RunCursor {
     /// Table and block that may hold the first entry not before the key and number. If the block is
     /// not there, that entry is the first of what follows.
     fn find(&self, key: &[u8], seq: u64) -> Result<(usize, usize)> {
-        let table = self.tables.partition_point(|table| &table.meta.key_max[..] < key);
+        let table = self.tables.partition_point(|portion| portion.last_key() < key);
         match self.tables.get(table) {
-            Some(found) => Ok((table, found.parts()?.index.find(key, seq))),
+            Some(found) => {
+                let number = found.table.parts()?.index.find(key, seq);
+                Ok((table, number.max(self.first_block(table)?)))
+            }
             None => Ok((table, 0)),
         }
     }
 
-    /// Reads a block; `None` if the run has none of this place.
+    /// The first block of a table with entries that count.
     #[inline]
-    fn load(&self, table: usize, number: usize) -> Result<Option<Arc<Block>>> {
-        let Some(table) = self.tables.get(table) else {
+    fn first_block(&self, table: usize) -> Result<usize> {
+        match self.tables.get(table).and_then(|found| Some((found, found.bound()?))) {
+            Some((found, bound)) => Ok(found.table.parts()?.index.find(bound, u64::MAX)),
+            None => Ok(0),
+        }
+    }
+
+    /// Reads a block, and finds its first entry that counts; `None` if the run has none of this
+    /// place. The block must not lie before the first one of its table.
+    #[inline]
+    fn load(&self, table: usize, number: usize) -> Result<Option<(Arc<Block>, usize)>> {
+        let Some(portion) = self.tables.get(table) else {
             return Ok(None);
         };
-        let parts = table.parts()?;
+        let parts = portion.table.parts()?;
         if number >= parts.index.count() {
             return Ok(None);
         }
-        table.block(parts, number, self.fill).map(Some)
+        let block = portion.table.block(parts, number, self.fill)?;
+        let first = portion.bound().map_or(0, |bound| block.lower_bound(bound, u64::MAX));
+        Ok(Some((block, first)))
     }
 
-    /// Goes to the first entry of a block, or of the first one after that place.
+    /// Goes to the first entry that counts of a block, or of the first one after that place.
     fn enter_forward(&mut self, mut table: usize, mut number: usize) -> Result<()> {
         while table < self.tables.len() {
-            if let Some(block) = self.load(table, number)? {
-                self.stand(table, number, block, 0);
-                return Ok(());
+            match self.load(table, number)? {
+                Some((block, first)) if first < block.count() => {
+                    self.stand(table, number, block, first, first);
+                    return Ok(());
+                }
+                // The bound lies behind the last entry of this block.
+                Some(_) => number += 1,
+                None => {
+                    table += 1;
+                    number = self.first_block(table)?;
+                }
             }
-            (table, number) = (table + 1, 0);
         }
         self.leave(Side::Behind);
         Ok(())
     }
 
-    /// Goes to the last entry of the block before a place.
+    /// Goes to the last entry that counts of the block before a place.
     fn enter_back(&mut self, mut table: usize, mut number: usize) -> Result<()> {
         loop {
-            if let Some(before) = number.checked_sub(1)
-                && let Some(block) = self.load(table, before)?
+            if number > self.first_block(table)?
+                && let Some((block, first)) = self.load(table, number - 1)?
+                && first < block.count()
             {
                 let at = block.count() - 1;
-                self.stand(table, before, block, at);
+                self.stand(table, number - 1, block, first, at);
                 return Ok(());
             }
             let Some(before) = table.checked_sub(1) else {
                 break;
             };
             table = before;
-            number = self.tables[table].parts()?.index.count();
+            number = self.tables[table].table.parts()?.index.count();
         }
         self.leave(Side::Before);
         Ok(())
     }
 
     #[inline]
-    fn stand(&mut self, table: usize, number: usize, block: Arc<Block>, at: usize) {
+    fn stand(&mut self, table: usize, number: usize, block: Arc<Block>, first: usize, at: usize) {
         self.table = table;
         self.number = number;
+        self.first = first;
         self.at = at;
         self.start = block.offset(at);
         self.end = block.offset(at + 1);

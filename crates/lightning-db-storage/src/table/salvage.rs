@@ -50,6 +50,11 @@ pub(crate) struct Salvage {
     pub(crate) lost: Vec<LostRange>,
     /// The facts about the table as it was, if they could be read.
     pub(crate) meta: Option<TableMeta>,
+    /// Its keyspace, if its head or the facts tell.
+    pub(crate) keyspace_id: Option<u32>,
+    /// Whether something was found of what stands behind the entries. Without it the file was most
+    /// likely not written to its end, and nothing ever referred to it.
+    pub(crate) is_finished: bool,
 }
 
 /// Takes an encoded entry.
@@ -69,16 +74,23 @@ impl Table {
             Err(error @ Error::FormatVersion { .. }) => return Err(error),
             header => header.ok(),
         };
+        let keyspace_id = header.as_ref().map(|header| header.keyspace_id);
         let mut reader = Reader::new(sink);
         if let Ok((footer, parts)) = read_parts(file, path, len) {
+            reader.result.is_finished = true;
             reader.result.meta = read_properties(file, path, &footer).ok();
+            reader.result.keyspace_id =
+                keyspace_id.or(reader.result.meta.as_ref().map(|meta| meta.keyspace_id));
             reader.read_indexed(file, path, footer.table_id, &parts.index)?;
             return Ok(reader.result);
         }
-        let footer_id = || read_footer(file, path, len).ok().map(|footer| footer.table_id);
-        let table_id = header.map(|header| header.table_id).or_else(footer_id);
+        let footer_id = read_footer(file, path, len).ok().map(|footer| footer.table_id);
+        let table_id = header.map(|header| header.table_id).or(footer_id);
         Scan { file, path, len, table_id, next: 0, total: None, bytes: Vec::new() }
             .run(&mut reader)?;
+        let result = &mut reader.result;
+        result.is_finished |= footer_id.is_some();
+        result.keyspace_id = keyspace_id.or(result.meta.as_ref().map(|meta| meta.keyspace_id));
         Ok(reader.result)
     }
 }
@@ -215,6 +227,7 @@ impl Scan<'_> {
         self.next = self.next.max(data_blocks);
         if header.kind != BlockKind::Data {
             self.total = Some(data_blocks);
+            reader.result.is_finished = true;
             reader.close_gap(offset, None);
             if header.kind == BlockKind::Properties
                 && let Ok(raw) = decompress(header, &self.bytes)

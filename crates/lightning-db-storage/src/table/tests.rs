@@ -83,9 +83,14 @@ fn random_bytes(rng: &SeededRng, len_max: u64) -> Vec<u8> {
     (0..rng.below(len_max + 1)).map(|_| rng.next_u64().to_le_bytes()[0]).collect()
 }
 
+/// Tables that count as a whole, as a run.
+fn whole(tables: &[Arc<Table>]) -> Arc<[Portion]> {
+    tables.iter().map(|table| Portion::from(Arc::clone(table))).collect()
+}
+
 /// All entries of a run, front to back.
 fn scan(tables: &[Arc<Table>]) -> Result<Vec<Entry>> {
-    let mut cursor = RunCursor::new(tables.into());
+    let mut cursor = RunCursor::new(whole(tables));
     cursor.seek_first()?;
     let mut entries = Vec::new();
     while let Some(entry) = cursor.to_entry() {
@@ -312,7 +317,7 @@ fn cache_counts_is_bounded_and_forgets_dropped_tables() {
 
     let table = open(&disk, meta, &cache);
     let before = cache.stats();
-    let mut cursor = RunCursor::new([Arc::clone(&table)].into()).with_cache_fill(false);
+    let mut cursor = RunCursor::new(whole(&[Arc::clone(&table)])).with_cache_fill(false);
     cursor.seek_last().unwrap();
     assert_eq!(cursor.entry().unwrap(), entries[3_999].bytes());
     assert_eq!(cache.stats(), before);

@@ -151,3 +151,50 @@ fn transaction_over_a_dropped_keyspace_fails_as_a_whole() {
     assert!(matches!(transaction.commit(), Err(Error::KeyspaceDropped { .. })));
     assert!(letters.is_empty().unwrap());
 }
+
+#[test]
+fn own_writes_are_listed_by_keyspace_and_the_snapshot_is_without_them() {
+    let (store, letters) = store();
+    let others = store.keyspace("others", KeyspaceOptions::new()).unwrap();
+    letters.insert("a", "old").unwrap();
+    let mut transaction = store.transaction();
+    transaction.insert(&letters, "b", "1").unwrap();
+    transaction.insert(&others, "x", "1").unwrap();
+    transaction.remove(&letters, "a").unwrap();
+    let own: Vec<_> = transaction.writes(&letters).collect();
+    assert_eq!(own, [(&b"a"[..], None), (b"b", Some(&b"1"[..]))]);
+    assert_eq!(transaction.writes(&others).count(), 1);
+    let snapshot = transaction.snapshot();
+    assert_eq!(snapshot.lsn(), transaction.lsn());
+    assert_eq!(snapshot.get(&letters, "a").unwrap().as_deref(), Some(&b"old"[..]));
+    assert_eq!(snapshot.get(&letters, "b").unwrap(), None);
+}
+
+#[test]
+fn a_watched_range_conflicts_with_changes_in_it_alone() {
+    for (key, conflicts) in [("c", true), ("x", false)] {
+        let (store, letters) = store();
+        let mut transaction = begin(&store, Isolation::Serializable);
+        transaction.watch(&letters, "a".."f");
+        letters.insert(key, "1").unwrap();
+        transaction.insert(&letters, "z", "1").unwrap();
+        assert_eq!(!transaction.commit().unwrap().is_committed(), conflicts, "{key}");
+    }
+}
+
+#[test]
+fn a_released_savepoint_is_gone_and_its_writes_stay() {
+    let (store, letters) = store();
+    let mut transaction = store.transaction();
+    let outer = transaction.savepoint();
+    transaction.insert(&letters, "a", "1").unwrap();
+    let inner = transaction.savepoint();
+    transaction.insert(&letters, "b", "1").unwrap();
+    transaction.release(inner).unwrap();
+    assert!(matches!(transaction.rollback_to(inner), Err(Error::SavepointGone)));
+    assert_eq!(keys(transaction.range::<&[u8]>(&letters, ..)), "ab");
+    transaction.rollback_to(outer).unwrap();
+    assert_eq!(keys(transaction.range::<&[u8]>(&letters, ..)), "");
+    transaction.release(outer).unwrap();
+    assert!(transaction.undo.is_empty());
+}

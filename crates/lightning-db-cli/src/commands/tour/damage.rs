@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lightning_db::storage::Depth;
 use lightning_db::{Keyspace, Store, StoreOptions};
 
 use super::{Tour, ensure};
@@ -19,7 +20,7 @@ impl Tour<'_> {
         self.report.fact("flipped in a copy", &format!("{name}, byte {}", text::number(offset)))?;
 
         let options = || StoreOptions::new(&damaged).create(false);
-        let (check, time) = self.timed(|| Ok(Store::check_files(options(), true)?))?;
+        let (check, time) = self.timed(|| Ok(Store::check_files(options(), Depth::Deep)?))?;
         let found = check.problems.first().map(|problem| (&problem.path, &problem.detail));
         ensure(check.problems.len() == 1 && found.is_some_and(|it| *it.0 == file), "it is found")?;
         let blocks = text::count(check.blocks, "block");
@@ -34,7 +35,7 @@ impl Tour<'_> {
         let salvaged = text::number(repair.entries_salvaged);
         self.report.fact("repair", &format!("{salvaged} entries saved from the damaged file"))?;
         self.report.timing("  time", time, None)?;
-        let check = Store::check_files(options(), true)?;
+        let check = Store::check_files(options(), Depth::Deep)?;
         ensure(check.is_ok(), "the store is whole after the repair")?;
 
         let (repaired, _) = options().open()?;

@@ -1,0 +1,68 @@
+//! Opening and closing, with the threads at work.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::Durability;
+
+#[test]
+fn the_last_handle_closes_the_store_though_threads_are_at_work() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..20_u64 {
+        let options = StoreOptions::new(dir.path()).memory_limit(4 << 20);
+        // Fails if a flush or merge of the round before still held the folder.
+        let (store, _) = options.durability(Durability::Memory).open().unwrap();
+        let keyspace = store.keyspace("k", KeyspaceOptions::new()).unwrap();
+        drop(store);
+        for index in 0..400_u64 {
+            keyspace.insert((round * 1_000 + index).to_be_bytes(), [7; 2_000]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_hook_sees_every_commit_behind_the_number_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let keyspace = store.keyspace("k", KeyspaceOptions::new()).unwrap();
+    let keyspace = keyspace.with_durability(Durability::Memory);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for index in 0..2_000_u32 {
+                keyspace.insert(index.to_be_bytes(), "v").unwrap();
+            }
+        });
+        for _ in 0..50 {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let noted = Arc::clone(&seen);
+            let hook = store.on_commit(move |commit| noted.lock().push(commit.lsn()));
+            let snapshot = store.snapshot();
+            let expected: Vec<u64> = (hook.lsn() + 1..=snapshot.lsn()).collect();
+            drop(hook);
+            let seen = std::mem::take(&mut *seen.lock());
+            assert!(seen.starts_with(&expected), "{seen:?} of {expected:?}");
+        }
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_hook_may_own_another_subscription() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let inner = store.on_commit(|_| {});
+    let outer = store.on_commit(move |_| {
+        let _ = &inner;
+    });
+    drop(outer);
+    store.keyspace("k", KeyspaceOptions::new()).unwrap().insert("key", "value").unwrap();
+}
+
+#[test]
+fn slices_of_no_length_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = StoreOptions::new(dir.path()).merge_slice_size(0).open();
+    assert!(matches!(opened, Err(Error::InvalidOption { .. })), "{opened:?}");
+}
