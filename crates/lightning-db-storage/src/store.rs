@@ -14,7 +14,7 @@ use crate::keyspace::Keyspace;
 use crate::maintenance::check::{CheckReport, Depth};
 use crate::maintenance::copy::BackupReport;
 use crate::maintenance::repair::RepairReport;
-use crate::options::{KeyspaceOptions, StoreOptions};
+use crate::options::{KeyspaceOptions, Maintenance, StoreOptions};
 use crate::progress::{Meter, Observer};
 use crate::recovery::{self, RecoveryReport};
 use crate::snapshot::Snapshot;
@@ -63,6 +63,11 @@ impl Store {
     /// Folder of the store.
     pub fn path(&self) -> &Path {
         &self.engine.path
+    }
+
+    /// Who flushes and merges.
+    pub fn maintenance(&self) -> Maintenance {
+        self.engine.options.maintenance
     }
 
     /// Opens a keyspace, making it if it is not there; it is on the disk when this returns.

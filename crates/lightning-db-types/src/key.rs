@@ -37,6 +37,7 @@ const NULL_LAST: u8 = 0xFE;
 ///
 /// The default is ascending with nulls first, which is the order of [`Value`](crate::Value).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ColumnOrder {
     /// Whether larger values come first.
     pub descending: bool,

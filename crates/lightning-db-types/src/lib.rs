@@ -60,6 +60,8 @@ mod key;
 
 pub mod checksum;
 
+pub mod sketch;
+
 mod clock;
 mod rng;
 mod vfs;

@@ -11,6 +11,7 @@ use std::hash::{Hash, Hasher};
 
 /// Type of a [`Value`], in the order in which values of different types sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ValueType {
     /// No value.
     Null,
@@ -99,6 +100,7 @@ impl fmt::Display for ValueType {
 /// assert!(Value::F64(f64::INFINITY) < Value::F64(f64::NAN));
 /// ```
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Value {
     /// No value. Equal to itself here; what a query makes of it is up to the query.
     #[default]

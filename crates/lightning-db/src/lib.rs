@@ -1,15 +1,15 @@
 //! Lightning DB: an embedded, ordered, transactional key-value store that is durable by default.
 //!
 //! This crate has no code of its own: it gives the crates of Lightning DB one name. The parts are
-//! [`types`] and [`storage`]; the main names stand at the top. A [`Store`] is a folder with named
+//! [`types`], [`storage`] and, behind a feature, `tables` with `tables::index`; the main names of
+//! the store stand at the top. A [`Store`] is a folder with named
 //! [`Keyspace`]s, each an ordered map from bytes to bytes. A [`WriteBatch`] or a [`Transaction`]
 //! changes several of them in one commit, a [`Snapshot`] reads all of them as they were at one, and
 //! each commit is as durable as its [`Durability`] level says.
 //!
 //! It is not:
 //! * a server: one process has a store open, and others can read beside it;
-//! * a table or a query engine: keys and values are bytes, and [`types`] turns rows into keys that
-//!   sort as the rows do;
+//! * a query engine: tables have rows, keys, constraints and indexes, and no language yet;
 //! * more stable than its parts: a major version of one of them is a major version of this crate.
 //!
 //! # Examples
@@ -45,6 +45,8 @@
 //!
 //! # Features
 //! * `storage` (default): the store, as [`storage`] and at the top.
+//! * `tables`: tables of typed rows with their indexes, as `tables`.
+//! * `text`, `spatial`: full-text and spatial indexes of tables.
 //!
 //! The types are always there, as [`types`].
 //!
@@ -55,6 +57,9 @@ pub use lightning_db_types as types;
 
 #[cfg(feature = "storage")]
 pub use lightning_db_storage as storage;
+
+#[cfg(feature = "tables")]
+pub use lightning_db_table as tables;
 
 #[cfg(feature = "storage")]
 pub use lightning_db_storage::{

@@ -10,15 +10,16 @@ const PREFIX: &str = "lightning-db-";
 
 /// The library crates, lowest layer first, with the crates of ours that each may use. All names
 /// are without the prefix `lightning-db-`.
-const LIBRARIES: [(&str, &[&str]); 10] = [
+const LIBRARIES: [(&str, &[&str]); 11] = [
     ("types", &[]),
     ("storage", &["types"]),
     ("optimizer", &["types"]),
     ("cache", &["types"]),
     ("pool", &[]),
     ("ops", &[]),
+    ("derive", &[]),
     ("index", &["types", "storage"]),
-    ("table", &["types", "storage", "index"]),
+    ("table", &["types", "storage", "index", "derive"]),
     ("query", &["types", "storage", "index", "table", "optimizer"]),
     ("sql", &["types", "storage", "index", "table", "optimizer", "query"]),
 ];

@@ -66,3 +66,19 @@ fn slices_of_no_length_are_refused() {
     let opened = StoreOptions::new(dir.path()).merge_slice_size(0).open();
     assert!(matches!(opened, Err(Error::InvalidOption { .. })), "{opened:?}");
 }
+
+#[test]
+fn the_oldest_reader_is_a_snapshot_or_the_newest_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = StoreOptions::new(dir.path()).durability(Durability::Memory).open().unwrap();
+    let keyspace = store.keyspace("k", KeyspaceOptions::new()).unwrap();
+    keyspace.insert("a", "1").unwrap();
+    let snapshot = store.snapshot();
+    let transaction = store.transaction();
+    keyspace.insert("a", "2").unwrap();
+    assert_eq!(store.oldest_reader_lsn(), snapshot.lsn());
+    drop(snapshot);
+    assert_eq!(store.oldest_reader_lsn(), transaction.lsn());
+    transaction.rollback();
+    assert_eq!(store.oldest_reader_lsn(), store.last_lsn());
+}

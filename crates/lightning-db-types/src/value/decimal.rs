@@ -188,6 +188,22 @@ impl Hash for Decimal {
     }
 }
 
+/// As its mantissa and scale.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Decimal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.mantissa(), self.scale()).serialize(serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Decimal {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (mantissa, scale) = <(i128, u8)>::deserialize(deserializer)?;
+        Self::new(mantissa, scale).map_err(serde::de::Error::custom)
+    }
+}
+
 impl From<i64> for Decimal {
     fn from(number: i64) -> Self {
         Self::from_parts(number.into(), 0)

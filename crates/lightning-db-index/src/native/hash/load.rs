@@ -1,0 +1,118 @@
+//! Bulk builds and checks of a hash index.
+
+use std::ops::ControlFlow;
+
+use lightning_db_storage::Snapshot;
+
+use super::{HashIndex, HashedKey, Member, members, push_member, rows_of};
+use crate::error::Result;
+use crate::index::{IndexedRows, Loaded, Loader, Problem};
+use crate::native::load::{Place, Sorter, Unique, Writer};
+use crate::reader::Reader;
+use crate::row::Columns;
+
+pub(super) struct HashLoader<'a> {
+    index: &'a HashIndex,
+    sorter: Sorter<'a>,
+}
+
+pub(super) fn loader(index: &HashIndex) -> HashLoader<'_> {
+    let (store, definition, keyspace) = (&index.store, &*index.definition, &index.keyspace);
+    HashLoader { index, sorter: Sorter::new(Place { store, definition, keyspace }) }
+}
+
+impl Loader for HashLoader<'_> {
+    fn add(&mut self, row_id: u64, row: &dyn Columns) -> Result<()> {
+        let HashedKey { encoded, exclusive } = self.index.key(row)?;
+        self.index.sketch.observe(&encoded, [encoded.len()]);
+        if !exclusive {
+            return self.sorter.push(&self.index.shared_key(&encoded, row_id), &encoded);
+        }
+        let mut value = Vec::with_capacity(encoded.len() + 12);
+        push_member(&mut value, Member { row_id, encoded: &encoded });
+        self.sorter.push(&self.index.hash(&encoded), &value)
+    }
+
+    fn finish(
+        self: Box<Self>,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<Loaded> {
+        let Self { index, sorter } = *self;
+        let member = |value: &[u8]| members(value).next().map(|one| one.encoded.to_vec());
+        let unique = Unique {
+            row_of: &|value| members(value).next().map_or(0, |one| one.row_id),
+            same: &|left, right| member(left) == member(right),
+            text: &|_, value| member(value).map_or_else(String::new, |key| HashIndex::text(&key)),
+            joined: true,
+        };
+        let unique = index.unique.then_some(unique);
+        let loaded = sorter.finish(&mut Writer { unique, progress })?;
+        index.sketch.count(i64::try_from(loaded.entries).unwrap_or(i64::MAX));
+        Ok(loaded)
+    }
+}
+
+/// Each row must be found by its key. If there are then as many entries as rows, there are no
+/// others; if not, the row of each entry is looked at.
+pub(super) fn check(
+    index: &HashIndex,
+    snapshot: &Snapshot,
+    rows: &mut IndexedRows<'_>,
+) -> Result<Vec<Problem>> {
+    let reader = Reader::Snapshot(snapshot);
+    let mut problems = Vec::new();
+    let mut right = 0_u64;
+    rows.for_each(&mut |row_id, row| {
+        let key = index.key(row)?;
+        let mut found = false;
+        index.find(reader, &key, &mut |other| found |= other == row_id)?;
+        if found {
+            right += 1;
+        } else {
+            let detail = format!("there is no key ({})", HashIndex::text(&key.encoded));
+            problems.push(Problem::Missing { row_id, detail });
+        }
+        Ok(())
+    })?;
+    let mut entries = 0;
+    for item in snapshot.iter(&index.keyspace) {
+        let (entry, value) = item?;
+        let Some(of_entry) = rows_of(&entry, &value) else {
+            let detail = format!("the entry {entry:?} cannot be read");
+            problems.push(Problem::Structure { detail });
+            continue;
+        };
+        entries += of_entry.len() as u64;
+        if of_entry.iter().any(|(_, encoded)| !entry.starts_with(&index.hash(encoded))) {
+            let detail = format!("the entry {entry:?} is not under the hash of its key");
+            problems.push(Problem::Structure { detail });
+        }
+    }
+    if entries > right {
+        find_extra(index, snapshot, rows, &mut problems)?;
+    }
+    Ok(problems)
+}
+
+fn find_extra(
+    index: &HashIndex,
+    snapshot: &Snapshot,
+    rows: &IndexedRows<'_>,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    for item in snapshot.iter(&index.keyspace) {
+        let (entry, value) = item?;
+        for (row_id, encoded) in rows_of(&entry, &value).unwrap_or_default() {
+            let mut expected = false;
+            rows.rows.get(rows.reader, row_id, &mut |row| {
+                expected = rows.definition.holds(row)? && index.key(row)?.encoded == encoded;
+                Ok(())
+            })?;
+            if !expected {
+                let detail = format!("no row has the key ({})", HashIndex::text(&encoded));
+                problems.push(Problem::Extra { row_id, detail });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,376 @@
+//! Building an index in bulk: entries are gathered, sorted, and written once.
+//!
+//! They are gathered in memory up to a budget. Beyond it, sorted runs go to keyspaces of their own,
+//! which are merged at the end and dropped; runs that a crash left are dropped when the index is
+//! opened.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::ControlFlow;
+
+use lightning_db_storage::{Keyspace, KeyspaceOptions, Range, Slice, Store};
+
+use crate::definition::IndexDefinition;
+use crate::error::{Error, Result};
+use crate::index::Loaded;
+
+/// Bytes of entries in memory.
+const MEMORY_MAX: usize = 64 << 20;
+
+/// Duplicates that are listed.
+const DUPLICATES_MAX: usize = 100;
+
+/// Entries between two calls of the progress function.
+const PROGRESS_EVERY: u64 = 1_024;
+
+const RUN_PREFIX: &str = "run/";
+
+/// Drops what builds that did not end have left.
+pub(super) fn drop_runs(store: &Store, definition: &IndexDefinition) -> Result<()> {
+    let prefix = definition.keyspace_name(RUN_PREFIX);
+    for name in store.keyspaces().iter().filter(|name| name.starts_with(&prefix)) {
+        store.drop_keyspace(name)?;
+    }
+    Ok(())
+}
+
+/// Where sorted entries go.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) store: &'a Store,
+    pub(super) definition: &'a IndexDefinition,
+    pub(super) keyspace: &'a Keyspace,
+}
+
+/// What entries of one key mean in a unique index.
+pub(super) struct Unique<'a> {
+    /// Number of the row that the value of an entry names.
+    pub(super) row_of: &'a dyn Fn(&[u8]) -> u64,
+    /// Whether the rows of two values have the same key.
+    pub(super) same: &'a dyn Fn(&[u8], &[u8]) -> bool,
+    /// The key of an entry, for people.
+    pub(super) text: &'a dyn Fn(&[u8], &[u8]) -> String,
+    /// Whether entries of one key become one, their values behind each other.
+    pub(super) joined: bool,
+}
+
+/// What is done with sorted entries.
+pub(super) struct Writer<'a> {
+    /// If two rows may not have one key.
+    pub(super) unique: Option<Unique<'a>>,
+    pub(super) progress: &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+}
+
+/// Where an entry is in the arena, with the bytes of its key by which most are told apart.
+#[derive(Clone, Copy)]
+struct Spot {
+    head: u64,
+    at: u32,
+}
+
+/// Entries in memory: lengths of key and value, 4 bytes each, then both.
+#[derive(Default)]
+struct Arena {
+    bytes: Vec<u8>,
+    spots: Vec<Spot>,
+    /// Length of what all keys begin with.
+    common: Option<usize>,
+}
+
+impl Arena {
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        let common = match self.spots.first() {
+            None => key.len(),
+            Some(first) => {
+                let first = self.entry(first.at).0;
+                let limit = self.common.unwrap_or(first.len()).min(key.len());
+                if first[..limit] == key[..limit] {
+                    limit
+                } else {
+                    first.iter().zip(key).take_while(|(left, right)| left == right).count()
+                }
+            }
+        };
+        self.common = Some(common);
+        let at = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.spots.push(Spot { head: 0, at });
+        let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+        self.bytes.extend_from_slice(&len(key));
+        self.bytes.extend_from_slice(&len(value));
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+    }
+
+    #[inline]
+    fn entry(&self, at: u32) -> (&[u8], &[u8]) {
+        let bytes = &self.bytes[at as usize..];
+        let len = |from: usize| {
+            let len: [u8; 4] = bytes[from..from + 4].try_into().unwrap_or_default();
+            u32::from_le_bytes(len) as usize
+        };
+        let (key, value) = (len(0), len(4));
+        bytes[8..8 + key + value].split_at(key)
+    }
+
+    fn sort(&mut self) {
+        let common = self.common.unwrap_or(0);
+        let mut spots = std::mem::take(&mut self.spots);
+        for spot in &mut spots {
+            let key = self.entry(spot.at).0;
+            let mut head = [0; 8];
+            let behind = &key[common.min(key.len())..];
+            let len = behind.len().min(8);
+            head[..len].copy_from_slice(&behind[..len]);
+            spot.head = u64::from_be_bytes(head);
+        }
+        spots.sort_unstable_by(|left, right| {
+            let heads = left.head.cmp(&right.head);
+            heads.then_with(|| self.entry(left.at).0.cmp(self.entry(right.at).0))
+        });
+        self.spots = spots;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Result<(&[u8], &[u8])>> {
+        self.spots.iter().map(|spot| Ok(self.entry(spot.at)))
+    }
+}
+
+/// Gathers entries in any order.
+pub(super) struct Sorter<'a> {
+    place: Place<'a>,
+    arena: Arena,
+    runs: Vec<Keyspace>,
+    /// Entries in runs.
+    spilled: u64,
+    memory_max: usize,
+}
+
+impl<'a> Sorter<'a> {
+    pub(super) fn new(place: Place<'a>) -> Self {
+        let memory_max = MEMORY_MAX;
+        Self { place, arena: Arena::default(), runs: Vec::new(), spilled: 0, memory_max }
+    }
+
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let spots = self.arena.spots.len() * size_of::<Spot>();
+        if self.arena.bytes.len() + key.len() + value.len() + spots > self.memory_max {
+            self.spill()?;
+        }
+        self.arena.push(key, value);
+        Ok(())
+    }
+
+    /// Writes what is in memory as a run. Entries with one key would be one entry there, so each
+    /// key gets its number behind it.
+    fn spill(&mut self) -> Result<()> {
+        let name = format!("{RUN_PREFIX}{}", self.runs.len());
+        let name = self.place.definition.keyspace_name(&name);
+        let run = self.place.store.keyspace(&name, KeyspaceOptions::new())?;
+        self.arena.sort();
+        let first = self.spilled;
+        let entries = self.arena.spots.iter().zip(first..).map(|(spot, number)| {
+            let (key, value) = self.arena.entry(spot.at);
+            ([key, &number.to_be_bytes()].concat(), value)
+        });
+        // Two keys of which one begins with the other could change places through the number, but
+        // no key of an index begins with another but for an equal one.
+        run.ingest(entries)?;
+        self.spilled += self.arena.spots.len() as u64;
+        self.runs.push(run);
+        self.arena = Arena::default();
+        Ok(())
+    }
+
+    /// Writes the entries into the index.
+    pub(super) fn finish(mut self, writer: &mut Writer<'_>) -> Result<Loaded> {
+        let place = self.place;
+        let written = if self.runs.is_empty() {
+            self.arena.sort();
+            let total = self.arena.spots.len() as u64;
+            write(place, || self.arena.iter(), total, writer)
+        } else {
+            self.spill()
+                .and_then(|()| write(place, || Merge::new(&self.runs), self.spilled, writer))
+        };
+        let dropped = drop_runs(place.store, place.definition);
+        let loaded = written?;
+        dropped?;
+        Ok(loaded)
+    }
+}
+
+/// Runs, merged.
+struct Merge {
+    runs: Vec<Range>,
+    /// Next entry of each run.
+    next: BinaryHeap<Reverse<(Slice, usize, Slice)>>,
+    failed: Option<Error>,
+}
+
+impl Merge {
+    fn new(runs: &[Keyspace]) -> Self {
+        let runs: Vec<Range> = runs.iter().map(Keyspace::iter).collect();
+        let mut merge = Self { next: BinaryHeap::new(), failed: None, runs };
+        (0..merge.runs.len()).for_each(|run| merge.advance(run));
+        merge
+    }
+
+    fn advance(&mut self, run: usize) {
+        match self.runs[run].next() {
+            Some(Ok((key, value))) => self.next.push(Reverse((key, run, value))),
+            Some(Err(error)) => self.failed = Some(error.into()),
+            None => {}
+        }
+    }
+}
+
+impl Iterator for Merge {
+    type Item = Result<(Vec<u8>, Slice)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(error) = self.failed.take() {
+            return Some(Err(error));
+        }
+        let Reverse((key, run, value)) = self.next.pop()?;
+        self.advance(run);
+        let without_number = key.len().saturating_sub(8);
+        Some(Ok((key[..without_number].to_vec(), value)))
+    }
+}
+
+fn write<K: AsRef<[u8]>, V: AsRef<[u8]>, I: Iterator<Item = Result<(K, V)>>>(
+    place: Place<'_>,
+    entries: impl Fn() -> I,
+    total: u64,
+    writer: &mut Writer<'_>,
+) -> Result<Loaded> {
+    if let Some(unique) = &writer.unique {
+        let duplicates = duplicates(entries(), unique)?;
+        if !duplicates.is_empty() {
+            return Ok(Loaded { entries: 0, duplicates });
+        }
+    }
+    if writer.unique.as_ref().is_some_and(|unique| unique.joined) {
+        let joined = Joined { entries: entries(), next: None };
+        return ingest(place, joined, total, writer.progress);
+    }
+    ingest(place, entries(), total, writer.progress)
+}
+
+fn ingest<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+    place: Place<'_>,
+    mut entries: impl Iterator<Item = Result<(K, V)>>,
+    total: u64,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<Loaded> {
+    let mut failed = None;
+    let mut done = 0;
+    // An ingest ends without a trace if keys are out of order, and only then.
+    let guarded = std::iter::from_fn(|| {
+        if failed.is_none() && done % PROGRESS_EVERY == 0 && progress(done, total).is_break() {
+            failed = Some(Error::Cancelled { index: place.definition.name.clone() });
+        }
+        if failed.is_none() {
+            match entries.next()? {
+                Ok((key, value)) => {
+                    done += 1;
+                    return Some((Given::Entry(key), Given::Entry(value)));
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        Some((Given::Nothing, Given::Nothing))
+    });
+    let ingested = place.keyspace.ingest(guarded);
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let report = ingested?;
+    // Whoever watches sees the end, though it cannot be called off any more.
+    let _ = progress(total, total);
+    Ok(Loaded { entries: report.entries, duplicates: Vec::new() })
+}
+
+/// Entries of one key as one.
+struct Joined<I> {
+    entries: I,
+    next: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl<K: AsRef<[u8]>, V: AsRef<[u8]>, I: Iterator<Item = Result<(K, V)>>> Iterator for Joined<I> {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.entries.next() {
+                None => return self.next.take().map(Ok),
+                Some(Err(error)) => return Some(Err(error)),
+                Some(Ok((key, value))) => match &mut self.next {
+                    Some((last, joined)) if last == key.as_ref() => {
+                        joined.extend_from_slice(value.as_ref());
+                    }
+                    next => {
+                        let entry = (key.as_ref().to_vec(), value.as_ref().to_vec());
+                        if let Some(done) = next.replace(entry) {
+                            return Some(Ok(done));
+                        }
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// Bytes of an entry, or nothing where there is none to give.
+enum Given<T> {
+    Entry(T),
+    Nothing,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Given<T> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Entry(bytes) => bytes.as_ref(),
+            Self::Nothing => &[],
+        }
+    }
+}
+
+/// Keys that several rows have, the first ones, each with two of its rows.
+fn duplicates<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+    entries: impl Iterator<Item = Result<(K, V)>>,
+    unique: &Unique<'_>,
+) -> Result<Vec<(String, u64, u64)>> {
+    let mut found: Vec<(String, u64, u64)> = Vec::new();
+    // Different keys under the encoded one, and whether a second row of each was found.
+    let mut group: Vec<(K, V, bool)> = Vec::new();
+    for entry in entries {
+        let (key, value) = entry?;
+        if group.first().is_some_and(|(last, ..)| last.as_ref() != key.as_ref()) {
+            group.clear();
+        }
+        let equal =
+            |(_, before, _): &&mut (K, V, bool)| (unique.same)(before.as_ref(), value.as_ref());
+        let Some((_, before, listed)) = group.iter_mut().find(equal) else {
+            group.push((key, value, false));
+            continue;
+        };
+        if !std::mem::replace(listed, true) {
+            let (one, other) = ((unique.row_of)(before.as_ref()), (unique.row_of)(value.as_ref()));
+            let text = (unique.text)(key.as_ref(), value.as_ref());
+            found.push((text, one.min(other), one.max(other)));
+            if found.len() == DUPLICATES_MAX {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+impl Sorter<'_> {
+    /// The same with another memory budget.
+    pub(super) fn with_memory(self, memory_max: usize) -> Self {
+        Self { memory_max, ..self }
+    }
+}

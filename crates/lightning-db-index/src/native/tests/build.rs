@@ -1,0 +1,146 @@
+//! Bulk builds.
+
+use super::*;
+use crate::error::Error;
+use crate::native::load::{Place, Sorter, Unique, Writer};
+use lightning_db_types::Rng;
+use std::ops::ControlFlow;
+
+fn go(_: u64, _: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Entries of an index, without what is kept beside them.
+fn entries(table: &TestTable) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let name = "index/7/entries";
+    let keyspace = table.store.open_keyspace(name).unwrap();
+    let all = keyspace.range(&[1_u8][..]..).map(|item| item.unwrap());
+    all.map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+}
+
+#[test]
+fn a_build_equals_the_changes_one_by_one_byte_for_byte() {
+    let rng = rng();
+    let include = OrderedOptions::new().include([Expression::column(2)]);
+    let definitions = [
+        ordered(include.clone(), 2),
+        ordered(include.unique(), 3),
+        hash(HashOptions::new(), 2),
+        hash(HashOptions::new().unique(), 3),
+    ];
+    for definition in definitions {
+        let (built, changed) = (TestTable::new(definition.clone()), TestTable::new(definition));
+        let mut bulk = built.index.loader().unwrap();
+        let mut transaction = changed.store.transaction();
+        for row_id in 0..500 {
+            let word =
+                if rng.one_in(9) { Value::Null } else { text(&format!("w{}", rng.below(40))) };
+            let row = vec![Value::I64(-i64::try_from(rng.below(9)).unwrap()), word, row_id.into()];
+            bulk.add(row_id, &row).unwrap();
+            changed.change(&mut transaction, row_id, Some(&row)).unwrap();
+        }
+        assert!(transaction.commit().unwrap().is_committed());
+        let mut calls = Vec::new();
+        let loaded = bulk
+            .finish(&mut |done, all| {
+                calls.push((done, all));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!((loaded.entries, loaded.duplicates.len()), (500, 0));
+        assert_eq!(calls.last(), Some(&(500, 500)));
+        assert_eq!(entries(&built), entries(&changed));
+        assert_eq!(built.index.statistics().unwrap().entries, 500);
+    }
+}
+
+#[test]
+fn duplicates_of_a_unique_build_are_listed_and_nothing_is_written() {
+    for definition in
+        [ordered(OrderedOptions::new().unique(), 1), hash(HashOptions::new().unique(), 1)]
+    {
+        let table = TestTable::new(definition);
+        let mut bulk = table.index.loader().unwrap();
+        for row in 0..450_i64 {
+            bulk.add(row.unsigned_abs(), &vec![Value::I64(row % 150)]).unwrap();
+        }
+        bulk.add(900, &vec![Value::Null]).unwrap();
+        bulk.add(901, &vec![Value::Null]).unwrap();
+        let loaded = bulk.finish(&mut go).unwrap();
+        assert_eq!((loaded.entries, loaded.duplicates.len()), (0, 100));
+        for (key, one, other) in &loaded.duplicates {
+            let key: u64 = key.parse().unwrap();
+            assert!(one < other && one % 150 == key && other % 150 == key);
+        }
+        assert_eq!(entries(&table), []);
+    }
+}
+
+#[test]
+fn a_build_is_cancelled_without_a_trace() {
+    let table = TestTable::new(ordered(OrderedOptions::new(), 1));
+    for stop_at in [0, 1_024] {
+        let mut bulk = table.index.loader().unwrap();
+        for row in 0..3_000_i64 {
+            bulk.add(row.unsigned_abs(), &vec![Value::I64(row)]).unwrap();
+        }
+        let cancelled = bulk.finish(&mut |done, _| {
+            if done >= stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert!(matches!(cancelled.unwrap_err(), Error::Cancelled { .. }));
+        assert_eq!(entries(&table), []);
+    }
+}
+
+#[test]
+fn entries_beyond_the_memory_are_sorted_in_runs() {
+    let table = TestTable::new(ordered(OrderedOptions::new(), 1));
+    let index = index(&table);
+    let rng = SeededRng::new(5);
+    let mut model = std::collections::BTreeSet::new();
+    let mut sorter = Sorter::new(index.place()).with_memory(20_000);
+    for row_id in 0..3_000 {
+        let row = vec![Value::I64(i64::try_from(rng.below(50)).unwrap())];
+        let entry = index.entry(row_id, &row).unwrap();
+        sorter.push(&entry.key, &entry.value).unwrap();
+        model.insert(entry.key);
+    }
+    let runs = || table.store.keyspaces().iter().filter(|name| name.contains("run")).count();
+    assert!(runs() > 3);
+    let loaded = sorter.finish(&mut Writer { unique: None, progress: &mut go }).unwrap();
+    assert_eq!((loaded.entries, runs()), (3_000, 0));
+    assert!(entries(&table).into_iter().map(|(key, _)| key).eq(model));
+    let table = TestTable::new(ordered(OrderedOptions::new().unique(), 1));
+    let keyspace = super::index(&table).keyspace();
+    let definition = table.index.definition();
+    let place = Place { store: &table.store, definition, keyspace };
+    let mut sorter = Sorter::new(place).with_memory(200);
+    (0..100_u64).for_each(|row| {
+        let key = (row % 60).to_be_bytes();
+        sorter.push(&[&[1], &key[..]].concat(), &row.to_be_bytes()).unwrap();
+    });
+    let unique = Unique {
+        row_of: &|value| u64::from_be_bytes(value.try_into().unwrap()),
+        same: &|_, _| true,
+        text: &|key, _| key[8].to_string(),
+        joined: false,
+    };
+    let writer = &mut Writer { unique: Some(unique), progress: &mut go };
+    let loaded = sorter.finish(writer).unwrap();
+    assert_eq!(loaded.duplicates.len(), 40);
+    assert_eq!(loaded.duplicates[3], ("3".to_owned(), 3, 63));
+}
+
+#[test]
+fn runs_that_a_crash_left_are_dropped_when_the_index_is_opened() {
+    use std::sync::Arc;
+    let options = crate::testkit::sim_options(&Arc::new(lightning_db_types::SimVfs::new()));
+    let definition = ordered(OrderedOptions::new(), 1);
+    let table = TestTable::open(&options, definition.clone());
+    let left = lightning_db_storage::KeyspaceOptions::new();
+    table.store.keyspace("index/7/run/0", left).unwrap();
+    table.store.close().unwrap();
+    drop(table);
+    let table = TestTable::open(&options, definition);
+    assert!(!table.store.keyspaces().iter().any(|name| name.contains("run")));
+}

@@ -1,0 +1,291 @@
+//! The files of a text index, and the one who writes them.
+//!
+//! Beside a store on the real disk they are in `text/<number of the index>`; on any other disk they
+//! are in memory, and made again from the rows after each open. Each commit of tantivy carries the
+//! number of the commit of the store up to which it holds the rows, and a hash of what the index
+//! was made from.
+
+use std::path::{Path, PathBuf};
+
+use lightning_db_storage::Store;
+use tantivy::directory::{MmapDirectory, RamDirectory};
+use tantivy::index::SegmentId;
+use tantivy::merge_policy::NoMergePolicy;
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term};
+
+use super::shape::{DiskSchema, Shape};
+use crate::definition::IndexDefinition;
+
+/// Memory of the writer: the least that tantivy takes.
+const WRITER_BYTES: usize = 15_000_000;
+/// Memory of the writer while the whole index is made.
+const BUILD_BYTES: usize = 64 << 20;
+/// Segments above which the smallest are merged.
+const SEGMENTS_MAX: usize = 12;
+/// Segments of about one size that are merged.
+const SEGMENTS_OF_TIER: usize = 4;
+
+/// Where the files are.
+#[derive(Debug, Clone)]
+pub(super) enum Home {
+    Folder(PathBuf),
+    Memory,
+}
+
+impl Home {
+    /// Beside the store, if that is on the real disk.
+    pub(super) fn of(store: &Store, definition: &IndexDefinition) -> Self {
+        // A store holds this file from its first open on, on whatever disk it is.
+        if store.path().join("lock").is_file() {
+            let folder = store.path().join("text").join(definition.id.to_string());
+            return Self::Folder(folder);
+        }
+        Self::Memory
+    }
+
+    /// Removes all files.
+    pub(super) fn remove(&self) -> std::io::Result<()> {
+        let Self::Folder(folder) = self else { return Ok(()) };
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes all files, and starts anew.
+    fn create(&self, shape: &Shape, schema: &DiskSchema) -> tantivy::Result<Index> {
+        self.remove()?;
+        let index = match self {
+            Self::Folder(folder) => {
+                std::fs::create_dir_all(folder)?;
+                let directory = MmapDirectory::open(folder)?;
+                Index::create(directory, schema.schema.clone(), tantivy::IndexSettings::default())?
+            }
+            Self::Memory => Index::create(
+                RamDirectory::create(),
+                schema.schema.clone(),
+                tantivy::IndexSettings::default(),
+            )?,
+        };
+        shape.register(index.tokenizers());
+        Ok(index)
+    }
+}
+
+/// The index of tantivy, open.
+pub(super) struct Disk {
+    home: Home,
+    index: Option<(Index, IndexReader)>,
+    writer: Option<IndexWriter>,
+}
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { home, writer, .. } = self;
+        let writing = writer.is_some();
+        f.debug_struct("Disk")
+            .field("home", home)
+            .field("writing", &writing)
+            .finish_non_exhaustive()
+    }
+}
+
+fn payload(lsn: u64, hash: u64) -> String {
+    format!("lightning text 1 lsn {lsn} definition {hash:016x}")
+}
+
+fn parse_payload(payload: &str, hash: u64) -> Option<u64> {
+    let rest = payload.strip_prefix("lightning text 1 lsn ")?;
+    let (lsn, of) = rest.split_once(" definition ")?;
+    (of == format!("{hash:016x}")).then(|| lsn.parse().ok())?
+}
+
+impl Disk {
+    pub(super) fn new(home: Home) -> Self {
+        Self { home, index: None, writer: None }
+    }
+
+    /// Opens what is there, if it is of this shape; with the commit up to which it holds the rows.
+    pub(super) fn open(&mut self, shape: &Shape, schema: &DiskSchema) -> Option<(Searcher, u64)> {
+        let Home::Folder(folder) = &self.home else { return None };
+        if !folder.join("meta.json").is_file() {
+            return None;
+        }
+        let index = Index::open(MmapDirectory::open(folder).ok()?).ok()?;
+        if index.schema() != schema.schema {
+            return None;
+        }
+        shape.register(index.tokenizers());
+        let payload = index.load_metas().ok()?.payload?;
+        let lsn = parse_payload(&payload, shape.hash)?;
+        let reader = manual_reader(&index).ok()?;
+        let searcher = reader.searcher();
+        self.index = Some((index, reader));
+        Some((searcher, lsn))
+    }
+
+    /// Whether there is an index that the generations are of.
+    pub(super) fn is_open(&self) -> bool {
+        self.index.is_some()
+    }
+
+    /// Lets the index go; its files are removed by the next build.
+    pub(super) fn forget(&mut self) {
+        self.writer = None;
+        self.index = None;
+    }
+
+    /// Keeps the files in memory from now on: the store may only be read.
+    pub(super) fn move_to_memory(&mut self) {
+        self.forget();
+        self.home = Home::Memory;
+    }
+
+    fn index(&mut self, shape: &Shape, schema: &DiskSchema) -> tantivy::Result<&Index> {
+        if self.index.is_none() {
+            let index = self.home.create(shape, schema)?;
+            let reader = manual_reader(&index)?;
+            self.index = Some((index, reader));
+        }
+        match &self.index {
+            Some((index, _)) => Ok(index),
+            None => Err(tantivy::TantivyError::SystemError("the index went away".to_owned())),
+        }
+    }
+
+    /// Opens the writer; for a build, empty and with more memory.
+    pub(super) fn writer(
+        &mut self,
+        shape: &Shape,
+        schema: &DiskSchema,
+        build: bool,
+    ) -> tantivy::Result<&mut IndexWriter> {
+        if build {
+            self.forget();
+        }
+        let writer = if let Some(writer) = self.writer.take() {
+            writer
+        } else {
+            let bytes = if build { BUILD_BYTES } else { WRITER_BYTES };
+            let writer = self.index(shape, schema)?.writer_with_num_threads(1, bytes)?;
+            writer.set_merge_policy(Box::new(NoMergePolicy));
+            writer
+        };
+        Ok(self.writer.insert(writer))
+    }
+
+    /// Ends the writer's threads and gives its memory back; what was not committed is dropped.
+    pub(super) fn close_writer(&mut self) -> bool {
+        self.writer.take().is_some()
+    }
+
+    /// Makes what was written last.
+    pub(super) fn commit(&mut self, lsn: u64, hash: u64) -> tantivy::Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let mut prepared = writer.prepare_commit()?;
+        prepared.set_payload(&payload(lsn, hash));
+        prepared.commit()?;
+        Ok(())
+    }
+
+    /// What the last commit holds.
+    pub(super) fn searcher(&self) -> tantivy::Result<Option<Searcher>> {
+        let Some((_, reader)) = &self.index else { return Ok(None) };
+        reader.reload()?;
+        Ok(Some(reader.searcher()))
+    }
+
+    /// Merges segments of about one size, and the smallest if there are many; says whether there
+    /// was something to merge.
+    pub(super) fn merge(&mut self) -> tantivy::Result<bool> {
+        let (Some((index, _)), Some(writer)) = (&self.index, &mut self.writer) else {
+            return Ok(false);
+        };
+        let mut merged = false;
+        while let Some(segments) = to_merge(index)? {
+            writer.merge(&segments).wait()?;
+            merged = true;
+        }
+        if merged {
+            writer.garbage_collect_files().wait()?;
+        }
+        Ok(merged)
+    }
+
+    /// Files whose checksums are wrong.
+    pub(super) fn damaged(&self) -> tantivy::Result<Vec<PathBuf>> {
+        let Some((index, _)) = &self.index else { return Ok(Vec::new()) };
+        let mut files: Vec<_> = index.validate_checksum()?.into_iter().collect();
+        files.sort();
+        Ok(files)
+    }
+}
+
+fn manual_reader(index: &Index) -> tantivy::Result<IndexReader> {
+    index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()
+}
+
+/// Segments to merge next.
+fn to_merge(index: &Index) -> tantivy::Result<Option<Vec<SegmentId>>> {
+    let mut segments = index.searchable_segment_metas()?;
+    if let Some(half_dead) =
+        segments.iter().find(|of| of.num_deleted_docs() * 3 > of.max_doc() && of.num_docs() > 0)
+    {
+        return Ok(Some(vec![half_dead.id()]));
+    }
+    segments.sort_by_key(|of| (of.num_docs(), of.id()));
+    let tier = |docs: u32| (docs / 16).max(1).ilog2() / 2;
+    for same in segments.chunk_by(|a, b| tier(a.num_docs()) == tier(b.num_docs())) {
+        if same.len() >= SEGMENTS_OF_TIER {
+            return Ok(Some(same.iter().map(tantivy::SegmentMeta::id).collect()));
+        }
+    }
+    if segments.len() > SEGMENTS_MAX {
+        let count = segments.len() - SEGMENTS_MAX + SEGMENTS_OF_TIER;
+        return Ok(Some(segments.iter().take(count).map(tantivy::SegmentMeta::id).collect()));
+    }
+    Ok(None)
+}
+
+/// A row as tantivy takes it.
+pub(super) struct DocumentBuilder<'a> {
+    pub(super) shape: &'a Shape,
+    pub(super) schema: &'a DiskSchema,
+}
+
+impl DocumentBuilder<'_> {
+    pub(super) fn key(&self, row_id: u64) -> Term {
+        Term::from_field_u64(self.schema.row, row_id)
+    }
+
+    pub(super) fn document(
+        &self,
+        row_id: u64,
+        row: &dyn crate::row::Columns,
+    ) -> crate::error::Result<TantivyDocument> {
+        let mut document = TantivyDocument::new();
+        document.add_u64(self.schema.row, row_id);
+        let mut lens = vec![0; self.schema.lens.len()];
+        self.shape.texts(row, |field, text| {
+            let at = usize::from(field);
+            lens[at] = self.shape.count_words(field, text);
+            if self.shape.fields[at].kind == super::options::Analyzer::Facet {
+                for term in super::shape::facet_terms(text).unwrap_or_default() {
+                    document.add_text(self.schema.texts[at], term);
+                }
+            } else {
+                document.add_text(self.schema.texts[at], text);
+            }
+            Ok(())
+        })?;
+        for (field, len) in self.schema.lens.iter().zip(lens) {
+            document.add_u64(*field, len);
+        }
+        Ok(document)
+    }
+}
+
+/// Removes the folder of an index.
+pub(super) fn remove_files(store: &Path, id: u32) -> std::io::Result<()> {
+    Home::Folder(store.join("text").join(id.to_string())).remove()
+}

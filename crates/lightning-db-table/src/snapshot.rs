@@ -1,0 +1,321 @@
+//! Reading tables: as of one commit, or within a transaction.
+
+use std::sync::Arc;
+
+use lightning_db_index::{
+    Estimate, Expression, Index, IndexQuery, KeyQuery, Reader, RowExpression, RowPlan, RowSet,
+    row_id_of, row_key,
+};
+use lightning_db_storage::Snapshot;
+use lightning_db_types::{Value, ValueRef};
+
+use crate::catalog::IndexRole;
+use crate::definition;
+use crate::error::{Error, Result};
+use crate::expiry::{ended_rows, micros};
+use crate::foreign_keys::find_equal;
+use crate::kinds;
+use crate::row::{Row, RowView};
+use crate::statistics::{self, ColumnStatistics};
+use crate::table::{Identity, Table, TableState};
+use crate::tables::State;
+
+/// Repeatable reads over all tables, with the columns and indexes of that moment.
+#[derive(Debug, Clone)]
+pub struct TableSnapshot {
+    snapshot: Snapshot,
+    state: Arc<State>,
+}
+
+impl TableSnapshot {
+    pub(crate) fn new(snapshot: Snapshot, state: Arc<State>) -> Self {
+        Self { snapshot, state }
+    }
+
+    /// Number of the last commit that it sees.
+    pub fn lsn(&self) -> u64 {
+        self.snapshot.lsn()
+    }
+
+    /// A table as it was.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn table(&self, name: &str) -> Result<Table> {
+        self.state.table(name).map(|state| Table { state: Arc::clone(state) })
+    }
+
+    /// The state of the store beneath.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Reads of one table.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the table was not there.
+    pub fn read(&self, table: &Table) -> Result<TableReader<'_>> {
+        self.state.current(table).map(|table| self.read_state(table))
+    }
+
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    pub(crate) fn read_state<'a>(&'a self, table: &'a Arc<TableState>) -> TableReader<'a> {
+        let now_ms = self.snapshot.unix_ms();
+        TableReader { table, reader: Reader::Snapshot(&self.snapshot), now_ms }
+    }
+}
+
+/// Reads of one table, of a snapshot or within a transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct TableReader<'a> {
+    pub(crate) table: &'a Arc<TableState>,
+    pub(crate) reader: Reader<'a>,
+    /// Time by which expiry is judged.
+    pub(crate) now_ms: u64,
+}
+
+impl<'a> TableReader<'a> {
+    /// What indexes read from.
+    pub fn reader(&self) -> Reader<'a> {
+        self.reader
+    }
+
+    /// The row with a primary key.
+    ///
+    /// # Errors
+    /// [`Error::Definition`] if the table has no primary key; those of the store.
+    pub fn get(&self, key: &[Value]) -> Result<Option<Row>> {
+        let row_id = match self.table.identity {
+            // The row itself says whether it is there.
+            Identity::Number { .. } if key.len() == 1 => {
+                self.table.number_of(key[0].as_value_ref())
+            }
+            _ => self.find_key(key)?,
+        };
+        row_id.map_or(Ok(None), |row_id| self.get_by_id(row_id))
+    }
+
+    /// The first row that an ordered or hash index has for a key, by the values of all of its
+    /// parts: the one row of a unique index.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn get_by(&self, index: &str, key: &[Value]) -> Result<Option<Row>> {
+        let index = self.index(index)?;
+        let error = || Error::of_index(self.table.name());
+        if let Some(hash) = index.as_hash()
+            && let Some(row_id) = hash.get(self.reader, key.iter().cloned()).map_err(error())?
+            && let Some(row) = self.get_by_id(row_id)?
+        {
+            return Ok(Some(row));
+        }
+        if let Some(ordered) = index.as_ordered() {
+            let query = KeyQuery::equal(key.iter().cloned());
+            for hit in ordered.scan(self.reader, &query).map_err(error())? {
+                if let Some(row) = self.get_by_id(hit.map_err(error())?.row_id())? {
+                    return Ok(Some(row));
+                }
+            }
+            return Ok(None);
+        }
+        let rows = index.rows(self.reader, &kinds::equal(key.to_vec())).map_err(error())?;
+        self.fetch(&rows).next().transpose()
+    }
+
+    /// The rows with these primary keys, in the order of the keys.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_many<K: AsRef<[Value]>>(&self, keys: &[K]) -> Result<Vec<Option<Row>>> {
+        keys.iter().map(|key| self.get(key.as_ref())).collect()
+    }
+
+    /// The row with a number.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn get_by_id(&self, row_id: u64) -> Result<Option<Row>> {
+        let stored = self.reader.get(&self.table.rows.keyspace, row_key(row_id));
+        match stored.map_err(Error::of_index(self.table.name()))? {
+            Some(stored) => {
+                let row = Row::new(&self.table.schema, row_id, stored)?;
+                Ok((!self.has_ended(&row)).then_some(row))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Number of the row with a primary key. The row may have ended.
+    pub(crate) fn find_key(&self, key: &[Value]) -> Result<Option<u64>> {
+        let table = self.table;
+        let width = table.schema.record.primary_key.len();
+        if width == 0 || width != key.len() {
+            let detail =
+                format!("its primary key has {width} columns, and {} were given", key.len());
+            return Err(Error::Definition { table: table.name().to_owned(), detail });
+        }
+        if matches!(table.identity, Identity::Number { .. }) {
+            let Some(row_id) = table.number_of(key[0].as_value_ref()) else { return Ok(None) };
+            let stored = self.reader.get(&table.rows.keyspace, row_key(row_id));
+            return Ok(stored.map_err(Error::of_index(table.name()))?.map(|_| row_id));
+        }
+        let Some(primary) = table.index_of(IndexRole::Primary).and_then(Index::as_ordered) else {
+            // The index is being repaired.
+            let rows = find_equal(self, &table.schema.record.primary_key, key.to_vec())?;
+            return Ok(rows.iter().next());
+        };
+        let query = KeyQuery::equal(key.iter().cloned());
+        let hits = primary.scan(self.reader, &query).map_err(Error::of_index(table.name()))?;
+        let first = hits.into_iter().next().transpose().map_err(Error::of_index(table.name()))?;
+        Ok(first.map(|hit| hit.row_id()))
+    }
+
+    /// All rows, by ascending number: for a primary key of whole numbers that is key order.
+    pub fn scan(&self) -> impl Iterator<Item = Result<Row>> + use<'a> {
+        let this = *self;
+        let rows = self.reader.range::<&[u8]>(&self.table.rows.keyspace, ..);
+        rows.filter_map(move |item| {
+            let row = item.map_err(Error::of_index(this.table.name())).and_then(|(key, stored)| {
+                Row::new(&this.table.schema, row_id_of(&key).unwrap_or(0), stored)
+            });
+            match row {
+                Ok(row) if this.has_ended(&row) => None,
+                row => Some(row),
+            }
+        })
+    }
+
+    /// Number of rows, by counting them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn count(&self) -> Result<u64> {
+        let mut count = 0;
+        for row in self.scan() {
+            row?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The rows that an index gives for a query, exactly.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the index, also while it is being built; [`Error::Index`] if it does
+    /// not answer such a query.
+    pub fn find(&self, index: &str, query: &IndexQuery) -> Result<RowSet> {
+        let rows = self.index(index)?.rows(self.reader, query);
+        self.without_ended(rows.map_err(Error::of_index(self.table.name()))?)
+    }
+
+    /// How many rows an index expects for a query.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn estimate_find(&self, index: &str, query: &IndexQuery) -> Result<Estimate> {
+        let estimate = self.index(index)?.estimate(self.reader, query);
+        estimate.map_err(Error::of_index(self.table.name()))
+    }
+
+    /// How many rows are expected to fulfil a predicate, whose columns are named by their ids: the
+    /// exact number where a bitmap index has the count, else from statistics in memory, in at most
+    /// 2 us for comparisons of columns with values. At most one row has a value of a unique key.
+    pub fn estimate(&self, predicate: &Expression) -> Estimate {
+        let table = self.table;
+        let view = table.statistics.view();
+        let rows = table.statistics.rows();
+        if let Some(count) = kinds::counted(table, self.reader, predicate) {
+            return Estimate::exact(count);
+        }
+        let estimate = statistics::estimate(&table.schema, &view, rows, predicate);
+        if definition::names_at_most_one(table, predicate) {
+            return Estimate::between(0.0, estimate.point.min(1.0), 1.0);
+        }
+        estimate
+    }
+
+    /// What is known of a column's values; nothing before the first commits.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn column_statistics(&self, column: &str) -> Result<Option<ColumnStatistics>> {
+        let id = self.table.schema.column_id(column)?;
+        self.table.statistics.refresh();
+        Ok(self.table.statistics.view().column(id).cloned())
+    }
+
+    /// Number of rows as the statistics have it, without counting: that of the newest commit.
+    pub fn approximate_count(&self) -> u64 {
+        self.table.statistics.rows()
+    }
+
+    /// The rows of several indexes combined.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn find_all(&self, expression: &RowExpression<'_>) -> Result<RowSet> {
+        let all = || self.all_ids();
+        let found = expression.rows(self.reader, &all);
+        self.without_ended(found.map_err(Error::of_index(self.table.name()))?)
+    }
+
+    /// [`find_all`](Self::find_all), and how the rows were come by.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn explain(&self, expression: &RowExpression<'_>) -> Result<(RowSet, RowPlan)> {
+        let all = || self.all_ids();
+        let found = expression.explain(self.reader, &all);
+        let (rows, plan) = found.map_err(Error::of_index(self.table.name()))?;
+        Ok((self.without_ended(rows)?, plan))
+    }
+
+    /// The rows of a set, by ascending number.
+    pub fn fetch<'r>(&self, rows: &'r RowSet) -> impl Iterator<Item = Result<Row>> + use<'a, 'r> {
+        let this = *self;
+        rows.iter().filter_map(move |row_id| this.get_by_id(row_id).transpose())
+    }
+
+    /// An index that holds every row; to be asked with [`reader`](Self::reader).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn index(&self, name: &str) -> Result<&'a Index> {
+        self.table.index(name).map(|index| &**index)
+    }
+
+    /// Numbers of all rows.
+    fn all_ids(&self) -> lightning_db_index::Result<RowSet> {
+        let mut all = RowSet::new();
+        for item in self.reader.range::<&[u8]>(&self.table.rows.keyspace, ..) {
+            if let Some(row_id) = row_id_of(&item?.0) {
+                all.insert(row_id);
+            }
+        }
+        Ok(all)
+    }
+
+    fn has_ended(&self, row: &Row) -> bool {
+        let Some(column) = self.table.schema.record.expires_at else { return false };
+        row.view().is_some_and(|view| ended(&view, column, self.now_ms))
+    }
+
+    /// Takes out the rows that have ended and are not removed yet.
+    fn without_ended(&self, mut rows: RowSet) -> Result<RowSet> {
+        if !rows.is_empty() && self.table.schema.record.expires_at.is_some() {
+            rows -= &ended_rows(self)?;
+        }
+        Ok(rows)
+    }
+}
+
+/// Whether a row has ended at a time.
+pub(crate) fn ended(row: &RowView<'_>, column: usize, now_ms: u64) -> bool {
+    match row.value(column) {
+        ValueRef::Timestamp(at) => at <= micros(now_ms),
+        _ => false,
+    }
+}

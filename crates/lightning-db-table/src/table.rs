@@ -1,0 +1,280 @@
+//! An open table: what its readers and writers share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lightning_db_index::{Columns, Expression, Index, IndexDefinition, KeyPart, RowStore};
+use lightning_db_storage::{Keyspace, KeyspaceOptions, Store};
+use lightning_db_types::{ColumnOrder, Value, ValueRef};
+
+use crate::catalog::{IndexRecord, IndexRole, IndexState, Schema, TableRecord};
+use crate::error::{Error, Result, RowName};
+use crate::kinds;
+use crate::row::RowView;
+use crate::row_ids::RowIds;
+use crate::schema::{ColumnDefinition, ColumnType};
+use crate::statistics::TableStatistics;
+
+/// Bit that orders signed numbers as unsigned ones.
+const SIGN: u64 = 1 << 63;
+
+/// What identifies a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// A column of whole numbers, by id: the row's number is its value.
+    Number { column: usize, signed: bool },
+    /// A unique index over the columns of the primary key; numbers are leased.
+    Indexed,
+    /// Nothing but a leased number.
+    Hidden,
+}
+
+impl Identity {
+    fn of(record: &TableRecord) -> Self {
+        match record.primary_key[..] {
+            [] => Self::Hidden,
+            [column] => match record.columns[column].definition.column_type {
+                ColumnType::I64 => Self::Number { column, signed: true },
+                ColumnType::U64 => Self::Number { column, signed: false },
+                _ => Self::Indexed,
+            },
+            _ => Self::Indexed,
+        }
+    }
+}
+
+/// One state of a table: its schema and its indexes, open. A change of the table makes a new one.
+pub(crate) struct TableState {
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) identity: Identity,
+    pub(crate) rows: Arc<Rows>,
+    /// In the order of the record's.
+    pub(crate) indexes: Vec<Arc<OpenIndex>>,
+    pub(crate) row_ids: Arc<RowIds>,
+    pub(crate) statistics: Arc<TableStatistics>,
+}
+
+/// An index and its state at the time of the table's state.
+#[derive(Debug)]
+pub(crate) struct OpenIndex {
+    pub(crate) index: Arc<Index>,
+    pub(crate) state: IndexState,
+    pub(crate) role: IndexRole,
+}
+
+impl fmt::Debug for TableState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let indexes: Vec<_> =
+            self.indexes.iter().map(|open| &open.index.definition().name).collect();
+        f.debug_struct("TableState")
+            .field("name", &self.name())
+            .field("indexes", &indexes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The rows of a table, as indexes read them: with every layout that rows may have.
+pub(crate) struct Rows {
+    pub(crate) keyspace: Keyspace,
+    /// Replaced when the table changes: later schemas know the layouts of earlier ones.
+    pub(crate) schema: arc_swap::ArcSwap<Schema>,
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("keyspace", &self.keyspace.name()).finish_non_exhaustive()
+    }
+}
+
+impl RowStore for Rows {
+    fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
+    fn decode(
+        &self,
+        stored: &[u8],
+        visit: &mut dyn FnMut(&dyn Columns) -> lightning_db_index::Result<()>,
+    ) -> lightning_db_index::Result<()> {
+        let schema = self.schema.load();
+        let view = RowView::new(&schema, 0, stored).map_err(|error| {
+            let (index, detail) = (schema.record.name.clone(), error.to_string());
+            lightning_db_index::Error::Corrupt { index, detail }
+        })?;
+        visit(&view)
+    }
+}
+
+/// Name of the keyspace of a table's rows.
+pub(crate) fn rows_keyspace(table_id: u32) -> String {
+    format!("table/{table_id}")
+}
+
+/// Definition of the index that keeps a primary key that is no whole number.
+pub(crate) fn primary_index(record: &TableRecord, id: u32) -> IndexDefinition {
+    let part = |column: &usize| KeyPart {
+        expression: Expression::Column(*column),
+        order: ColumnOrder::ASCENDING,
+    };
+    IndexDefinition {
+        id,
+        name: format!("{}.primary", record.name),
+        parts: record.primary_key.iter().map(part).collect(),
+        condition: None,
+        kind: kinds::unique(),
+    }
+}
+
+impl TableState {
+    /// Opens a table with all its indexes. `before` is the state that it replaces: what it has open
+    /// stays open.
+    pub(crate) fn open(store: &Store, record: TableRecord, before: Option<&Self>) -> Result<Self> {
+        let name = record.name.clone();
+        let schema = Arc::new(Schema::new(record));
+        let record = &schema.record;
+        let rows = match before {
+            Some(before) => {
+                before.rows.schema.store(Arc::clone(&schema));
+                Arc::clone(&before.rows)
+            }
+            None => Arc::new(Rows {
+                keyspace: store.keyspace(&rows_keyspace(record.id), KeyspaceOptions::new())?,
+                schema: arc_swap::ArcSwap::new(Arc::clone(&schema)),
+            }),
+        };
+        let row_ids = match before {
+            Some(before) => Arc::clone(&before.row_ids),
+            None => Arc::new(RowIds::new(record.id)),
+        };
+        let statistics = match before {
+            Some(before) => Arc::clone(&before.statistics),
+            None => Arc::new(TableStatistics::new(record.id)),
+        };
+        let open = |IndexRecord { definition, state, role }: &IndexRecord| {
+            let known = before.and_then(|before| before.index_by_id(definition.id));
+            let index = if let Some(known) = known {
+                Arc::clone(&known.index)
+            } else {
+                let source: Arc<dyn RowStore> = Arc::clone(&rows) as _;
+                let opened = Index::open(store, Arc::new(definition.clone()), source);
+                Arc::new(opened.map_err(Error::of_index(&name))?)
+            };
+            Ok(Arc::new(OpenIndex { index, state: *state, role: *role }))
+        };
+        let indexes = record.indexes.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let identity = Identity::of(record);
+        Ok(Self { identity, rows, indexes, row_ids, statistics, schema: Arc::clone(&schema) })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.schema.record.name
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.schema.record.id
+    }
+
+    fn index_by_id(&self, id: u32) -> Option<&Arc<OpenIndex>> {
+        self.indexes.iter().find(|open| open.index.definition().id == id)
+    }
+
+    /// An index by name, whatever its state.
+    pub(crate) fn open_index(&self, name: &str) -> Result<&Arc<OpenIndex>> {
+        let found = self.indexes.iter().find(|open| open.index.definition().name == name);
+        found.ok_or_else(|| Error::NotFound { what: "index", name: name.to_owned() })
+    }
+
+    /// An index that holds every row, by name.
+    pub(crate) fn index(&self, name: &str) -> Result<&Arc<Index>> {
+        let open = self.open_index(name)?;
+        match open.state {
+            IndexState::Ready => Ok(&open.index),
+            IndexState::Building => Err(Error::NotFound { what: "index", name: name.to_owned() }),
+        }
+    }
+
+    /// The index that the table keeps for itself, unless it is being repaired.
+    pub(crate) fn index_of(&self, role: IndexRole) -> Option<&Index> {
+        let wanted = |open: &&Arc<OpenIndex>| open.role == role && open.state == IndexState::Ready;
+        self.indexes.iter().find(wanted).map(|open| &*open.index)
+    }
+
+    /// The number of the row whose key is a whole number; `None` if the value is none, or the key
+    /// is another.
+    pub(crate) fn number_of(&self, key: ValueRef<'_>) -> Option<u64> {
+        let Identity::Number { signed, .. } = self.identity else { return None };
+        match (key, signed) {
+            (ValueRef::I64(number), true) => Some(number.cast_unsigned() ^ SIGN),
+            (ValueRef::U64(number), true) => {
+                i64::try_from(number).ok().map(|number| number.cast_unsigned() ^ SIGN)
+            }
+            (ValueRef::U64(number), false) => Some(number),
+            (ValueRef::I64(number), false) => u64::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
+    /// How messages name a row.
+    pub(crate) fn row_name(&self, row: &dyn Columns, row_id: Option<u64>) -> RowName {
+        let key = &self.schema.record.primary_key;
+        if key.is_empty() {
+            return row_id.map_or(RowName::New, RowName::Id);
+        }
+        let values: Vec<Value> = key.iter().map(|id| row.column(*id).to_value()).collect();
+        RowName::Key(shown(&values))
+    }
+}
+
+/// Values of a key, for messages.
+pub(crate) fn shown(values: &[Value]) -> String {
+    let shown = values.iter().map(|value| Expression::literal(value.clone()).to_string());
+    let shown: Vec<String> = shown.collect();
+    shown.join(", ")
+}
+
+/// A table of a store, as it was when it was asked for. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub(crate) state: Arc<TableState>,
+}
+
+impl Table {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.state.name()
+    }
+
+    /// Its columns, in order.
+    pub fn columns(&self) -> impl Iterator<Item = &ColumnDefinition> {
+        let schema = &self.state.schema;
+        schema.live.iter().map(|id| schema.column(*id))
+    }
+
+    /// Number of a column by which expressions and index parts name it. It stays the same when
+    /// other columns come and go.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn column_id(&self, name: &str) -> Result<usize> {
+        self.state.schema.column_id(name)
+    }
+
+    /// Names of the columns of the primary key.
+    pub fn primary_key(&self) -> impl Iterator<Item = &str> {
+        let schema = &self.state.schema;
+        schema.record.primary_key.iter().map(|id| &*schema.column(*id).name)
+    }
+
+    /// Its indexes, with their state.
+    pub fn indexes(&self) -> impl Iterator<Item = (&Index, IndexState)> {
+        self.state.indexes.iter().map(|open| (&*open.index, open.state))
+    }
+
+    /// An index that holds every row.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also while the index is being built.
+    pub fn index(&self, name: &str) -> Result<&Index> {
+        self.state.index(name).map(|index| &**index)
+    }
+}
