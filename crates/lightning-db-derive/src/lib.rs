@@ -21,7 +21,7 @@
 //! | attribute | meaning |
 //! |---|---|
 //! | `table = "name"` | name of the table; the struct's in lower case if not given |
-//! | `crate = path` | where the table crate is; `::lightning_db_table` if not given |
+//! | `crate = path` | where the table crate is, such as `lightning_db::tables`; `::lightning_db_table` if not given |
 //! | `key(a, b)` | columns of the primary key, in this order |
 //! | `index(on(..), ..)`, `unique(on(..), ..)` | an index over several columns or expressions |
 //! | `fts(on(..), english)`, `geo(on(..))` | a full-text or spatial index |

@@ -51,7 +51,7 @@ fn indexes_are_called_after_their_columns() {
     let text = written(quote! {
         #[record(
             table = "t",
-            crate = lightning_db::table,
+            crate = lightning_db::tables,
             key(b, a),
             index(on(a, lower(b).desc().nulls_first()), include(c), condition = c > 5),
             unique(on(c), name = "mine", nulls_not_distinct, deferrable)
@@ -66,13 +66,13 @@ fn indexes_are_called_after_their_columns() {
     for wanted in [
         "typeKey=(String,u64);",
         "primary_key([1usize,0usize])",
-        "lightning_db::table::IndexSpec::bitmap(\"t_c_bitmap\")",
+        "lightning_db::tables::IndexSpec::bitmap(\"t_c_bitmap\")",
         "IndexSpec::hash(\"t_c_hash\")",
         "IndexSpec::bloom(\"t_c_bloom\")",
-        "IndexSpec::ordered(\"t_c\").part(lightning_db::table::index::Expression::column(2usize),\
-         lightning_db::table::ColumnOrder::DESCENDING)",
+        "IndexSpec::ordered(\"t_c\").part(lightning_db::tables::index::Expression::column(2usize),\
+         lightning_db::tables::ColumnOrder::DESCENDING)",
         "IndexSpec::ordered(\"t_a_b\")",
-        "column(1usize).lower(),lightning_db::table::ColumnOrder::DESCENDING.with_nulls_first())",
+        "column(1usize).lower(),lightning_db::tables::ColumnOrder::DESCENDING.with_nulls_first())",
         ".include([2usize])",
         "IndexSpec::unique(\"mine\")",
         ".nulls_not_distinct().deferrable()",

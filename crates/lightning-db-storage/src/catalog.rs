@@ -241,8 +241,8 @@ impl Catalog {
         }
     }
 
-    /// Hands out a number for a table. Numbers are never used twice, not even after a crash: files
-    /// of a number that the manifest does not know are removed at open.
+    /// Hands out a number for a table. After a crash a number may come again that no manifest
+    /// names: its file is removed at open.
     pub(crate) fn take_table_id(&mut self) -> Result<u64> {
         self.check_open()?;
         self.state.next_table_id += 1;
