@@ -24,6 +24,7 @@ mod types;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::{
     Commit, CommitSubscription, Keyspace, KeyspaceOptions, Snapshot, Store, Transaction,
     WholeChange,
@@ -37,7 +38,7 @@ use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Loader, Problem, wrong_query};
 use crate::reader::Reader;
-use crate::row::{Columns, RowChange};
+use crate::row::RowChange;
 use crate::row_set::RowSet;
 use cache::{SetCache, SetChange};
 use estimate::Estimates;

@@ -15,6 +15,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::{
     CommitSubscription, Keyspace, KeyspaceOptions, Snapshot, Store, Transaction,
 };
@@ -30,7 +31,7 @@ use crate::index::{
     IndexQuery, IndexStatistics, IndexedRows, Kind, Loaded, Loader, Problem, wrong_query,
 };
 use crate::reader::Reader;
-use crate::row::{Columns, RowChange, RowStore};
+use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
 use checkpoint::Saved;
 use follow::{Follower, State, hash_of};
@@ -336,7 +337,7 @@ fn is_worn(state: &State) -> bool {
 
 fn equal(key: &[Value], values: &[Value]) -> bool {
     let same = |(left, right): (&Value, &Value)| {
-        crate::expression::number::compare(left.as_value_ref(), right.as_value_ref())
+        lightning_db_expression::number::compare(left.as_value_ref(), right.as_value_ref())
             == Some(std::cmp::Ordering::Equal)
     };
     key.len() == values.len() && key.iter().zip(values).all(same)

@@ -1,14 +1,13 @@
 //! What an index is: its kind, its columns, its condition.
 
+use lightning_db_expression::{Columns, Expression};
 use lightning_db_types::{ColumnOrder, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::bitmap::BitmapOptions;
 use crate::bloom::BloomOptions;
 use crate::error::{Error, Result};
-use crate::expression::Expression;
 use crate::native::{HashOptions, OrderedOptions};
-use crate::row::Columns;
 #[cfg(feature = "spatial")]
 use crate::spatial::SpatialOptions;
 #[cfg(feature = "text")]
@@ -71,14 +70,14 @@ impl IndexDefinition {
     /// Whether a row is in the index. An unknown condition (null) is not fulfilled.
     pub(crate) fn holds(&self, row: &dyn Columns) -> Result<bool> {
         match &self.condition {
-            Some(condition) => condition.is_true(row),
+            Some(condition) => Ok(condition.is_true(row)?),
             None => Ok(true),
         }
     }
 
     /// Values of the key parts, for a row.
     pub(crate) fn key_values(&self, row: &dyn Columns) -> Result<Vec<Value>> {
-        self.parts.iter().map(|part| part.expression.evaluate(row)).collect()
+        self.parts.iter().map(|part| Ok(part.expression.evaluate(row)?)).collect()
     }
 
     /// Name of a keyspace of this index.

@@ -1,7 +1,5 @@
 //! What can go wrong with an index, where, and what to do about it.
 
-use lightning_db_types::ValueType;
-
 /// Result of an index.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -51,25 +49,9 @@ pub enum Error {
         detail: String,
     },
 
-    /// An expression cannot be evaluated: the statement that needs it fails.
-    #[error("evaluate {expression}: {detail}")]
-    Evaluation {
-        /// The expression, as text.
-        expression: String,
-        /// Why not.
-        detail: String,
-    },
-
-    /// A function was given a value of a type that it does not take.
-    #[error("evaluate {expression}: {found} is no {expected}")]
-    Type {
-        /// The expression, as text.
-        expression: String,
-        /// What it takes.
-        expected: &'static str,
-        /// What it was given.
-        found: ValueType,
-    },
+    /// An expression has no value for a row: the statement that needs it fails.
+    #[error(transparent)]
+    Expression(#[from] lightning_db_expression::Error),
 
     /// An entry of an index is not what was written.
     #[error("index {index}: damaged entry: {detail}; rebuild the index")]

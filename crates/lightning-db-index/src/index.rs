@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::{Snapshot, Store, Transaction};
 
 use crate::bitmap::{BitmapIndex, BitmapQuery};
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::native::{HashIndex, KeyQuery, OrderedIndex};
 use crate::reader::Reader;
-use crate::row::{Columns, RowChange, RowStore};
+use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
 #[cfg(feature = "spatial")]
 use crate::spatial::{SpatialIndex, SpatialQuery};
@@ -317,7 +318,7 @@ impl Index {
     /// row.
     ///
     /// # Errors
-    /// [`Error::Unique`], [`Error::Value`], [`Error::Evaluation`], those of the store.
+    /// [`Error::Unique`], [`Error::Value`], [`Error::Expression`], those of the store.
     pub fn maintain(&self, transaction: &mut Transaction, change: &RowChange<'_>) -> Result<()> {
         let held = |row: Option<&dyn Columns>| match row {
             Some(row) => self.definition.holds(row),

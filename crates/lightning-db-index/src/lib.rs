@@ -31,8 +31,6 @@ mod row_set;
 
 mod reader;
 
-mod expression;
-
 mod definition;
 mod index;
 
@@ -49,17 +47,20 @@ mod spatial;
 #[cfg(feature = "text")]
 mod text;
 
+pub use lightning_db_expression::{
+    Arithmetic, Columns, Comparison, DatePart, Expression, ExpressionDisplay, Function,
+};
+
 pub use bitmap::{BitmapEncoding, BitmapIndex, BitmapOptions, BitmapQuery};
 pub use bloom::{BloomIndex, BloomOptions};
 pub use combine::{RowExpression, RowPlan};
 pub use definition::{IndexDefinition, IndexKind, KeyPart};
 pub use error::{Error, Result};
 pub use estimate::Estimate;
-pub use expression::{Arithmetic, Comparison, DatePart, Expression, ExpressionDisplay, Function};
 pub use index::{Index, IndexQuery, IndexStatistics, Loaded, Loader, Problem};
 pub use native::{HashIndex, HashOptions, Hit, KeyQuery, OrderedIndex, OrderedOptions, Scan, Seek};
 pub use reader::{Reader, ReaderRange};
-pub use row::{Columns, RowChange, RowStore, row_id_of, row_key};
+pub use row::{RowChange, RowStore, row_id_of, row_key};
 pub use row_set::RowSet;
 #[cfg(feature = "spatial")]
 pub use spatial::{

@@ -30,6 +30,7 @@ mod view;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::{
     Commit, CommitSubscription, Keyspace, KeyspaceOptions, Snapshot, Store, Transaction,
     WholeChange,
@@ -42,7 +43,7 @@ use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Loader, Problem, wrong_query};
 use crate::reader::Reader;
-use crate::row::{Columns, RowChange, RowStore, row_id_of, row_key};
+use crate::row::{RowChange, RowStore, row_id_of, row_key};
 use crate::row_set::RowSet;
 use level::{Level, LevelBuilder, OPEN, Version};
 use place::Place;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lightning_db_expression::{Columns, Expression};
 use lightning_db_storage::{
     CommitOutcome, Keyspace, KeyspaceOptions, Maintenance, Snapshot, Store, StoreOptions,
     Transaction,
@@ -10,10 +11,9 @@ use lightning_db_types::{ColumnOrder, SeededRng, SimClock, SimVfs, Value};
 
 use crate::definition::{IndexDefinition, IndexKind, KeyPart};
 use crate::error::{Error, Result};
-use crate::expression::Expression;
 use crate::index::{Index, IndexQuery};
 use crate::reader::Reader;
-use crate::row::{Columns, RowChange, RowStore, row_key};
+use crate::row::{RowChange, RowStore, row_key};
 use crate::row_set::RowSet;
 
 /// Rows as a list of values.

@@ -42,6 +42,7 @@ pub use snippet::{Fragment, SnippetOptions};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::{CommitSubscription, Snapshot, Store, Transaction};
 use lightning_db_types::{Clock, SystemClock};
 use parking_lot::{Mutex, RwLock};
@@ -54,7 +55,7 @@ use crate::index::{
     IndexQuery, IndexStatistics, IndexedRows, Kind, Loaded, Loader, Problem, wrong_query,
 };
 use crate::reader::Reader;
-use crate::row::{Columns, RowChange, RowStore};
+use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
 use disk::{Disk, Home};
 use overlay::{Overlay, Queue};

@@ -144,8 +144,8 @@ pub(crate) fn finish(table: &TableState, values: &mut Values) -> Result<()> {
     let schema: &Schema = &table.schema;
     for id in &schema.live {
         let Some(expression) = &schema.column(*id).generated else { continue };
-        let value = expression.evaluate(values).map_err(Error::of_index(table.name()))?;
-        values[*id] = match coerce(value, schema.column(*id).column_type) {
+        let value = expression.evaluate(values).map_err(|error| error.to_string());
+        values[*id] = match value.and_then(|it| coerce(it, schema.column(*id).column_type)) {
             Ok(value) => value,
             Err(detail) => return Err(refuse(table, *id, values, detail)),
         };
@@ -156,7 +156,8 @@ pub(crate) fn finish(table: &TableState, values: &mut Values) -> Result<()> {
         }
     }
     for check in &schema.record.checks {
-        let holds = check.condition.evaluate(values).map_err(Error::of_index(table.name()))?;
+        let holds = check.condition.evaluate(values);
+        let holds = holds.map_err(|error| Error::of_index(table.name())(error.into()))?;
         if holds == Value::Bool(false) {
             let (table, row) = (table.name().to_owned(), table.row_name(values, None));
             return Err(Error::Check { table, row, check: check.name.clone() });

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::{Error as StorageError, Transaction};
 use lightning_db_types::Value;
 
@@ -12,7 +13,6 @@ use super::{BitmapEncoding, BitmapIndex};
 use crate::error::{Error, Result};
 use crate::index::{Loaded, Loader};
 use crate::reader::Reader;
-use crate::row::Columns;
 use crate::row_set::portable::{Container, walk, write_bitmap};
 use crate::row_set::{RowSet, Rows};
 

@@ -6,12 +6,12 @@
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use lightning_db_expression::number::{self, Fit, NUMBERS};
 use lightning_db_storage::Keyspace;
 use lightning_db_types::{Value, ValueType, prefix_end};
 
 use super::key::{VALUES_START, plane_set, value_set};
 use crate::error::Result;
-use crate::expression::number::{self, Fit, NUMBERS};
 
 /// A range of values of one type.
 pub(super) type TypeRange = (ValueType, Bound<Value>, Bound<Value>);

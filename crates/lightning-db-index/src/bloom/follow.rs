@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lightning_db_expression::{Columns, number};
 use lightning_db_storage::{
     ChangeKind, Commit, Error as StorageError, Store, Transaction, WholeChange,
 };
@@ -14,9 +15,8 @@ use super::checkpoint::Saved;
 use super::filter::Filter;
 use crate::definition::IndexDefinition;
 use crate::error::Result;
-use crate::expression::number;
 use crate::reader::Reader;
-use crate::row::{Columns, RowStore, row_id_of};
+use crate::row::{RowStore, row_id_of};
 
 /// Keys put into a filter under one lock while it is made.
 const KEYS_AT_ONCE: usize = 4096;

@@ -1,11 +1,11 @@
 //! Comparing the entries of an index with the rows.
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::{Keyspace, Slice, Snapshot};
 
 use super::key::FIRST;
 use crate::error::Result;
 use crate::index::{IndexedRows, Problem};
-use crate::row::Columns;
 
 /// Key and value of a row's entry.
 type EntryOf<'a> = &'a dyn Fn(u64, &dyn Columns) -> Result<(Vec<u8>, Vec<u8>)>;

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lightning_db_expression::{Columns, number};
 use lightning_db_storage::{Keyspace, KeyspaceOptions, Slice, Snapshot, Store, Transaction};
 use lightning_db_types::{ColumnOrder, KeyDecoder, KeyEncoder, Value, ValueRef};
 use serde::{Deserialize, Serialize};
@@ -22,10 +23,9 @@ use super::sketch::Sketch;
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::expression::number;
 use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Loader, Problem, wrong_query};
 use crate::reader::Reader;
-use crate::row::{Columns, RowChange};
+use crate::row::RowChange;
 use crate::row_set::RowSet;
 
 mod load;

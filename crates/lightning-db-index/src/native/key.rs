@@ -9,6 +9,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use lightning_db_expression::{
+    Columns,
+    number::{self, Fit, NUMBERS},
+};
 use lightning_db_storage::{KEY_LEN_MAX, Keyspace};
 use lightning_db_types::{
     ColumnOrder, KeyDecoder, KeyEncoder, Value, ValueRef, ValueType, prefix_end,
@@ -17,8 +21,6 @@ use parking_lot::Mutex;
 
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
-use crate::expression::number::{self, Fit, NUMBERS};
-use crate::row::Columns;
 
 /// Where the types are kept.
 const TYPES_KEY: [u8; 1] = [0x00];
@@ -343,7 +345,7 @@ impl KeyPlan {
 pub(super) fn text_of(values: &[Value]) -> String {
     let shown = values
         .iter()
-        .map(|value| crate::expression::Expression::Literal(value.clone()).to_string());
+        .map(|value| lightning_db_expression::Expression::Literal(value.clone()).to_string());
     shown.collect::<Vec<_>>().join(", ")
 }
 

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lightning_db_expression::{Columns, Expression};
 use lightning_db_storage::{Keyspace, KeyspaceOptions, Slice, Snapshot, Store, Transaction};
 use lightning_db_types::Value;
 use serde::{Deserialize, Serialize};
@@ -24,12 +25,11 @@ use super::sketch::Sketch;
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::expression::Expression;
 use crate::index::{
     IndexQuery, IndexStatistics, IndexedRows, Kind, Loaded, Loader, Problem, wrong_query,
 };
 use crate::reader::Reader;
-use crate::row::{Columns, RowChange};
+use crate::row::RowChange;
 use crate::row_set::RowSet;
 
 /// Options of an ordered index.

@@ -6,11 +6,11 @@ mod model;
 mod scenarios;
 mod unique;
 
+use lightning_db_expression::Expression;
 use lightning_db_types::{ColumnOrder, SeededRng, Value};
 
 use super::{HashOptions, KeyQuery, OrderedIndex, OrderedOptions};
 use crate::definition::{IndexDefinition, IndexKind};
-use crate::expression::Expression;
 use crate::index::IndexQuery;
 use crate::reader::Reader;
 use crate::testkit::{TestTable, definition};

@@ -1,12 +1,14 @@
 //! Places of a table in bulk.
 
+use lightning_db_expression::Columns;
+
 use std::ops::ControlFlow;
 
 use super::SpatialIndex;
 use super::place::Place;
 use crate::error::{Error, Result};
 use crate::index::{Loaded, Loader};
-use crate::row::{Columns, row_key};
+use crate::row::row_key;
 
 /// Entries between two reports of progress.
 const REPORT_EVERY: u64 = 4096;

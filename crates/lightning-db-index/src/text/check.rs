@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::Snapshot;
 use tantivy::postings::Postings;
 use tantivy::query::Bm25StatisticsProvider;
@@ -20,7 +21,6 @@ use crate::error::Result;
 use crate::estimate::Estimate;
 use crate::index::{IndexedRows, Problem};
 use crate::reader::Reader;
-use crate::row::Columns;
 use crate::row_set::RowSet;
 
 /// Rows whose words are compared one by one: all, if there are fewer.

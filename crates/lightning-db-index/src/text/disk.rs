@@ -261,7 +261,7 @@ impl DocumentBuilder<'_> {
     pub(super) fn document(
         &self,
         row_id: u64,
-        row: &dyn crate::row::Columns,
+        row: &dyn lightning_db_expression::Columns,
     ) -> crate::error::Result<TantivyDocument> {
         let mut document = TantivyDocument::new();
         document.add_u64(self.schema.row, row_id);

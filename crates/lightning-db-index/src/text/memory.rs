@@ -1,13 +1,14 @@
 //! A small inverted index in memory, with positions: for commits that are not on the disk yet, for
 //! a transaction's own writes, and for snapshots that are older than what the disk has.
 
+use lightning_db_expression::Columns;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::matcher::Matcher;
 use super::shape::{FieldNumber, Shape};
 use crate::error::Result;
-use crate::row::Columns;
 
 /// Number of a document in a [`MemoryIndex`], in the order in which they were added.
 pub(super) type MemoryDoc = u32;

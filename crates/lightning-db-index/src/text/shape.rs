@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use lightning_db_expression::{Columns, Expression};
 use lightning_db_types::{Value, ValueRef};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing,
@@ -17,8 +18,6 @@ use super::english::STOP_WORDS;
 use super::options::{Analyzer, Language, TextField, TextOptions};
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
-use crate::expression::Expression;
-use crate::row::Columns;
 
 /// Raised when the same text would become other words: indexes of another version are rebuilt.
 const ANALYZER_VERSION: u32 = 1;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use lightning_db_expression::number;
 use lightning_db_storage::Snapshot;
 use lightning_db_types::{Persistence, Rng, SeededRng, SimVfs, Value, ValueType};
 
 use super::*;
 use crate::estimate::Estimate;
-use crate::expression::number;
 use crate::reader::Reader;
 use crate::row_set::RowSet;
 use crate::testkit::sim_options;

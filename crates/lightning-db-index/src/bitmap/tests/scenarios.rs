@@ -263,8 +263,8 @@ fn a_build_goes_on_where_rows_changed_meanwhile() {
         (5_000, None, Some(&three)),
     ];
     for (row_id, old, new) in changes {
-        let old = old.map(|row| row as &dyn crate::row::Columns);
-        let new = new.map(|row| row as &dyn crate::row::Columns);
+        let old = old.map(|row| row as &dyn lightning_db_expression::Columns);
+        let new = new.map(|row| row as &dyn lightning_db_expression::Columns);
         table
             .index
             .maintain(&mut transaction, &crate::row::RowChange { row_id, old, new })

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::Snapshot;
 
 use super::{HashIndex, HashedKey, Member, members, push_member, rows_of};
@@ -9,7 +10,6 @@ use crate::error::Result;
 use crate::index::{IndexedRows, Loaded, Loader, Problem};
 use crate::native::load::{Place, Sorter, Unique, Writer};
 use crate::reader::Reader;
-use crate::row::Columns;
 
 pub(super) struct HashLoader<'a> {
     index: &'a HashIndex,

@@ -57,7 +57,7 @@ fn sought(rng: &SeededRng, column: usize) -> Value {
 
 fn matches(query: &KeyQuery, row: &[Value]) -> bool {
     use super::super::query::Next;
-    use crate::expression::number::compare;
+    use lightning_db_expression::number::compare;
     let equal =
         |value: &Value, part: &Value| compare(value.into(), part.into()) == Some(Ordering::Equal);
     query.keys.iter().any(|key| {

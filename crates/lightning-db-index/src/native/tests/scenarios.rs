@@ -62,7 +62,7 @@ fn an_expression_that_fails_fails_the_statement_and_writes_nothing() {
     table.set(1, [Value::I64(50)]);
     let mut transaction = table.store.transaction();
     let error = table.change(&mut transaction, 2, Some(&vec![Value::I64(0)])).unwrap_err();
-    assert!(matches!(error, crate::Error::Evaluation { .. }), "{error}");
+    assert!(matches!(error, crate::Error::Expression(_)), "{error}");
     assert_eq!(transaction.writes(index(&table).keyspace()).count(), 0);
     assert_eq!(found(&table, KeyQuery::equal([2_i64])), [1]);
 }

@@ -9,6 +9,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use lightning_db_expression::Columns;
 use lightning_db_storage::{Snapshot, StoreOptions};
 use lightning_db_types::{Rng, SeededRng, SimVfs, Value};
 
@@ -17,7 +18,7 @@ use super::{seed, text_of, two_fields};
 use crate::definition::IndexDefinition;
 use crate::index::IndexQuery;
 use crate::reader::Reader;
-use crate::row::{Columns, RowStore};
+use crate::row::RowStore;
 use crate::row_set::RowSet;
 use crate::testkit::{TestTable, sim_options};
 use crate::text::query::TextQuery;

@@ -200,3 +200,28 @@ fn the_fingerprint_is_of_the_form_and_survives_the_catalog() {
     assert_eq!((&back, back.fingerprint()), (&one, one.fingerprint()));
     assert_ne!(one.fingerprint(), Expression::column(1).lower().equal("x").fingerprint());
 }
+
+#[test]
+fn a_case_takes_the_first_true_condition_and_looks_no_further() {
+    let by_zero = Expression::literal(1_i64).arithmetic(Arithmetic::Divide, 0_i64);
+    let unknown = Expression::literal(Value::Null).equal(1_i64);
+    let case = Expression::Case {
+        branches: vec![
+            (unknown.clone(), "unknown".into()),
+            (Expression::column(0).equal(1_i64), "one".into()),
+            (Expression::column(0).equal(2_i64), by_zero.clone().cast(ValueType::Text)),
+        ],
+        otherwise: None,
+    };
+    let of = |number: i64| case.evaluate(&vec![Value::I64(number)]);
+    assert_eq!(of(1).unwrap(), Value::from("one"));
+    assert!(matches!(of(2).unwrap_err(), Error::Evaluation { .. }));
+    assert_eq!(of(3).unwrap(), Value::Null);
+    assert_eq!(
+        case.to_string(),
+        "CASE WHEN NULL = 1 THEN 'unknown' WHEN $0 = 1 THEN 'one' \
+         WHEN $0 = 2 THEN CAST(1 / 0 AS text) END"
+    );
+    assert_eq!(case.columns(), [0]);
+    assert_eq!(value(&unknown.then(true, false)), Value::Bool(false));
+}

@@ -11,7 +11,7 @@ type Interval = (Bound<Value>, Bound<Value>);
 
 /// What an expression may be, where it is true that it compares so: never null.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Domain {
+pub(crate) struct Domain {
     /// One of the types that compare with each other.
     class: ValueType,
     /// Disjoint and ascending.
@@ -86,7 +86,7 @@ impl Domain {
     }
 
     /// The values for which a comparison with `value` is true; `None` if it is null.
-    pub(super) fn compared(comparison: Comparison, value: &Value) -> Option<Self> {
+    pub(crate) fn compared(comparison: Comparison, value: &Value) -> Option<Self> {
         if value.is_null() {
             return None;
         }
@@ -106,18 +106,18 @@ impl Domain {
     }
 
     /// The texts that start with a prefix.
-    pub(super) fn starting_with(prefix: &str) -> Self {
+    pub(crate) fn starting_with(prefix: &str) -> Self {
         let start = Bound::Included(Value::from(prefix));
         let end = behind(prefix).map_or(Bound::Unbounded, |end| Bound::Excluded(end.into()));
         Self::new(ValueType::Text, [(start, end)])
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.intervals.is_empty()
     }
 
     /// The values in both; `None` if the classes differ.
-    pub(super) fn intersection(&self, other: &Self) -> Option<Self> {
+    pub(crate) fn intersection(&self, other: &Self) -> Option<Self> {
         let mut intervals = Vec::new();
         for (start, end) in &self.intervals {
             for (other_start, other_end) in &other.intervals {
@@ -130,14 +130,14 @@ impl Domain {
     }
 
     /// The values in one of both; `None` if the classes differ.
-    pub(super) fn union(self, other: Self) -> Option<Self> {
+    pub(crate) fn union(self, other: Self) -> Option<Self> {
         let class = self.class;
         (class == other.class)
             .then(|| Self::new(class, self.intervals.into_iter().chain(other.intervals)))
     }
 
     /// Whether all values of it are in `other`.
-    pub(super) fn is_within(&self, other: &Self) -> bool {
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
         self.class == other.class
             && self.intervals.iter().all(|(start, end)| {
                 other.intervals.iter().any(|(other_start, other_end)| {

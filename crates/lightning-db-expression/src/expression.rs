@@ -1,46 +1,34 @@
-//! Expressions over the columns of a row: keys, conditions, generated columns, predicates.
+//! The tree of an expression.
 //!
 //! Truth has three values, as in SQL: a comparison with null is unknown, which is null here, and
 //! `And`, `Or` and `Not` follow Kleene's tables. Operands are evaluated from left to right, and no
 //! further than until the result is certain.
 
-mod arithmetic;
-mod build;
-mod cast;
-mod date;
-mod display;
-mod domain;
-mod evaluate;
-mod function;
-mod implies;
-mod json;
-mod like;
-pub(crate) mod number;
-
 use lightning_db_types::{Value, ValueType};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-pub use display::ExpressionDisplay;
-pub use function::{DatePart, Function};
-
+use crate::columns::Columns;
+use crate::display::ExpressionDisplay;
 use crate::error::Result;
-use crate::row::Columns;
+use crate::function::Function;
+use crate::{evaluate, implies};
 
 /// An expression over the columns of a row. All functions are deterministic.
 ///
+/// The variants are all there are: whoever turns expressions into something else handles each one.
+///
 /// # Examples
 /// ```
-/// use lightning_db_index::Expression;
+/// use lightning_db_expression::Expression;
 /// use lightning_db_types::Value;
 /// let wanted = Expression::column(1).lower().equal("ada@example.org");
 /// let row = vec![Value::I64(7), Value::from("Ada@Example.org")];
 /// assert!(wanted.is_true(&row)?);
 /// assert_eq!(wanted.to_string(), "lower($1) = 'ada@example.org'");
-/// # Ok::<(), lightning_db_index::Error>(())
+/// # Ok::<(), lightning_db_expression::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub enum Expression {
     /// A column, by position.
     Column(usize),
@@ -86,6 +74,13 @@ pub enum Expression {
     Call(Function, Vec<Expression>),
     /// The same value as another type, exactly, or an error.
     Cast(Box<Expression>, ValueType),
+    /// The value beside the first condition that is true; no later one is evaluated.
+    Case {
+        /// Conditions, each with its value.
+        branches: Vec<(Expression, Expression)>,
+        /// The value if no condition is true; null if there is none.
+        otherwise: Option<Box<Expression>>,
+    },
 }
 
 /// How two values are compared.
@@ -208,7 +203,7 @@ impl Expression {
     }
 
     /// What it is made of, one level down.
-    fn operands(&self) -> Vec<&Self> {
+    pub fn operands(&self) -> Vec<&Self> {
         match self {
             Self::Column(_) | Self::Literal(_) => Vec::new(),
             Self::Compare(_, left, right) | Self::Arithmetic(_, left, right) => vec![left, right],
@@ -219,10 +214,15 @@ impl Expression {
             Self::In(one, list) => std::iter::once(&**one).chain(list).collect(),
             Self::Between { value, low, high } => vec![value, low, high],
             Self::Like { value, pattern, .. } => vec![value, pattern],
+            Self::Case { branches, otherwise } => {
+                let branches = branches.iter().flat_map(|(condition, value)| [condition, value]);
+                branches.chain(otherwise.as_deref()).collect()
+            }
         }
     }
 
-    fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
+    /// Calls `visit` with the expression, then with all that it is made of, from left to right.
+    pub fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
         visit(self);
         for operand in self.operands() {
             operand.visit(visit);
@@ -240,10 +240,15 @@ impl Expression {
             Self::In(one, list) => std::iter::once(&mut **one).chain(list).collect(),
             Self::Between { value, low, high } => vec![value, low, high],
             Self::Like { value, pattern, .. } => vec![value, pattern],
+            Self::Case { branches, otherwise } => {
+                let branches =
+                    branches.iter_mut().flat_map(|(condition, value)| [condition, value]);
+                branches.chain(otherwise.as_deref_mut()).collect()
+            }
         }
     }
 
-    fn visit_mut(&mut self, visit: &mut dyn FnMut(&mut Self)) {
+    pub(crate) fn visit_mut(&mut self, visit: &mut dyn FnMut(&mut Self)) {
         visit(self);
         for operand in self.operands_mut() {
             operand.visit_mut(visit);
@@ -253,6 +258,3 @@ impl Expression {
 
 /// Raised whenever a function gives another result than before.
 const FUNCTIONS_VERSION: u32 = 1;
-
-#[cfg(test)]
-mod tests;

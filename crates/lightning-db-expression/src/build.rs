@@ -258,4 +258,11 @@ impl Expression {
     pub fn cast(self, value_type: ValueType) -> Self {
         Self::Cast(Box::new(self), value_type)
     }
+
+    /// `CASE WHEN self THEN value ELSE otherwise END`
+    #[must_use]
+    pub fn then(self, value: impl Into<Self>, otherwise: impl Into<Self>) -> Self {
+        let otherwise = Some(Box::new(otherwise.into()));
+        Self::Case { branches: vec![(self, value.into())], otherwise }
+    }
 }

@@ -5,10 +5,10 @@
 
 use super::evaluate::Fault;
 
-pub(super) const MICROS_A_DAY: i64 = 86_400_000_000;
+pub(crate) const MICROS_A_DAY: i64 = 86_400_000_000;
 
 /// Year, month and day of a number of days since 1970-01-01.
-pub(super) fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -22,7 +22,7 @@ pub(super) fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 /// Days since 1970-01-01 of a date; `None` if there is no such day.
-pub(super) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year.abs() > 6_000_000 {
         return None;
     }
@@ -36,7 +36,7 @@ pub(super) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     (civil(days) == (year, month, day)).then_some(days)
 }
 
-pub(super) fn date_text(days: i64) -> String {
+pub(crate) fn date_text(days: i64) -> String {
     let (year, month, day) = civil(days);
     if (0..=9_999).contains(&year) {
         return format!("{year:04}-{month:02}-{day:02}");
@@ -44,7 +44,7 @@ pub(super) fn date_text(days: i64) -> String {
     format!("{year:+05}-{month:02}-{day:02}")
 }
 
-pub(super) fn timestamp_text(micros: i64) -> String {
+pub(crate) fn timestamp_text(micros: i64) -> String {
     let date = date_text(micros.div_euclid(MICROS_A_DAY));
     let of_day = micros.rem_euclid(MICROS_A_DAY);
     let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
@@ -57,7 +57,7 @@ pub(super) fn timestamp_text(micros: i64) -> String {
 }
 
 /// Reads `YYYY-MM-DD`, with a sign before a year of other than four digits.
-pub(super) fn parse_date(text: &str) -> Result<i64, Fault> {
+pub(crate) fn parse_date(text: &str) -> Result<i64, Fault> {
     let read = || {
         let (sign, rest) = match text.as_bytes().first()? {
             b'-' => (-1, &text[1..]),
@@ -76,7 +76,7 @@ pub(super) fn parse_date(text: &str) -> Result<i64, Fault> {
 }
 
 /// Reads a date, `T` or a space, `HH:MM:SS`, optionally a fraction, and optionally `Z`.
-pub(super) fn parse_timestamp(text: &str) -> Result<i64, Fault> {
+pub(crate) fn parse_timestamp(text: &str) -> Result<i64, Fault> {
     let read = || {
         let (date, time) = text.split_once(['T', ' '])?;
         let time = time.strip_suffix('Z').unwrap_or(time);

@@ -7,7 +7,7 @@ use super::date::{self, MICROS_A_DAY};
 use super::evaluate::Fault;
 use super::number;
 
-pub(super) fn cast(value: ValueRef<'_>, to: ValueType) -> Result<Value, Fault> {
+pub(crate) fn cast(value: ValueRef<'_>, to: ValueType) -> Result<Value, Fault> {
     let found = value.value_type();
     if value.is_null() || found == to {
         return Ok(value.to_value());
@@ -46,7 +46,7 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 /// `None` if it has no text.
-pub(super) fn to_text(value: ValueRef<'_>) -> Option<Value> {
+pub(crate) fn to_text(value: ValueRef<'_>) -> Option<Value> {
     Some(Value::Text(match value {
         ValueRef::Null | ValueRef::Point { .. } => return None,
         ValueRef::Bool(truth) => truth.to_string(),
@@ -62,7 +62,7 @@ pub(super) fn to_text(value: ValueRef<'_>) -> Option<Value> {
     }))
 }
 
-pub(super) fn uuid_text(bytes: [u8; 16]) -> String {
+pub(crate) fn uuid_text(bytes: [u8; 16]) -> String {
     let hex = format!("{:032x}", u128::from_be_bytes(bytes));
     let (a, b, c) = (&hex[..8], &hex[8..12], &hex[12..16]);
     format!("{a}-{b}-{c}-{}-{}", &hex[16..20], &hex[20..])

@@ -5,10 +5,11 @@ use std::cmp::Ordering;
 use lightning_db_types::{Decimal, Value, ValueRef, ValueType};
 
 /// Types whose values compare with each other by what number they are.
-pub(crate) const NUMBERS: [ValueType; 4] =
+pub const NUMBERS: [ValueType; 4] =
     [ValueType::I64, ValueType::U64, ValueType::F64, ValueType::Decimal];
 
-pub(crate) fn is_number(value_type: ValueType) -> bool {
+/// Whether values of this type are numbers.
+pub fn is_number(value_type: ValueType) -> bool {
     NUMBERS.contains(&value_type)
 }
 
@@ -33,7 +34,7 @@ fn number(value: ValueRef<'_>) -> Option<Number> {
 /// Order of two values: of numbers by value, of others if they are of one type. Floats have the
 /// total order of [`Value`]: NaN is equal to itself, and above all.
 #[inline]
-pub(crate) fn compare(left: ValueRef<'_>, right: ValueRef<'_>) -> Option<Ordering> {
+pub fn compare(left: ValueRef<'_>, right: ValueRef<'_>) -> Option<Ordering> {
     if left.value_type() == right.value_type() {
         return Some(left.cmp(&right));
     }
@@ -138,7 +139,7 @@ fn fractions(mut float: f64, mut rest: u128, unit: u128) -> Ordering {
 
 /// A number as a value of another type.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Fit {
+pub enum Fit {
     /// The same number.
     Exact(Value),
     /// There is none: the largest below and the smallest above, if there are any.
@@ -146,7 +147,8 @@ pub(crate) enum Fit {
 }
 
 impl Fit {
-    pub(crate) fn exact(self) -> Option<Value> {
+    /// The same number, if there is one.
+    pub fn exact(self) -> Option<Value> {
         match self {
             Self::Exact(value) => Some(value),
             Self::Between(..) => None,
@@ -155,7 +157,7 @@ impl Fit {
 }
 
 /// A number as one of another numeric type; `None` if one of the types is no number.
-pub(crate) fn fit(value: ValueRef<'_>, value_type: ValueType) -> Option<Fit> {
+pub fn fit(value: ValueRef<'_>, value_type: ValueType) -> Option<Fit> {
     let from = number(value)?;
     if value.value_type() == value_type {
         return Some(Fit::Exact(value.to_value()));
@@ -170,7 +172,7 @@ pub(crate) fn fit(value: ValueRef<'_>, value_type: ValueType) -> Option<Fit> {
 }
 
 /// The same number as another type, if there is one.
-pub(crate) fn convert(value: ValueRef<'_>, value_type: ValueType) -> Option<Value> {
+pub fn convert(value: ValueRef<'_>, value_type: ValueType) -> Option<Value> {
     fit(value, value_type)?.exact()
 }
 
@@ -277,7 +279,7 @@ fn fit_decimal(from: Number) -> Fit {
 
 /// One value for all that are equal: a whole number as `i64` or else `u64`, any other as a decimal
 /// or else a float. Keys that are hashed are made of these.
-pub(crate) fn canonical(value: ValueRef<'_>) -> Option<Value> {
+pub fn canonical(value: ValueRef<'_>) -> Option<Value> {
     let value_type = value.value_type();
     if !is_number(value_type) || value_type == ValueType::I64 {
         return None;

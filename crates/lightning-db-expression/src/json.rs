@@ -44,7 +44,7 @@ fn path(text: &str) -> Result<Vec<Step>, Fault> {
     Ok(steps)
 }
 
-pub(super) fn extract(text: &str, path_text: &str) -> Result<Value, Fault> {
+pub(crate) fn extract(text: &str, path_text: &str) -> Result<Value, Fault> {
     let steps = path(path_text)?;
     let mut reader = Reader { text, at: 0, found: None };
     reader.space();

@@ -12,7 +12,7 @@ fn overflow() -> Fault {
     Fault::detail("the result does not fit")
 }
 
-pub(super) fn by_zero() -> Fault {
+pub(crate) fn by_zero() -> Fault {
     Fault::detail("division by zero")
 }
 
@@ -20,7 +20,7 @@ fn not_a_number(value: ValueRef<'_>) -> Fault {
     Fault::Type { expected: "number", found: value.value_type() }
 }
 
-pub(super) fn negate(value: ValueRef<'_>) -> Result<Value, Fault> {
+pub(crate) fn negate(value: ValueRef<'_>) -> Result<Value, Fault> {
     match value {
         ValueRef::Null => Ok(Value::Null),
         ValueRef::I64(value) => value.checked_neg().map(Value::I64).ok_or_else(overflow),
@@ -33,11 +33,11 @@ pub(super) fn negate(value: ValueRef<'_>) -> Result<Value, Fault> {
     }
 }
 
-pub(super) fn decimal(mantissa: i128, scale: u8) -> Result<Value, Fault> {
+pub(crate) fn decimal(mantissa: i128, scale: u8) -> Result<Value, Fault> {
     Decimal::new(mantissa, scale).map(Value::Decimal).map_err(|_| overflow())
 }
 
-pub(super) fn apply(
+pub(crate) fn apply(
     operation: Arithmetic,
     left: ValueRef<'_>,
     right: ValueRef<'_>,
@@ -196,7 +196,7 @@ fn moment(operation: Arithmetic, left: ValueRef<'_>, right: ValueRef<'_>) -> Res
 
 /// The number rounded to `digits` behind the point, half away from zero; negative `digits` round
 /// before the point.
-pub(super) fn round(value: ValueRef<'_>, digits: i64) -> Result<Value, Fault> {
+pub(crate) fn round(value: ValueRef<'_>, digits: i64) -> Result<Value, Fault> {
     let before = || u32::try_from(-digits.min(0)).unwrap_or(u32::MAX);
     match value {
         ValueRef::Null => Ok(Value::Null),
@@ -258,6 +258,6 @@ fn round_float(value: f64, digits: i64) -> f64 {
 }
 
 /// Whole days of a moment, and what is left of it.
-pub(super) fn day_of(micros: i64) -> (i64, i64) {
+pub(crate) fn day_of(micros: i64) -> (i64, i64) {
     (micros.div_euclid(MICROS_A_DAY), micros.rem_euclid(MICROS_A_DAY))
 }

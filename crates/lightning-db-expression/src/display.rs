@@ -7,11 +7,11 @@ use lightning_db_types::Value;
 use super::{Arithmetic, Comparison, Expression, cast};
 
 /// An expression as text, with the names of its columns; see
-/// [`Expression::display`](Expression::display).
+/// [`Expression::display`].
 #[derive(Clone, Copy)]
 pub struct ExpressionDisplay<'a> {
-    pub(super) expression: &'a Expression,
-    pub(super) name: Option<&'a dyn Fn(usize) -> String>,
+    pub(crate) expression: &'a Expression,
+    pub(crate) name: Option<&'a dyn Fn(usize) -> String>,
 }
 
 impl fmt::Debug for ExpressionDisplay<'_> {
@@ -71,6 +71,7 @@ fn strength(expression: &Expression) -> u8 {
         Expression::Column(_)
         | Expression::Literal(_)
         | Expression::Call(..)
+        | Expression::Case { .. }
         | Expression::Cast(..) => 7,
     }
 }
@@ -138,6 +139,9 @@ impl fmt::Display for ExpressionDisplay<'_> {
                 self.joined(arguments, ", ", "", 0, f)?;
                 f.write_str(")")
             }
+            Expression::Case { branches, otherwise } => {
+                self.case(branches, otherwise.as_deref(), f)
+            }
             Expression::Cast(operand, value_type) => {
                 f.write_str("CAST(")?;
                 self.operand(operand, 0, f)?;
@@ -148,6 +152,26 @@ impl fmt::Display for ExpressionDisplay<'_> {
 }
 
 impl ExpressionDisplay<'_> {
+    fn case(
+        &self,
+        branches: &[(Expression, Expression)],
+        otherwise: Option<&Expression>,
+        f: &mut Formatter<'_>,
+    ) -> fmt::Result {
+        f.write_str("CASE")?;
+        for (condition, value) in branches {
+            f.write_str(" WHEN ")?;
+            self.operand(condition, 0, f)?;
+            f.write_str(" THEN ")?;
+            self.operand(value, 0, f)?;
+        }
+        if let Some(value) = otherwise {
+            f.write_str(" ELSE ")?;
+            self.operand(value, 0, f)?;
+        }
+        f.write_str(" END")
+    }
+
     /// Writes an operand, in brackets if it is weaker than its place asks for.
     fn operand(&self, operand: &Expression, least: u8, f: &mut Formatter<'_>) -> fmt::Result {
         let shown = ExpressionDisplay { expression: operand, name: self.name };

@@ -2,7 +2,7 @@
 
 use lightning_db_types::{Rng, SeededRng, Value, ValueType};
 
-use crate::expression::{Comparison, Expression};
+use crate::{Comparison, Expression};
 
 fn column(position: usize) -> Expression {
     Expression::column(position)

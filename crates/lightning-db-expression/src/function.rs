@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluate::{Evaluated, Fault};
 use super::{Expression, arithmetic, date, json};
+use crate::columns::Columns;
 use crate::error::Result;
-use crate::row::Columns;
 
 /// A function. All but `Coalesce` are null if an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,12 +88,12 @@ impl Function {
     }
 
     /// Whether its result changes with the version of Unicode.
-    pub(super) fn uses_unicode(self) -> bool {
+    pub(crate) fn uses_unicode(self) -> bool {
         matches!(self, Self::Lower | Self::Upper)
     }
 
     /// Whether it is null when an argument is.
-    pub(super) fn is_strict(self) -> bool {
+    pub(crate) fn is_strict(self) -> bool {
         self != Self::Coalesce
     }
 
@@ -133,7 +133,7 @@ impl DatePart {
     }
 }
 
-pub(super) fn call<'a>(
+pub(crate) fn call<'a>(
     expression: &'a Expression,
     function: Function,
     arguments: &'a [Expression],

@@ -5,26 +5,30 @@ use std::cmp::Ordering;
 use lightning_db_types::{Value, ValueRef, ValueType};
 
 use super::{Comparison, Expression, arithmetic, cast, function, like, number};
+use crate::columns::Columns;
 use crate::error::{Error, Result};
-use crate::row::Columns;
 
 /// A value that is in the row or the expression, or has been made.
 #[derive(Debug)]
-pub(crate) enum Evaluated<'a> {
+pub enum Evaluated<'a> {
+    /// It stands in the row or in the expression.
     Borrowed(ValueRef<'a>),
+    /// It has been computed.
     Made(Value),
 }
 
 impl Evaluated<'_> {
     #[inline]
-    pub(crate) fn as_value_ref(&self) -> ValueRef<'_> {
+    /// The value, borrowed.
+    pub fn as_value_ref(&self) -> ValueRef<'_> {
         match self {
             Self::Borrowed(value) => *value,
             Self::Made(value) => value.as_value_ref(),
         }
     }
 
-    pub(crate) fn into_value(self) -> Value {
+    /// The value, for keeping.
+    pub fn into_value(self) -> Value {
         match self {
             Self::Borrowed(value) => value.to_value(),
             Self::Made(value) => value,
@@ -42,7 +46,7 @@ impl Expression {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     #[inline]
-    pub(crate) fn evaluated<'a>(&'a self, row: &'a dyn Columns) -> Result<Evaluated<'a>> {
+    pub fn evaluated<'a>(&'a self, row: &'a dyn Columns) -> Result<Evaluated<'a>> {
         match self {
             Self::Column(position) => Ok(Evaluated::Borrowed(row.column(*position))),
             Self::Literal(value) => Ok(Evaluated::Borrowed(value.as_value_ref())),
@@ -72,6 +76,17 @@ impl Expression {
                 let value = cast::cast(value.as_value_ref(), *value_type);
                 value.map(Evaluated::Made).map_err(|fault| fault.of(self))
             }
+            Self::Case { branches, otherwise } => {
+                for (condition, value) in branches {
+                    if truth(condition, row)? == Some(true) {
+                        return value.evaluated(row);
+                    }
+                }
+                match otherwise {
+                    Some(value) => value.evaluated(row),
+                    None => Ok(Evaluated::Borrowed(ValueRef::Null)),
+                }
+            }
             predicate => truth(predicate, row).map(Evaluated::of_truth),
         }
     }
@@ -85,11 +100,11 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn detail(detail: impl Into<String>) -> Self {
+    pub(crate) fn detail(detail: impl Into<String>) -> Self {
         Self::Detail(detail.into())
     }
 
-    pub(super) fn of(self, expression: &Expression) -> Error {
+    pub(crate) fn of(self, expression: &Expression) -> Error {
         let expression = expression.to_string();
         match self {
             Self::Type { expected, found } => Error::Type { expression, expected, found },
@@ -99,7 +114,7 @@ impl Fault {
 }
 
 /// Order of two values that are not null.
-pub(super) fn compare(left: ValueRef<'_>, right: ValueRef<'_>) -> Result<Ordering, Fault> {
+pub(crate) fn compare(left: ValueRef<'_>, right: ValueRef<'_>) -> Result<Ordering, Fault> {
     let found = right.value_type();
     number::compare(left, right).ok_or(Fault::Type { expected: left.value_type().name(), found })
 }
@@ -118,7 +133,7 @@ fn compare_or_null(
 
 impl Comparison {
     /// Whether it holds for values in this order.
-    pub(crate) fn holds(self, order: Ordering) -> bool {
+    pub fn holds(self, order: Ordering) -> bool {
         match self {
             Self::Equal => order.is_eq(),
             Self::NotEqual => order.is_ne(),
@@ -130,7 +145,7 @@ impl Comparison {
     }
 }
 
-pub(super) fn truth(expression: &Expression, row: &dyn Columns) -> Result<Option<bool>> {
+pub(crate) fn truth(expression: &Expression, row: &dyn Columns) -> Result<Option<bool>> {
     match expression {
         Expression::Compare(comparison, left, right) => {
             let (left, right) = (left.evaluated(row)?, right.evaluated(row)?);

@@ -4,14 +4,14 @@ use super::evaluate::Fault;
 
 /// One sign of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
+pub(crate) enum Sign {
     Char(char),
     AnyChar,
     AnyText,
 }
 
 /// Reads a pattern.
-pub(super) fn signs(pattern: &str, escape: Option<char>) -> Result<Vec<Sign>, Fault> {
+pub(crate) fn signs(pattern: &str, escape: Option<char>) -> Result<Vec<Sign>, Fault> {
     let mut signs = Vec::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(char) = chars.next() {
@@ -30,7 +30,7 @@ pub(super) fn signs(pattern: &str, escape: Option<char>) -> Result<Vec<Sign>, Fa
 
 /// Whether the whole text is like the pattern. When a sign does not fit, the search goes back to
 /// the last `%` only, which is enough: at most length of text times length of pattern steps.
-pub(super) fn matches(text: &str, pattern: &str, escape: Option<char>) -> Result<bool, Fault> {
+pub(crate) fn matches(text: &str, pattern: &str, escape: Option<char>) -> Result<bool, Fault> {
     let signs = signs(pattern, escape)?;
     let mut rest = text.chars();
     let (mut at, mut retry) = (0, None);

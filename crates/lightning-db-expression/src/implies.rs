@@ -15,7 +15,7 @@ use super::{Comparison, Expression, Function};
 /// Known conditions with more cases than this are taken as they stand.
 const CASES_MAX: usize = 64;
 
-pub(super) fn implies(known: &Expression, wanted: &Expression) -> bool {
+pub(crate) fn implies(known: &Expression, wanted: &Expression) -> bool {
     let known = normal(known, true);
     let wanted = normal(wanted, true);
     let cases = cases(&known).unwrap_or_else(|| vec![vec![&known]]);
