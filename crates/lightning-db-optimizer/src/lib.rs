@@ -1,0 +1,35 @@
+//! A cost-based query optimizer that is free of any engine.
+//!
+//! A [`Query`] is a tree of relational operators over columns that are unique in it. What is known
+//! of tables, indexes and values comes through one trait, [`Catalog`]. Every number that is not
+//! certain is an [`Estimate`], with bounds and the source it came from.
+//!
+//! It is not: a parser, an executor, a store. It does no input or output, reads no clock, and has
+//! no threads of its own: the same query over the same catalog gives the same plan.
+//!
+//! # Invariants
+//! * A plan gives the rows of the query, whatever the statistics say.
+//! * Handles are valid in the query that gave them, and nodes never change once they are made.
+
+mod error;
+
+mod estimate;
+mod query;
+
+mod catalog;
+mod statistics;
+
+mod cost;
+
+pub use catalog::{
+    Catalog, ColumnDefinition, ForeignKey, IndexDefinition, IndexKind, IndexPart, Probe,
+    ProbeCondition, TableDefinition, TableId,
+};
+pub use cost::{CostModel, Work};
+pub use error::{Error, Result};
+pub use estimate::{Estimate, Source, q_error};
+pub use query::{
+    Aggregate, AggregateFunction, Column, ColumnId, JoinKind, Node, NodeId, Origin, Query, Scalar,
+    ScalarId, SetOperation, SortKey, Subquery, WindowFunction,
+};
+pub use statistics::{ColumnGroup, ColumnStatistics, JoinSketch, TableStatistics};
