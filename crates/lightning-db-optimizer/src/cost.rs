@@ -1,4 +1,14 @@
-//! What work costs: the one interface between plans and cost models.
+//! What work costs: the one interface between plans and cost models, and two models.
+
+mod constants;
+mod fit;
+mod nanoseconds;
+mod pages;
+
+pub use constants::{Constant, Constants};
+pub use fit::{Measurement, fit};
+pub use nanoseconds::Nanoseconds;
+pub use pages::Pages;
 
 /// A piece of work of an operator, in the numbers that its cost depends on. Numbers of rows are
 /// expected ones, of all loops together; widths are bytes.

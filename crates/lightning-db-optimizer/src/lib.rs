@@ -19,13 +19,16 @@ mod query;
 mod catalog;
 mod statistics;
 
+mod cardinality;
+
 mod cost;
 
+pub use cardinality::{Cardinality, Learned};
 pub use catalog::{
     Catalog, ColumnDefinition, ForeignKey, IndexDefinition, IndexKind, IndexPart, Probe,
     ProbeCondition, TableDefinition, TableId,
 };
-pub use cost::{CostModel, Work};
+pub use cost::{Constant, Constants, CostModel, Measurement, Nanoseconds, Pages, Work, fit};
 pub use error::{Error, Result};
 pub use estimate::{Estimate, Source, q_error};
 pub use query::{

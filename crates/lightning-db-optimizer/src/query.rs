@@ -152,6 +152,11 @@ impl Query {
         &self.columns[id.index()]
     }
 
+    /// All nodes ever made, inputs before what reads them.
+    pub fn node_ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..handle(self.nodes.len() + 1)).map(NodeId)
+    }
+
     /// Number of nodes ever made.
     pub fn node_count(&self) -> usize {
         self.nodes.len()

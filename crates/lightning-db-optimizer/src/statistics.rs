@@ -66,6 +66,11 @@ pub struct JoinSketch {
     pub degrees: Vec<(u64, u64)>,
     /// All values with a hash up to this are in `degrees`.
     pub hash_max: u64,
+    /// All rows of values with a hash up to `row_hash_max`, each with the hash of its value: where
+    /// the samples of two tables meet, conditions on both are seen together.
+    pub rows: Vec<(u64, Vec<Value>)>,
+    /// All rows of values with a hash up to this are in `rows`; none is if there are no rows.
+    pub row_hash_max: u64,
     /// Largest number of rows of one value.
     pub degree_max: u64,
 }

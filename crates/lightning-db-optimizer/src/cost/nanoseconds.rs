@@ -1,0 +1,214 @@
+//! Cost in nanoseconds: a sum of counted things, each times a measured constant.
+
+use super::{Constant, Constants, CostModel, Work};
+
+/// Hash tables up to this size count as cached.
+const CACHE_BYTES: f64 = 1_048_576.0;
+/// Look-ups in hash tables from this size on all miss the cache.
+const MEMORY_BYTES: f64 = 67_108_864.0;
+/// What a row takes in a hash table beside its own bytes.
+const TABLE_ENTRY_BYTES: f64 = 16.0;
+/// Rows of a block of a set of rows.
+const SET_BLOCK_ROWS: f64 = 65_536.0;
+
+/// The time that work takes on one worker, in nanoseconds.
+///
+/// # Examples
+/// ```
+/// use lightning_db_optimizer::{CostModel, Nanoseconds, Work};
+/// let model = Nanoseconds::default();
+/// let seek = model.cost(&Work::Seek { count: 1.0, entries: 1e6 });
+/// let scan = model.cost(&Work::Scan { rows: 1e6, pages: 1e4, columns: 2.0 });
+/// assert!(seek * 1_000.0 < scan);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Nanoseconds {
+    constants: Constants,
+}
+
+impl Nanoseconds {
+    /// With constants that were measured on this machine.
+    pub fn new(constants: Constants) -> Self {
+        Self { constants }
+    }
+
+    /// The constants.
+    pub fn constants(&self) -> &Constants {
+        &self.constants
+    }
+}
+
+impl CostModel for Nanoseconds {
+    fn cost(&self, work: &Work) -> f64 {
+        let mut sum = 0.0;
+        count(work, &mut |constant, times| sum += self.constants.get(constant) * times);
+        sum
+    }
+
+    fn unit(&self) -> &'static str {
+        "ns"
+    }
+
+    fn worker_cost_min(&self) -> f64 {
+        5e6
+    }
+}
+
+/// Tells how often each constant counts in a piece of work.
+pub(super) fn count(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
+    // A number that is NaN or negative counts as none, so that no plan is free of cost by mistake.
+    let mut add = |constant, times: f64| add(constant, times.max(0.0));
+    match *work {
+        Work::HashBuild { .. }
+        | Work::HashProbe { .. }
+        | Work::Merge { .. }
+        | Work::NestedLoop { .. }
+        | Work::Sort { .. }
+        | Work::HashAggregate { .. }
+        | Work::StreamAggregate { .. } => count_in_memory(work, &mut add),
+        Work::Exchange { rows, width } => {
+            add(Constant::ExchangeRow, rows);
+            add(Constant::CopyByte, rows * width);
+        }
+        Work::Workers { count } => add(Constant::WorkerStart, count),
+        Work::Emit { rows } => add(Constant::EmitRow, rows),
+        Work::Evaluate { rows, scalars } => add(Constant::Evaluate, rows * scalars),
+        _ => count_access(work, &mut add),
+    }
+}
+
+/// Work on tables and indexes.
+fn count_access(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
+    match *work {
+        Work::Scan { rows, pages, columns } => {
+            add(Constant::ScanRow, rows);
+            add(Constant::ScanPage, pages);
+            add(Constant::Decode, rows * columns);
+        }
+        Work::Seek { count, entries } => {
+            add(Constant::Seek, count);
+            add(Constant::SeekLevel, count * doublings(entries));
+        }
+        Work::HashSeek { count } => add(Constant::HashSeek, count),
+        Work::Entries { rows, columns } => {
+            add(Constant::Entry, rows);
+            add(Constant::Decode, rows * columns);
+        }
+        Work::Fetch { rows, table_rows, pages, clustering, columns } => {
+            add(Constant::FetchRow, rows);
+            add(Constant::FetchPage, pages_touched(rows, table_rows, pages, clustering));
+            add(Constant::Decode, rows * columns);
+        }
+        Work::BitmapRead { sets, table_rows } => {
+            add(Constant::BitmapSet, sets);
+            add(Constant::BitmapBlock, sets * (table_rows / SET_BLOCK_ROWS).ceil());
+        }
+        Work::SetCombine { rows } => add(Constant::SetRow, rows),
+        Work::Spatial { rows, entries } => {
+            add(Constant::SpatialLevel, doublings(entries));
+            add(Constant::SpatialRow, rows);
+        }
+        Work::Text { rows, entries } => {
+            add(Constant::TextLevel, doublings(entries));
+            add(Constant::TextRow, rows);
+        }
+        Work::Bloom { count } => add(Constant::Bloom, count),
+        _ => {}
+    }
+}
+
+/// Work on rows that have been read.
+fn count_in_memory(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
+    match *work {
+        Work::HashBuild { rows, width } => {
+            add(Constant::BuildRow, rows);
+            add(Constant::CopyByte, rows * width);
+        }
+        Work::HashProbe { rows, build_rows, build_width } => {
+            let missed = missed(build_rows * (build_width + TABLE_ENTRY_BYTES));
+            add(Constant::ProbeCache, rows * (1.0 - missed));
+            add(Constant::ProbeMemory, rows * missed);
+        }
+        Work::Merge { rows } => add(Constant::MergeRow, rows),
+        Work::NestedLoop { pairs } => add(Constant::NestedPair, pairs),
+        Work::Sort { rows, width, kept } => {
+            let kept = kept.min(rows);
+            add(Constant::SortCompare, rows * doublings(kept));
+            add(Constant::CopyByte, kept * width);
+        }
+        Work::HashAggregate { rows, groups, aggregates } => {
+            add(Constant::AggregateRow, rows);
+            add(Constant::AggregateGroup, groups);
+            add(Constant::AggregateValue, rows * aggregates);
+        }
+        Work::StreamAggregate { rows, aggregates } => {
+            add(Constant::StreamRow, rows);
+            add(Constant::AggregateValue, rows * aggregates);
+        }
+        _ => {}
+    }
+}
+
+/// How often one must be doubled to reach a number; at least one.
+fn doublings(number: f64) -> f64 {
+    number.max(2.0).log2()
+}
+
+/// Share of look-ups that miss the cache, for a hash table of this size: none up to the cache's
+/// size, then rising with each doubling.
+fn missed(bytes: f64) -> f64 {
+    let doublings = (bytes.max(CACHE_BYTES) / CACHE_BYTES).log2();
+    (doublings / (MEMORY_BYTES / CACHE_BYTES).log2()).clamp(0.0, 1.0)
+}
+
+/// Pages of a table that some of its rows lie in: as many as their share of the rows if they are
+/// clustered, and otherwise as many as fall on different pages by chance.
+///
+/// Source: A. Cardenas, "Analysis and performance of inverted data base structures", CACM 18, 1975.
+pub(super) fn pages_touched(rows: f64, table_rows: f64, pages: f64, clustering: f64) -> f64 {
+    let (rows, pages) = (rows.max(0.0), pages.max(1.0));
+    let clustered = (rows / table_rows.max(1.0)).min(1.0) * pages;
+    let scattered = pages * -f64::exp_m1(rows * f64::ln_1p(-1.0 / pages.max(1.000_001)));
+    let clustering = clustering.abs().clamp(0.0, 1.0);
+    clustered * clustering + scattered * (1.0 - clustering)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(work: &Work) -> f64 {
+        Nanoseconds::default().cost(work)
+    }
+
+    #[test]
+    fn clustered_rows_touch_fewer_pages() {
+        let touched = |clustering| pages_touched(1e4, 1e6, 1e4, clustering);
+        assert!((touched(1.0) - 100.0).abs() < 1e-6);
+        assert!((6_300.0..6_330.0).contains(&touched(0.0)), "{}", touched(0.0));
+        assert!((pages_touched(5.0, 100.0, 1.0, 0.0) - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn large_hash_tables_are_slower_to_probe() {
+        let probe =
+            |build_rows| cost(&Work::HashProbe { rows: 1e6, build_rows, build_width: 16.0 });
+        assert!(probe(1e3) < probe(1e6) && probe(1e6) < probe(1e8));
+        assert!((probe(1.0) - probe(1e4)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_limit_makes_a_sort_cheaper() {
+        let sort = |kept| cost(&Work::Sort { rows: 1e6, width: 50.0, kept });
+        assert!(sort(10.0) * 4.0 < sort(1e6));
+        assert!((sort(1e6) - sort(1e9)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn numbers_that_are_none_cost_nothing_and_never_less() {
+        for rows in [f64::NAN, -5.0] {
+            let cost = cost(&Work::Emit { rows });
+            assert!(cost.abs() < 1e-9, "{cost}");
+        }
+    }
+}
