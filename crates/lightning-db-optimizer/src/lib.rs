@@ -35,4 +35,7 @@ pub use query::{
     Aggregate, AggregateFunction, Column, ColumnId, JoinKind, Node, NodeId, Origin, Query, Scalar,
     ScalarId, SetOperation, SortKey, Subquery, WindowFunction,
 };
-pub use statistics::{ColumnGroup, ColumnStatistics, JoinSketch, TableStatistics};
+pub use statistics::{
+    ColumnGroup, ColumnStatistics, JoinSketch, StatisticsBuilder, StatisticsDigest,
+    StatisticsLimits, TableStatistics,
+};

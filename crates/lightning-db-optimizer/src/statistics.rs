@@ -1,10 +1,21 @@
-//! What is known of a table's values.
+//! What is known of a table's values: made from rows, merged, kept as bytes.
+
+mod collect;
+mod column;
+mod degree;
+mod digest;
+mod encode;
+mod group;
+
+pub use collect::{StatisticsBuilder, StatisticsLimits};
+pub use digest::StatisticsDigest;
 
 use lightning_db_types::Value;
 use lightning_db_types::sketch::{Histogram, HyperLogLog};
+use serde::{Deserialize, Serialize};
 
 /// What is known of a table: counts, columns, a sample of whole rows, columns together.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TableStatistics {
     /// Rows of the table.
     pub rows: u64,
@@ -23,7 +34,7 @@ pub struct TableStatistics {
 }
 
 /// What is known of a column.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ColumnStatistics {
     /// Rows where it is null.
     pub nulls: u64,
@@ -46,7 +57,7 @@ pub struct ColumnStatistics {
 }
 
 /// What is known of several columns together.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnGroup {
     /// Positions, ascending.
     pub columns: Vec<usize>,
@@ -57,7 +68,7 @@ pub struct ColumnGroup {
 }
 
 /// How often values of a column that is joined occur: rows by value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JoinSketch {
     /// The column.
     pub column: usize,
@@ -81,3 +92,6 @@ impl TableStatistics {
         self.columns.get(position)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,12 @@ impl<T: Clone> Sample<T> {
         &self.items
     }
 
+    /// The same sample of the items that a function makes of these.
+    pub fn map<U>(&self, make: impl FnMut(&T) -> U) -> Sample<U> {
+        let items = self.items.iter().map(make).collect();
+        Sample { capacity: self.capacity, seen: self.seen, items }
+    }
+
     /// Makes it a sample of what both have seen.
     pub fn merge(&mut self, other: &Self, rng: &dyn Rng) {
         let (mut own, mut others) = (std::mem::take(&mut self.items), other.items.clone());
