@@ -179,4 +179,6 @@ fn within(learned: Estimate, estimated: Estimate) -> Estimate {
 }
 
 #[cfg(test)]
+mod accuracy;
+#[cfg(test)]
 mod tests;
