@@ -76,12 +76,16 @@ impl TestTable {
     }
 
     pub(crate) fn open(options: &StoreOptions, definition: IndexDefinition) -> Self {
-        let (store, _) = options.clone().open().unwrap();
-        let keyspace = store.keyspace("rows", KeyspaceOptions::new()).unwrap();
+        Self::try_open(options, definition).unwrap()
+    }
+
+    pub(crate) fn try_open(options: &StoreOptions, definition: IndexDefinition) -> Result<Self> {
+        let (store, _) = options.clone().open()?;
+        let keyspace = store.keyspace("rows", KeyspaceOptions::new())?;
         let rows = Arc::new(PlainRows { keyspace });
         let source: Arc<dyn RowStore> = Arc::clone(&rows) as _;
-        let index = Index::open(&store, Arc::new(definition), source).unwrap();
-        Self { store, rows, index }
+        let index = Index::open(&store, Arc::new(definition), source)?;
+        Ok(Self { store, rows, index })
     }
 
     /// Sets or removes a row in a transaction.

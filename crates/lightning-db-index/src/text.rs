@@ -24,6 +24,7 @@ mod matcher;
 mod memory;
 mod phrase;
 
+mod directory;
 mod disk;
 mod generation;
 mod indexer;
@@ -44,7 +45,6 @@ use std::sync::Arc;
 
 use lightning_db_expression::Columns;
 use lightning_db_storage::{CommitSubscription, Snapshot, Store, Transaction};
-use lightning_db_types::{Clock, SystemClock};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
 
@@ -57,6 +57,7 @@ use crate::index::{
 use crate::reader::Reader;
 use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
+use directory::Failure;
 use disk::{Disk, Home};
 use overlay::{Overlay, Queue};
 use shape::{DiskSchema, FieldNumber, Shape};
@@ -74,7 +75,7 @@ pub struct TextIndex {
     overlay: RwLock<Overlay>,
     /// Held by the one who writes a generation.
     disk: Mutex<Disk>,
-    clock: Arc<dyn Clock>,
+    failure: Failure,
     /// By the number of the generation's commit and the query, as text.
     estimates: Cache<(u64, String), Estimate>,
     subscription: CommitSubscription,
@@ -89,8 +90,15 @@ impl std::fmt::Debug for TextIndex {
     }
 }
 
-/// The error of a failed call of tantivy.
-fn tantivy_error(definition: &IndexDefinition, error: &tantivy::TantivyError) -> Error {
+/// The error of a failed call of tantivy: that of the disk, if it was the disk.
+fn tantivy_error(
+    definition: &IndexDefinition,
+    failure: &Failure,
+    error: &tantivy::TantivyError,
+) -> Error {
+    if let Some(of_disk) = failure.take() {
+        return of_disk.into();
+    }
     let detail = format!("full-text engine: {error}");
     Error::Corrupt { index: definition.name.clone(), detail }
 }
@@ -102,21 +110,9 @@ impl TextIndex {
         options: &TextOptions,
         rows: &Arc<dyn RowStore>,
     ) -> Result<Arc<Self>> {
-        let home = Home::of(store, definition);
-        let clock = Arc::new(SystemClock::new());
-        Ok(Arc::new(Self::open_in(store, definition, options, rows, (home, clock))?))
-    }
-
-    /// As [`open`](Self::open), with the place of the files and the time by which they are written.
-    fn open_in(
-        store: &Store,
-        definition: &Arc<IndexDefinition>,
-        options: &TextOptions,
-        rows: &Arc<dyn RowStore>,
-        (home, clock): (Home, Arc<dyn Clock>),
-    ) -> Result<Self> {
         let shape = Shape::new(definition, options)?;
         let schema = shape.disk_schema();
+        let failure = Failure::default();
         let queue: Arc<Mutex<Queue>> = Arc::default();
         let (hooked, name) = (Arc::clone(&queue), rows.keyspace().name().to_owned());
         let subscription = store.on_commit(move |commit| hooked.lock().take_commit(&name, commit));
@@ -127,21 +123,19 @@ impl TextIndex {
             shape,
             schema,
             queue,
-            disk: Mutex::new(Disk::new(home)),
-            clock,
+            disk: Mutex::new(Disk::new(Home::of(store, definition, &failure))),
+            failure,
             estimates: Cache::new(ESTIMATES_MAX),
             subscription,
         };
         index.bring_up()?;
-        Ok(index)
+        Ok(Arc::new(index))
     }
 
     pub(crate) fn remove_files(store: &Store, definition: &IndexDefinition) -> Result<()> {
-        match Home::of(store, definition) {
-            Home::Memory => Ok(()),
-            Home::Folder(_) => disk::remove_files(store.path(), definition.id)
-                .map_err(|error| tantivy_error(definition, &error.into())),
-        }
+        let failure = Failure::default();
+        let removed = Home::of(store, definition, &failure).remove();
+        removed.map_err(|error| tantivy_error(definition, &failure, &error.into()))
     }
 
     fn facet_fields(&self) -> impl Iterator<Item = FieldNumber> + '_ {

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use lightning_db_types::{Clock, Vfs};
+
 use crate::batch::WriteBatch;
 use crate::catalog::KeyspaceRecord;
 use crate::changes::ChangeReader;
@@ -68,6 +70,17 @@ impl Store {
     /// Who flushes and merges.
     pub fn maintenance(&self) -> Maintenance {
         self.engine.options.maintenance
+    }
+
+    /// The disk that the store is on, for files that belong to it but are not its own: each in a
+    /// folder of its maker, below [`path`](Self::path).
+    pub fn vfs(&self) -> &Arc<dyn Vfs> {
+        &self.engine.options.vfs
+    }
+
+    /// The time that the store goes by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.engine.options.clock
     }
 
     /// Opens a keyspace, making it if it is not there; it is on the disk when this returns.

@@ -74,5 +74,6 @@ pub use key::{ColumnOrder, KeyDecoder, KeyEncoder, decode_row, encode_row, prefi
 pub use rng::{Rng, SeededRng, SystemRng};
 pub use value::{Decimal, Value, ValueRef, ValueType};
 pub use vfs::{
-    DirEntry, Fault, OpenMode, Persistence, PowerOff, RealVfs, SimVfs, Vfs, VfsFile, VfsLock,
+    DirEntry, Fault, FileBytes, OpenMode, Persistence, PowerOff, RealVfs, SimVfs, Vfs, VfsFile,
+    VfsLock,
 };

@@ -13,6 +13,7 @@ mod mapped;
 mod real;
 mod sim;
 
+pub use mapped::FileBytes;
 pub use real::RealVfs;
 pub use sim::{Fault, Persistence, PowerOff, SimVfs};
 
@@ -151,6 +152,18 @@ pub trait VfsFile: Debug + Send + Sync {
     /// Those of the operating system.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
+    }
+
+    /// All bytes, of a file that nobody writes or cuts from now on until the result is dropped: to
+    /// keep that is the caller's duty. The real disk maps the file, any other copies it.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn contents(&self) -> io::Result<FileBytes> {
+        let len = usize::try_from(self.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut bytes = vec![0; len];
+        self.read_exact_at(&mut bytes, 0)?;
+        Ok(FileBytes::from(bytes))
     }
 
     /// Brings the bytes to the disk, and of the metadata what reading them back needs.

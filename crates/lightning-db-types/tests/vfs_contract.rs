@@ -70,6 +70,19 @@ fn opening_follows_the_mode() {
 }
 
 #[test]
+fn the_contents_of_a_file_outlive_its_name() {
+    on_both(|vfs, root| {
+        for bytes in [&b""[..], b"all of it"] {
+            let path = root.join("f");
+            vfs.open(&path, OpenMode::CreateNew).unwrap().write_all_at(bytes, 0).unwrap();
+            let contents = vfs.open(&path, OpenMode::Read).unwrap().contents().unwrap();
+            vfs.remove_file(&path).unwrap();
+            assert_eq!(&*contents, bytes);
+        }
+    });
+}
+
+#[test]
 fn a_mapped_file_keeps_its_length_and_its_bytes() {
     on_both(|vfs, root| {
         let path = root.join("m");

@@ -1,18 +1,23 @@
 //! The files of a text index, and the one who writes them.
 //!
-//! Beside a store on the real disk they are in `text/<number of the index>`; on any other disk they
-//! are in memory, and made again from the rows after each open. Each commit of tantivy carries the
+//! They are in the folder `text/<number of the index>` of the store, on its disk; beside a store
+//! that may only be read and has none that fit, in memory. Each commit of tantivy carries the
 //! number of the commit of the store up to which it holds the rows, and a hash of what the index
 //! was made from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use lightning_db_storage::Store;
-use tantivy::directory::{MmapDirectory, RamDirectory};
+use lightning_db_types::Vfs;
+use tantivy::directory::RamDirectory;
 use tantivy::index::SegmentId;
 use tantivy::merge_policy::NoMergePolicy;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term};
+use tantivy::{
+    Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term,
+};
 
+use super::directory::{Failure, StoreDirectory};
 use super::shape::{DiskSchema, Shape};
 use crate::definition::IndexDefinition;
 
@@ -28,54 +33,57 @@ const SEGMENTS_OF_TIER: usize = 4;
 /// Where the files are.
 #[derive(Debug, Clone)]
 pub(super) enum Home {
-    Folder(PathBuf),
+    Folder { vfs: Arc<dyn Vfs>, path: PathBuf, failure: Failure },
     Memory,
 }
 
 impl Home {
-    /// Beside the store, if that is on the real disk.
-    pub(super) fn of(store: &Store, definition: &IndexDefinition) -> Self {
-        // A store holds this file from its first open on, on whatever disk it is.
-        if store.path().join("lock").is_file() {
-            let folder = store.path().join("text").join(definition.id.to_string());
-            return Self::Folder(folder);
+    /// Beside the store, on its disk.
+    pub(super) fn of(store: &Store, definition: &IndexDefinition, failure: &Failure) -> Self {
+        let path = store.path().join("text").join(definition.id.to_string());
+        Self::Folder { vfs: Arc::clone(store.vfs()), path, failure: failure.clone() }
+    }
+
+    fn directory(&self) -> Option<StoreDirectory> {
+        match self {
+            Self::Folder { vfs, path, failure } => Some(StoreDirectory::new(vfs, path, failure)),
+            Self::Memory => None,
         }
-        Self::Memory
     }
 
     /// Removes all files.
     pub(super) fn remove(&self) -> std::io::Result<()> {
-        let Self::Folder(folder) = self else { return Ok(()) };
-        match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        self.directory().map_or(Ok(()), |directory| directory.remove())
     }
 
     /// Removes all files, and starts anew.
-    fn create(&self, shape: &Shape, schema: &DiskSchema) -> tantivy::Result<Index> {
-        self.remove()?;
-        let index = match self {
-            Self::Folder(folder) => {
-                std::fs::create_dir_all(folder)?;
-                let directory = MmapDirectory::open(folder)?;
-                Index::create(directory, schema.schema.clone(), tantivy::IndexSettings::default())?
+    fn create(&self, shape: &Shape, schema: &DiskSchema) -> tantivy::Result<Opened> {
+        let directory = self.directory();
+        let settings = IndexSettings::default();
+        let index = match &directory {
+            Some(directory) => {
+                directory.create()?;
+                Index::create(directory.clone(), schema.schema.clone(), settings)?
             }
-            Self::Memory => Index::create(
-                RamDirectory::create(),
-                schema.schema.clone(),
-                tantivy::IndexSettings::default(),
-            )?,
+            None => Index::create(RamDirectory::create(), schema.schema.clone(), settings)?,
         };
         shape.register(index.tokenizers());
-        Ok(index)
+        let reader = manual_reader(&index)?;
+        Ok(Opened { index, reader, directory })
     }
+}
+
+struct Opened {
+    index: Index,
+    reader: IndexReader,
+    /// `None` in memory.
+    directory: Option<StoreDirectory>,
 }
 
 /// The index of tantivy, open.
 pub(super) struct Disk {
     home: Home,
-    index: Option<(Index, IndexReader)>,
+    index: Option<Opened>,
     writer: Option<IndexWriter>,
 }
 
@@ -107,11 +115,8 @@ impl Disk {
 
     /// Opens what is there, if it is of this shape; with the commit up to which it holds the rows.
     pub(super) fn open(&mut self, shape: &Shape, schema: &DiskSchema) -> Option<(Searcher, u64)> {
-        let Home::Folder(folder) = &self.home else { return None };
-        if !folder.join("meta.json").is_file() {
-            return None;
-        }
-        let index = Index::open(MmapDirectory::open(folder).ok()?).ok()?;
+        let directory = self.home.directory()?;
+        let index = Index::open(directory.clone()).ok()?;
         if index.schema() != schema.schema {
             return None;
         }
@@ -120,7 +125,7 @@ impl Disk {
         let lsn = parse_payload(&payload, shape.hash)?;
         let reader = manual_reader(&index).ok()?;
         let searcher = reader.searcher();
-        self.index = Some((index, reader));
+        self.index = Some(Opened { index, reader, directory: Some(directory) });
         Some((searcher, lsn))
     }
 
@@ -132,7 +137,20 @@ impl Disk {
     /// Lets the index go; its files are removed by the next build.
     pub(super) fn forget(&mut self) {
         self.writer = None;
-        self.index = None;
+        if let Some(directory) = self.index.take().and_then(|of| of.directory) {
+            directory.retire();
+        }
+    }
+
+    /// Goes back to the last commit after a failure; lets the index go if that is not the one of
+    /// which `applied` is the number. A failed commit may have been made all the same, and writing
+    /// its changes once more would double them.
+    pub(super) fn recover(&mut self, applied: u64, hash: u64) {
+        self.writer = None;
+        let payload = self.index.as_ref().and_then(|of| of.index.load_metas().ok()?.payload);
+        if payload.and_then(|payload| parse_payload(&payload, hash)) != Some(applied) {
+            self.forget();
+        }
     }
 
     /// Keeps the files in memory from now on: the store may only be read.
@@ -143,12 +161,10 @@ impl Disk {
 
     fn index(&mut self, shape: &Shape, schema: &DiskSchema) -> tantivy::Result<&Index> {
         if self.index.is_none() {
-            let index = self.home.create(shape, schema)?;
-            let reader = manual_reader(&index)?;
-            self.index = Some((index, reader));
+            self.index = Some(self.home.create(shape, schema)?);
         }
         match &self.index {
-            Some((index, _)) => Ok(index),
+            Some(of) => Ok(&of.index),
             None => Err(tantivy::TantivyError::SystemError("the index went away".to_owned())),
         }
     }
@@ -190,15 +206,15 @@ impl Disk {
 
     /// What the last commit holds.
     pub(super) fn searcher(&self) -> tantivy::Result<Option<Searcher>> {
-        let Some((_, reader)) = &self.index else { return Ok(None) };
-        reader.reload()?;
-        Ok(Some(reader.searcher()))
+        let Some(of) = &self.index else { return Ok(None) };
+        of.reader.reload()?;
+        Ok(Some(of.reader.searcher()))
     }
 
     /// Merges segments of about one size, and the smallest if there are many; says whether there
     /// was something to merge.
     pub(super) fn merge(&mut self) -> tantivy::Result<bool> {
-        let (Some((index, _)), Some(writer)) = (&self.index, &mut self.writer) else {
+        let (Some(Opened { index, .. }), Some(writer)) = (&self.index, &mut self.writer) else {
             return Ok(false);
         };
         let mut merged = false;
@@ -214,8 +230,8 @@ impl Disk {
 
     /// Files whose checksums are wrong.
     pub(super) fn damaged(&self) -> tantivy::Result<Vec<PathBuf>> {
-        let Some((index, _)) = &self.index else { return Ok(Vec::new()) };
-        let mut files: Vec<_> = index.validate_checksum()?.into_iter().collect();
+        let Some(of) = &self.index else { return Ok(Vec::new()) };
+        let mut files: Vec<_> = of.index.validate_checksum()?.into_iter().collect();
         files.sort();
         Ok(files)
     }
@@ -283,9 +299,4 @@ impl DocumentBuilder<'_> {
         }
         Ok(document)
     }
-}
-
-/// Removes the folder of an index.
-pub(super) fn remove_files(store: &Path, id: u32) -> std::io::Result<()> {
-    Home::Folder(store.join("text").join(id.to_string())).remove()
 }

@@ -128,11 +128,12 @@ impl TextIndex {
             Err(StorageError::ReadOnly) => disk.move_to_memory(),
             Err(error) => return Err(error.into()),
         }
+        self.failure.take();
         let built = self.write_all(disk, &snapshot, expected, progress);
         disk.close_writer();
-        let rows = built.inspect_err(|_| disk.forget())?;
-        self.publish(disk, snapshot.lsn())?;
-        Ok(rows)
+        let published = built.and_then(|rows| self.publish(disk, snapshot.lsn()).map(|()| rows));
+        // What no generation stands for must not be written on.
+        published.inspect_err(|_| disk.forget())
     }
 
     fn write_all(
@@ -195,7 +196,7 @@ impl TextIndex {
         if changes == 0 {
             return Ok(self.disk.lock().close_writer());
         }
-        let now = self.clock.monotonic();
+        let now = self.store.clock().monotonic();
         let since = since.unwrap_or_else(|| *self.queue.lock().since.get_or_insert(now));
         let due =
             changes >= CHANGES_MAX || bytes >= BYTES_MAX || now.saturating_sub(since) >= AGE_MAX;
@@ -257,17 +258,30 @@ impl TextIndex {
         if writes.is_empty() {
             return Ok(false);
         }
-        let written = self.write_changes(&mut disk, &generation, &snapshot, &writes);
+        self.failure.take();
+        let written = self.write_generation(&mut disk, &generation, &snapshot, &writes);
         if let Err(error) = written {
-            // What was not committed goes with the writer; the changes are still gathered.
-            disk.close_writer();
+            // The changes are still gathered, as far as no generation holds them.
+            let applied = self.overlay.read().generations.last().map_or(0, |of| of.applied);
+            disk.recover(applied, self.shape.hash);
             return Err(error);
         }
-        self.publish(&disk, lsn)?;
-        if disk.merge().map_err(|error| self.failed(&error))? {
-            self.publish(&disk, lsn)?;
-        }
         Ok(true)
+    }
+
+    fn write_generation(
+        &self,
+        disk: &mut Disk,
+        generation: &Generation,
+        snapshot: &Snapshot,
+        writes: &[Write],
+    ) -> Result<()> {
+        self.write_changes(disk, generation, snapshot, writes)?;
+        self.publish(disk, snapshot.lsn())?;
+        if disk.merge().map_err(|error| self.failed(&error))? {
+            self.publish(disk, snapshot.lsn())?;
+        }
+        Ok(())
     }
 
     fn write_changes(

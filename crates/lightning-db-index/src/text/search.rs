@@ -353,7 +353,7 @@ impl TextIndex {
     }
 
     pub(super) fn failed(&self, error: &tantivy::TantivyError) -> crate::error::Error {
-        tantivy_error(&self.shape.definition, error)
+        tantivy_error(&self.shape.definition, &self.failure, error)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The text index against plain searches of the rows: over histories, crashes and real texts.
 
 mod durability;
+mod faults;
 mod history;
 mod naive;
 mod quality;

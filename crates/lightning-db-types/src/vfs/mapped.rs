@@ -1,4 +1,4 @@
-//! A file of fixed length in memory: the only unsafe code of Lightning DB.
+//! Files in memory, to write and to read: the only unsafe code of Lightning DB.
 //!
 //! A write to a mapped file is a copy, with no system call, and survives the end of the process,
 //! because the pages belong to the kernel. Three things can go wrong with a mapping; each is shut
@@ -15,19 +15,80 @@
 //!
 //! What remains is a foreign program that ignores the lock and cuts or writes the file. Cutting it
 //! kills us by SIGBUS; writing it is damage like any other, which checksums find.
+//!
+//! [`FileBytes`] is a file that has been written and is only read from then on, as a slice: of a
+//! mapping that cannot be written, or of a copy. The mapping takes no lock and keeps no descriptor,
+//! since there may be thousands. That nobody writes or cuts such a file is the promise of whoever
+//! asks for it ([`VfsFile::contents`](super::VfsFile::contents)): they are files that are made
+//! under a name of their own, ended, and removed as a whole. A page that the disk cannot read back
+//! is a SIGBUS as well.
 #![expect(
     unsafe_code,
     reason = "mapping a file is unsafe; the module head argues why this is sound"
 )]
 
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::{Mmap, MmapMut, MmapOptions};
 use parking_lot::Mutex;
+use stable_deref_trait::StableDeref;
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::FileExt;
 
 /// From this length on a system call is cheaper than the page faults of a copy.
 const CALLED_LEN_MIN: usize = 16 << 10;
+
+/// All bytes of a file that nobody writes any more; they stay readable when its name is removed.
+pub struct FileBytes(Source);
+
+enum Source {
+    Mapped(Mmap),
+    Copied(Box<[u8]>),
+}
+
+impl FileBytes {
+    /// Maps a file for reading; costs no memory of its own.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn map(file: &File) -> io::Result<Self> {
+        if file.metadata()?.len() == 0 {
+            return Ok(Self::from(Vec::new()));
+        }
+        // SAFETY: the mapping is private to this value, is only read, and is of a file that is
+        // neither written nor cut while it lives, as the module head says.
+        let map = unsafe { MmapOptions::new().map(file)? };
+        Ok(Self(Source::Mapped(map)))
+    }
+}
+
+impl From<Vec<u8>> for FileBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Source::Copied(bytes.into_boxed_slice()))
+    }
+}
+
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Source::Mapped(map) => map,
+            Source::Copied(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for FileBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileBytes").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: the bytes are in a mapping or on the heap, and so stay where they are when this value is
+// moved; nothing but its drop changes or frees them.
+unsafe impl StableDeref for FileBytes {}
 
 /// A file whose bytes are read and written through a shared mapping of its whole length.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The disk of the operating system. Unix only; Linux is what the durability claims are made for.
 
-use super::mapped::MappedFile;
+use super::mapped::{FileBytes, MappedFile};
 use super::{DirEntry, OpenMode, Vfs, VfsFile, VfsLock};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -154,6 +154,10 @@ impl VfsFile for PlainFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    fn contents(&self) -> io::Result<FileBytes> {
+        FileBytes::map(&self.file)
     }
 
     fn sync_data(&self) -> io::Result<()> {
