@@ -23,6 +23,8 @@ mod cardinality;
 
 mod cost;
 
+pub mod join;
+
 pub use cardinality::{Cardinality, Learned};
 pub use catalog::{
     Catalog, ColumnDefinition, ForeignKey, IndexDefinition, IndexKind, IndexPart, Probe,
