@@ -3,6 +3,10 @@
 pub(crate) mod kv;
 pub(crate) mod scan;
 
+pub(crate) mod indexes;
+pub(crate) mod rows;
+pub(crate) mod tables;
+
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod pipe;

@@ -1,18 +1,25 @@
 //! What all commands share: how to open the store, and where to print what.
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lightning_db::tables::{Table, Tables};
 use lightning_db::types::{Clock, SystemClock};
 use lightning_db::{Durability, Keyspace, KeyspaceOptions, Store, StoreOptions};
 use serde_json::Value;
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::spelling::did_you_mean;
 
 /// Bytes of results that are gathered before they are written.
 const OUTPUT_BUFFER: usize = 64 << 10;
+
+/// Why a command on tables cannot work on a store.
+const NO_TABLES: &str =
+    "find a table: the store has none; `lightning import FILE --table NAME` makes one";
 
 /// The options of every command, and what follows from them.
 #[derive(Debug)]
@@ -58,6 +65,43 @@ impl Context {
         let store = self.open()?;
         let keyspace = store.open_keyspace(name)?;
         Ok((store, keyspace))
+    }
+
+    /// Opens the store that is there, with its tables.
+    pub(crate) fn open_tables(&self) -> Result<(Store, Tables), Failure> {
+        let store = self.open()?;
+        let tables = self.tables_of(&store)?;
+        let tables = tables.ok_or_else(|| Failure::NotFound(NO_TABLES.to_owned()))?;
+        Ok((store, tables))
+    }
+
+    /// The tables of a store; `None` if it has none.
+    pub(crate) fn tables_of(&self, store: &Store) -> Result<Option<Tables>, Failure> {
+        if !Tables::are_in(store) {
+            return Ok(None);
+        }
+        let (tables, report) = Tables::open(store)?;
+        if !report.unfinished_indexes.is_empty() && !self.read_only {
+            self.note(&format!(
+                "the build of {} had not ended, and is ended now",
+                report.unfinished_indexes.join(", ")
+            ));
+            tables.finish_builds(&mut |_| ControlFlow::Continue(()))?;
+        }
+        Ok(Some(tables))
+    }
+
+    /// Opens the store, and makes it and the place of its tables if they are not there.
+    pub(crate) fn make_tables(&self) -> Result<(Store, Tables), Failure> {
+        if self.read_only {
+            return Err(lightning_db::Error::ReadOnly.into());
+        }
+        let store = self.open_with(self.options().create(true))?;
+        let tables = match self.tables_of(&store)? {
+            Some(tables) => tables,
+            None => Tables::open(&store)?.0,
+        };
+        Ok((store, tables))
     }
 
     /// Opens the store and a keyspace, and makes what is not there.
@@ -113,6 +157,19 @@ impl Context {
     /// Time since the command started.
     pub(crate) fn elapsed(&self) -> Duration {
         self.clock.monotonic()
+    }
+}
+
+/// A table of a name, or what may have been meant.
+pub(crate) fn table(tables: &Tables, name: &str) -> Result<Table, Failure> {
+    match tables.table(name) {
+        Ok(table) => Ok(table),
+        Err(lightning_db::tables::Error::NotFound { .. }) => {
+            let names = tables.names();
+            let meant = did_you_mean(name, names.iter().map(String::as_str));
+            Err(Failure::NotFound(format!("find table {name}: there is none of this name{meant}")))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lightning_db::Error;
+use lightning_db::{Error, tables};
 
 /// The exit codes, as `--help` shows them. They do not change.
 pub(crate) const EXIT_CODES: &str = "\
@@ -12,8 +12,8 @@ Exit codes:
   0  done
   1  error
   2  the command line is wrong
-  3  not found: no such store, keyspace or key
-  4  the store is damaged";
+  3  not found: no such store, keyspace, key, table, column or index
+  4  the store is damaged, or an index does not agree with its rows";
 
 /// Why a command ended early. Messages fit behind "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,23 @@ pub(crate) enum Failure {
     /// The store says no.
     #[error(transparent)]
     Store(#[from] Error),
+
+    /// The tables of the store say no.
+    #[error(transparent)]
+    Tables(tables::Error),
+
+    /// A name that is not there.
+    #[error("{0}")]
+    NotFound(String),
+
+    /// Rows with equal keys, where an index was to be unique.
+    #[error("make index {index} unique: {keys}, listed above, have more than one row")]
+    Duplicates {
+        /// Name of the index.
+        index: String,
+        /// How many keys.
+        keys: String,
+    },
 
     /// A file other than the store's.
     #[error("{operation} {}", path.display())]
@@ -65,6 +82,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// For `map_err` on what an index says.
+    pub(crate) fn index(error: tables::index::Error) -> Self {
+        match error {
+            tables::index::Error::Storage(error) => Self::Store(error),
+            error => Self::Refused(format!("ask the index: {error}")),
+        }
+    }
+
     /// For `map_err` on a file's operation.
     pub(crate) fn file(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
@@ -76,8 +101,10 @@ impl Failure {
         match self {
             Self::Usage(_) => 2,
             Self::KeyNotFound { .. }
+            | Self::NotFound(_)
+            | Self::Tables(tables::Error::NotFound { .. })
             | Self::Store(Error::NotFound { .. } | Error::KeyspaceNotFound { .. }) => 3,
-            Self::Damaged(_) => 4,
+            Self::Damaged(_) | Self::Tables(tables::Error::Corrupt { .. }) => 4,
             Self::Store(error) if is_corruption(error) => 4,
             _ => 1,
         }
@@ -99,6 +126,16 @@ impl Failure {
         }
         // A cause of several lines would look like several messages.
         line.replace('\n', " ")
+    }
+}
+
+/// A failure of the store stays one.
+impl From<tables::Error> for Failure {
+    fn from(error: tables::Error) -> Self {
+        match error {
+            tables::Error::Storage(error) => Self::Store(error),
+            error => Self::Tables(error),
+        }
     }
 }
 
@@ -128,6 +165,8 @@ mod tests {
         assert_eq!(Failure::from(Error::NotFound { path: path.clone() }).exit_code(), 3);
         let corrupt = Error::Corrupt { path, offset: 7, detail: "bad".to_owned() };
         assert_eq!(Failure::from(corrupt).exit_code(), 4);
+        let missing = tables::Error::NotFound { what: "table", name: "x".to_owned() };
+        assert_eq!(Failure::from(missing).exit_code(), 3);
         assert_eq!(Failure::Usage("x".to_owned()).exit_code(), 2);
         assert_eq!(Failure::from(Error::ReadOnly).exit_code(), 1);
     }

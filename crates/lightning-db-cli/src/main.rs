@@ -11,9 +11,14 @@ mod context;
 
 mod commands;
 
+mod condition;
+
+mod cells;
 mod format;
 mod progress;
+mod spelling;
 mod stream;
+mod table_text;
 mod text;
 
 mod failure;
@@ -24,8 +29,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use lightning_db::storage::Depth;
 
-use crate::args::{Arguments, Command};
-use crate::commands::{admin, backup, check, export, import, kv, pipe, scan, tour};
+use crate::args::{Arguments, Command, Index};
+use crate::commands::{
+    admin, backup, check, export, import, indexes, kv, pipe, rows, scan, tables, tour,
+};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -51,8 +58,14 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Del { keyspace, key } => kv::del(context, &keyspace, &key),
         Command::Scan(scan) => scan::run(context, &scan),
         Command::Import(import) => import::run(context, &import),
-        Command::Export { keyspace, file } => export::run(context, &keyspace, &file),
+        Command::Export(export) => export::run(context, &export),
         Command::Pipe { keyspace } => pipe::run(context, &keyspace),
+        Command::Tables => tables::tables(context),
+        Command::Schema { table } => tables::schema(context, table.as_deref()),
+        Command::Indexes { table } => indexes::list(context, table.as_deref()),
+        Command::Index(Index::Create(create)) => indexes::create(context, &create),
+        Command::Index(Index::Drop { table, name }) => indexes::drop_index(context, &table, &name),
+        Command::Rows(rows) => rows::run(context, &rows),
         Command::Keyspaces => admin::keyspaces(context),
         Command::Stats => admin::stats(context),
         Command::Compact => admin::compact(context),

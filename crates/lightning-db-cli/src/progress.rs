@@ -27,6 +27,12 @@ impl Progress {
         Self { bar: bar(context, Some(len), template) }
     }
 
+    /// A bar over the rows of an index that is being built.
+    pub(crate) fn of_build(context: &Context, message: String, len: u64) -> Self {
+        let template = "{msg} {wide_bar} {percent:>3} %  {human_pos} of {human_len}, {per_sec}";
+        Self { bar: bar(context, Some(len), template).with_message(message) }
+    }
+
     /// Does long work of a store, with a bar over the bytes of each of its stages.
     pub(crate) fn over<T>(context: &Context, work: impl FnOnce(&mut Observer<'_>) -> T) -> T {
         let mut shown: Option<(Stage, Self)> = None;

@@ -28,7 +28,10 @@ enum Kind {
     Bitmap,
     Bloom,
     Text(Option<Ident>),
-    Spatial,
+    /// Of the plane, or of the sphere.
+    Spatial {
+        sphere: bool,
+    },
 }
 
 /// How a part sorts.
@@ -73,7 +76,7 @@ impl IndexKeyword {
             Self::Index => Kind::Ordered,
             Self::Unique => Kind::Unique,
             Self::Text => Kind::Text(None),
-            Self::Spatial => Kind::Spatial,
+            Self::Spatial => Kind::Spatial { sphere: false },
         }
     }
 }
@@ -158,6 +161,7 @@ impl IndexInput {
             ("bloom", IndexKeyword::Index) => self.kind = Kind::Bloom,
             ("nulls_not_distinct", IndexKeyword::Unique) => self.nulls_not_distinct = true,
             ("deferrable", IndexKeyword::Unique) => self.deferrable = true,
+            ("sphere", IndexKeyword::Spatial) => self.kind = Kind::Spatial { sphere: true },
             (_, IndexKeyword::Text) if analyzer(word).is_some() => {
                 self.kind = Kind::Text(Some(word.clone()));
             }
@@ -174,7 +178,7 @@ impl IndexInput {
                         "a full-text index takes name, condition and an analyzer: simple, \
                          whitespace, raw, facet, or a language such as english"
                     }
-                    IndexKeyword::Spatial => "a spatial index takes name and condition",
+                    IndexKeyword::Spatial => "a spatial index takes sphere, name and condition",
                 };
                 return Err(syn::Error::new(word.span(), format!("not known here; {takes}")));
             }
@@ -200,7 +204,7 @@ impl IndexInput {
             Kind::Bitmap => "_bitmap",
             Kind::Bloom => "_bloom",
             Kind::Text(_) => "_text",
-            Kind::Spatial => "_place",
+            Kind::Spatial { .. } => "_place",
         });
         Ok(name)
     }
@@ -222,7 +226,8 @@ impl IndexInput {
             Kind::Hash => quote!(#root::IndexSpec::hash(#name)),
             Kind::Bitmap => quote!(#root::IndexSpec::bitmap(#name)),
             Kind::Bloom => quote!(#root::IndexSpec::bloom(#name)),
-            Kind::Spatial => quote!(#root::IndexSpec::spatial(#name)),
+            Kind::Spatial { sphere: false } => quote!(#root::IndexSpec::spatial(#name)),
+            Kind::Spatial { sphere: true } => quote!(#root::IndexSpec::spatial(#name).sphere()),
             Kind::Text(word) => {
                 let path = quote!(#root::index);
                 let analyzer = word.as_ref().and_then(analyzer);

@@ -21,7 +21,7 @@
 //! | attribute | meaning |
 //! |---|---|
 //! | `table = "name"` | name of the table; the struct's in lower case if not given |
-//! | `crate = path` | where the table crate is, such as `lightning_db::tables`; `::lightning_db_table` if not given |
+//! | `crate = path` | where the table crate is; if not given, `::lightning_db::tables` for the macro that the facade re-exports, and `::lightning_db_table` for the one of the table crate |
 //! | `key(a, b)` | columns of the primary key, in this order |
 //! | `index(on(..), ..)`, `unique(on(..), ..)` | an index over several columns or expressions |
 //! | `fts(on(..), english)`, `geo(on(..))` | a full-text or spatial index |
@@ -62,11 +62,18 @@ use proc_macro::TokenStream;
 /// Implements `Record` for a struct with named fields; see the [crate](self) for its attributes.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
-    derive(input.into()).into()
+    derive(input.into(), syn::parse_quote!(::lightning_db_table)).into()
 }
 
-fn derive(input: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
-    let parsed = syn::parse2(input).and_then(|input| record::RecordInput::new(&input));
+/// The same for crates that depend on the facade alone, which re-exports it as `tables::Record`.
+#[proc_macro_derive(FacadeRecord, attributes(record))]
+pub fn derive_facade_record(input: TokenStream) -> TokenStream {
+    derive(input.into(), syn::parse_quote!(::lightning_db::tables)).into()
+}
+
+/// Writes the implementation; `root` is where the table crate is.
+fn derive(input: proc_macro2::TokenStream, root: syn::Path) -> proc_macro2::TokenStream {
+    let parsed = syn::parse2(input).and_then(|input| record::RecordInput::new(&input, root));
     match parsed.and_then(|record| expand::expand(&record)) {
         Ok(tokens) => tokens,
         Err(error) => error.to_compile_error(),

@@ -34,7 +34,8 @@ pub(crate) struct FieldInput {
 }
 
 impl RecordInput {
-    pub(crate) fn new(input: &DeriveInput) -> Result<Self> {
+    /// Reads a struct; `root` is where the table crate is, unless the struct says otherwise.
+    pub(crate) fn new(input: &DeriveInput, root: Path) -> Result<Self> {
         let Data::Struct(data) = &input.data else {
             return Err(syn::Error::new(input.ident.span(), "a record is a struct"));
         };
@@ -48,7 +49,7 @@ impl RecordInput {
         }
         let mut record = Self {
             name: input.ident.clone(),
-            root: syn::parse_quote!(::lightning_db_table),
+            root,
             table: input.ident.unraw().to_string().to_lowercase(),
             fields: Vec::new(),
             key: Vec::new(),

@@ -6,11 +6,13 @@ use super::*;
 
 /// The tokens that are written, without spaces.
 fn written(input: proc_macro2::TokenStream) -> String {
-    derive(input).to_string().replace(' ', "")
+    derive(input, syn::parse_quote!(::lightning_db_table)).to_string().replace(' ', "")
 }
 
 fn check_error(input: &str, expected: &str) {
-    let parsed = syn::parse_str(input).and_then(|input| record::RecordInput::new(&input));
+    let parsed = syn::parse_str(input).and_then(|input| {
+        record::RecordInput::new(&input, syn::parse_quote!(::lightning_db_table))
+    });
     let outcome = parsed.and_then(|record| expand::expand(&record));
     let error = outcome.map(|tokens| tokens.to_string()).unwrap_err().to_string();
     assert!(error.contains(expected), "{input}: {error}");

@@ -66,7 +66,7 @@ impl IndexSpec {
         Self::new(name, IndexKind::Bloom(BloomOptions::default()))
     }
 
-    /// Points and boxes.
+    /// Points and boxes of the plane; see [`sphere`](Self::sphere).
     #[cfg(feature = "spatial")]
     pub fn spatial(name: impl Into<String>) -> Self {
         Self::new(name, IndexKind::Spatial(lightning_db_index::SpatialOptions::default()))
@@ -108,6 +108,19 @@ impl IndexSpec {
     #[must_use]
     pub fn deferrable(self) -> Self {
         self.ordered_with(OrderedOptions::deferrable)
+    }
+
+    /// The same spatial index, of longitudes and latitudes in degrees; distances are in metres.
+    #[cfg(feature = "spatial")]
+    #[must_use]
+    pub fn sphere(self) -> Self {
+        match self.kind {
+            IndexKind::Spatial(mut options) => {
+                options.geometry = lightning_db_index::Geometry::Sphere;
+                Self { kind: IndexKind::Spatial(options), ..self }
+            }
+            kind => Self { kind, ..self },
+        }
     }
 
     /// The same index over the rows alone for which a condition is true.

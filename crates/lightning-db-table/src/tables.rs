@@ -97,6 +97,11 @@ pub struct OpenReport {
 }
 
 impl Tables {
+    /// Whether a store has tables, or had some. Opening them would make the place for them.
+    pub fn are_in(store: &Store) -> bool {
+        store.open_keyspace(catalog::KEYSPACE).is_ok()
+    }
+
     /// Opens the tables of a store, with all their indexes.
     ///
     /// Unless the store's maintenance is stepped, a thread does what

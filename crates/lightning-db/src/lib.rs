@@ -58,8 +58,15 @@ pub use lightning_db_types as types;
 #[cfg(feature = "storage")]
 pub use lightning_db_storage as storage;
 
+/// Tables of typed rows and their indexes: the crate `lightning-db-table`.
+///
+/// `#[derive(Record)]` is the one of that crate, and finds it here: a program needs no dependency
+/// but this one.
 #[cfg(feature = "tables")]
-pub use lightning_db_table as tables;
+pub mod tables {
+    pub use lightning_db_derive::FacadeRecord as Record;
+    pub use lightning_db_table::*;
+}
 
 #[cfg(feature = "storage")]
 pub use lightning_db_storage::{
@@ -68,7 +75,12 @@ pub use lightning_db_storage::{
     TransactionOptions, WriteBatch,
 };
 
-/// The example of the README, compiled and run as a test.
-#[cfg(all(doctest, feature = "storage"))]
+/// The examples of the README, compiled and run as tests.
+#[cfg(all(doctest, feature = "text", feature = "spatial"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The examples of the chapter on indexes, compiled and run as tests.
+#[cfg(all(doctest, feature = "text", feature = "spatial"))]
+#[doc = include_str!("../../../docs/book/src/indexes.md")]
+struct Indexes;

@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 use lightning_db::Statistics;
 use serde_json::{Value, json};
 
+use super::indexes::sections;
+use super::tables::chosen;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::progress::Progress;
+use crate::table_text::{Align, push_table};
 use crate::text;
 
 /// Prints the names of all keyspaces.
@@ -20,13 +23,24 @@ pub(crate) fn keyspaces(context: &Context) -> Result<(), Failure> {
     Ok(store.close()?)
 }
 
-/// Prints what the store holds.
+/// Prints what the store holds, and what each index does.
 pub(crate) fn stats(context: &Context) -> Result<(), Failure> {
     let store = context.open()?;
     let mut statistics = store.statistics();
+    let (mut indexes, mut objects) = (String::new(), Vec::new());
+    if let Some(tables) = context.tables_of(&store)? {
+        (indexes, objects) = sections(&chosen(&tables, None)?)?;
+    }
     store.close()?;
     statistics.keyspaces.sort_by(|one, other| one.name.cmp(&other.name));
-    context.print(&to_text(&statistics), &to_json(&statistics))
+    let mut text = to_text(&statistics);
+    if !indexes.is_empty() {
+        text.push('\n');
+        text.push_str(&indexes);
+    }
+    let mut json = to_json(&statistics);
+    json["indexes"] = objects.into();
+    context.print(&text, &json)
 }
 
 /// Merges everything.
@@ -79,7 +93,8 @@ fn to_text(statistics: &Statistics) -> String {
     }
     let mut table = vec![
         ["keyspace", "keys, roughly", "runs", "tables", "on disk", "raw", "tombstones"]
-            .map(str::to_owned),
+            .map(str::to_owned)
+            .to_vec(),
     ];
     table.extend(statistics.keyspaces.iter().map(|keyspace| {
         [
@@ -91,32 +106,13 @@ fn to_text(statistics: &Statistics) -> String {
             text::bytes(keyspace.raw_bytes),
             text::number(keyspace.tombstones),
         ]
+        .to_vec()
     }));
     out.push('\n');
-    push_table(&mut out, &table);
+    let mut aligns = [Align::Right; 7];
+    aligns[0] = Align::Left;
+    push_table(&mut out, &aligns, &table);
     out
-}
-
-/// Aligns columns: the first to the left, the others to the right.
-fn push_table<const N: usize>(out: &mut String, rows: &[[String; N]]) {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    for row in rows {
-        let mut line = String::new();
-        for (index, (width, cell)) in widths.iter().zip(row).enumerate() {
-            // Writing to a string cannot fail.
-            let _ = match index {
-                0 => write!(line, "{cell:<width$}"),
-                _ => write!(line, "  {cell:>width$}"),
-            };
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
 }
 
 fn to_json(statistics: &Statistics) -> Value {
@@ -153,17 +149,4 @@ fn to_json(statistics: &Statistics) -> Value {
         },
         "keyspaces": keyspaces.collect::<Vec<_>>(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_aligned_by_characters() {
-        let rows = [["a", "n"], ["\u{e9}\u{e9}\u{e9}", "100"]].map(|row| row.map(str::to_owned));
-        let mut out = String::new();
-        push_table(&mut out, &rows);
-        assert_eq!(out, "a      n\n\u{e9}\u{e9}\u{e9}  100\n");
-    }
 }

@@ -1,5 +1,7 @@
 //! `check` and `repair`: damage, found and dealt with.
 
+mod indexes;
+
 use std::fmt::Write as _;
 
 use lightning_db::Store;
@@ -18,20 +20,43 @@ pub(crate) fn check(context: &Context, depth: Depth) -> Result<(), Failure> {
     let check =
         |observer: &mut Observer<'_>| Store::check_files_with(context.options(), depth, observer);
     let report = Progress::over(context, check)?;
-    let text = check_to_text(&report);
-    if report.is_ok() {
-        return context.print_summary(text.trim_end(), &check_to_json(&report));
-    }
-    context.print(&text, &check_to_json(&report))?;
+    let mut text = check_to_text(&report);
+    let mut json = check_to_json(&report);
     let damaged = report.problems.len() as u64;
-    Err(Failure::Damaged(format!("{} damaged", text::count(damaged, "file"))))
+    if damaged > 0 {
+        context.print(&text, &json)?;
+        return Err(Failure::Damaged(format!("{} damaged", text::count(damaged, "file"))));
+    }
+    let tables = if depth == Depth::Deep { indexes::check(context)? } else { None };
+    let Some(tables) = tables else { return context.print_summary(text.trim_end(), &json) };
+    indexes::add_to_text(&tables, &mut text);
+    json["ok"] = tables.is_clean().into();
+    json["tables"] = indexes::to_json(&tables);
+    if tables.is_clean() {
+        return context.print_summary(text.trim_end(), &json);
+    }
+    context.print(&text, &json)?;
+    let problems = text::count(tables.problems_total, "problem");
+    Err(Failure::Damaged(format!("{problems} of tables and indexes")))
 }
 
-/// Salvages what can be read.
+/// Salvages what can be read, and makes indexes anew that do not agree with their rows.
 pub(crate) fn repair(context: &Context) -> Result<(), Failure> {
     let repair = |observer: &mut Observer<'_>| Store::repair_with(context.options(), observer);
     let report = Progress::over(context, repair)?;
-    context.print(&repair_to_text(&report), &repair_to_json(&report))
+    let (mut text, mut json) = (repair_to_text(&report), repair_to_json(&report));
+    let mut left = 0;
+    if let Some(repaired) = indexes::repair(context)? {
+        indexes::add_repaired_to_text(&repaired, &mut text);
+        json["indexes"] = indexes::repaired_to_json(&repaired);
+        left = repaired.left.problems_total;
+    }
+    context.print(&text, &json)?;
+    if left == 0 {
+        return Ok(());
+    }
+    let left = text::count(left, "problem");
+    Err(Failure::Damaged(format!("{left} of rows, which are listed above and are yours to decide")))
 }
 
 fn check_to_text(report: &CheckReport) -> String {

@@ -1,7 +1,9 @@
-//! `export`: a keyspace into a file that `import` can load again.
+//! `export`: a keyspace or a table into a file that `import` can load again.
 //!
 //! The keyspace is read several times in one snapshot: to learn whether rows hold their keys, to
 //! learn their columns for CSV and TSV, and to write them.
+
+mod table;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -11,6 +13,7 @@ use std::path::Path;
 use lightning_db::{Keyspace, Snapshot};
 use serde_json::{Map, Value, json};
 
+use crate::args::Export;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::format::{Format, RowFormat};
@@ -23,8 +26,19 @@ const PROGRESS_EVERY: u64 = 1_000;
 
 type Row = Map<String, Value>;
 
+/// Writes a keyspace or a table.
+pub(crate) fn run(context: &Context, export: &Export) -> Result<(), Failure> {
+    match (&export.table, &export.targets[..]) {
+        (Some(table), [file]) => table::run(context, table, file.as_ref(), export.null.as_deref()),
+        (None, [keyspace, file]) => keyspace_to_file(context, keyspace, file.as_ref()),
+        _ => Err(Failure::Usage(
+            "export: give a keyspace and a file, or a file and --table NAME".to_owned(),
+        )),
+    }
+}
+
 /// Writes all entries of a keyspace.
-pub(crate) fn run(context: &Context, keyspace: &str, path: &Path) -> Result<(), Failure> {
+fn keyspace_to_file(context: &Context, keyspace: &str, path: &Path) -> Result<(), Failure> {
     let format = Format::of(path)?;
     let (store, keyspace) = context.open_keyspace(keyspace)?;
     let started = context.elapsed();

@@ -1,9 +1,12 @@
-//! `import`: rows of a file into a keyspace.
+//! `import`: rows of a file into a keyspace or a table.
 
+mod infer;
 mod json_lines;
+mod records;
 mod rejects;
 mod rows;
 mod separated;
+mod table;
 mod tape;
 
 use lightning_db::{Durability, Keyspace, Store, WriteBatch};
@@ -26,10 +29,21 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// Loads a file and says how much that was and how long it took.
 pub(crate) fn run(context: &Context, import: &Import) -> Result<(), Failure> {
-    let format = Format::of(&import.file)?;
-    let (source, progress) = stream::open(context, &import.file, format.compression)?;
-    let mut rows = Rows::new(source, format.rows, &import.key, &import.file)?;
-    let (store, keyspace) = context.make_keyspace(&import.keyspace)?;
+    import.check()?;
+    match (&import.table, &import.key) {
+        (Some(table), _) => table::run(context, import, table),
+        (None, Some(key)) => into_keyspace(context, import, import.keyspace(), key),
+        (None, None) => Err(Failure::Usage(
+            "import: a keyspace needs --key COLUMN, and a table --table NAME".to_owned(),
+        )),
+    }
+}
+
+fn into_keyspace(context: &Context, import: &Import, name: &str, key: &str) -> Result<(), Failure> {
+    let format = Format::of(import.file())?;
+    let (source, progress) = stream::open(context, import.file(), format.compression)?;
+    let mut rows = Rows::new(source, format.rows, key, import.file())?;
+    let (store, keyspace) = context.make_keyspace(name)?;
     let mut rejects = Rejects::new(import);
     let started = context.elapsed();
     let loaded =
@@ -46,12 +60,12 @@ pub(crate) fn run(context: &Context, import: &Import) -> Result<(), Failure> {
     let summary = format!(
         "imported {} into {:?} in {}, {} rows/s{rejects}",
         text::count(loaded, "row"),
-        import.keyspace,
+        name,
         text::time(time),
         text::number(rate)
     );
     let json = json!({
-        "keyspace": import.keyspace,
+        "keyspace": name,
         "rows": loaded,
         "rejected": rejected.rows,
         "rejects": rejected.path.map(|path| path.display().to_string()),

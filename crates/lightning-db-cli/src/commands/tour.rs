@@ -7,6 +7,7 @@ mod damage;
 mod data;
 mod report;
 mod sharing;
+mod tables;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,6 +75,7 @@ fn show(context: &Context, dir: &Path, fate: &str) -> Result<(), Failure> {
     tour.reopen()?;
     tour.back_up()?;
     tour.damage()?;
+    tour.ask_tables()?;
     tour.store.close()?;
     let time = text::time(context.elapsed());
     tour.report.line("")?;

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod shell;
+mod table_files;
+mod tables;
 
 mod admin;
 mod keys;

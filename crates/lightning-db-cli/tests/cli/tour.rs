@@ -19,7 +19,8 @@ fn tour_ends_well_and_names_its_source() {
 fn tour_in_json_has_an_object_for_each_step() {
     let shell = Shell::new();
     let steps = shell.json(&["tour"]);
-    assert_eq!(steps.len(), 8);
+    assert_eq!(steps.len(), 9);
+    assert_eq!(steps[8]["facts"]["rows of a table"], "171,075");
     assert_eq!(steps[0]["facts"]["places"], "171,075");
     assert!(steps.iter().all(|step| step["seconds"].is_number() && step["shows"].is_string()));
 }

@@ -29,6 +29,11 @@ impl TextOptions {
         Self { analyzer, fields: Vec::new() }
     }
 
+    /// The analyzer of the fields that are not described.
+    pub fn analyzer(&self) -> Analyzer {
+        self.analyzer
+    }
+
     /// Describes the next part of the key.
     pub fn field(mut self, field: TextField) -> Self {
         self.fields.push(field);

@@ -12,52 +12,68 @@ use crate::failure::Failure;
 pub(super) struct JsonLines {
     source: BufReader<Box<dyn Read>>,
     path: PathBuf,
-    key: String,
     line: u64,
     buffer: Vec<u8>,
 }
 
 impl JsonLines {
-    pub(super) fn new(source: Box<dyn Read>, key: &str, path: &Path) -> Self {
+    pub(super) fn new(source: Box<dyn Read>, path: &Path) -> Self {
         let source = BufReader::with_capacity(256 << 10, source);
-        Self { source, path: path.to_owned(), key: key.to_owned(), line: 0, buffer: Vec::new() }
+        Self { source, path: path.to_owned(), line: 0, buffer: Vec::new() }
     }
 
-    /// The next row; `None` behind the last one.
-    pub(super) fn next_row(&mut self) -> Result<Option<Row>, Failure> {
+    /// Reads the next line that is not empty; `false` behind the last one.
+    pub(super) fn next_line(&mut self) -> Result<bool, Failure> {
         loop {
             self.buffer.clear();
             let read = self.source.read_until(b'\n', &mut self.buffer);
             if read.map_err(Failure::file("read", &self.path))? == 0 {
-                return Ok(None);
+                return Ok(false);
             }
             self.line += 1;
-            let text = self.buffer.trim_ascii();
-            let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
-            if text.is_empty() {
-                continue;
+            if !self.text().is_empty() {
+                return Ok(true);
             }
-            return Ok(Some(match self.key_of(text) {
-                Ok(key) => Row::Good { key, value: text.to_vec() },
-                Err(reason) => Row::bad(self.line, reason, text),
-            }));
         }
     }
 
-    fn key_of(&self, text: &[u8]) -> Result<Vec<u8>, String> {
-        let text = std::str::from_utf8(text).map_err(|error| format!("not UTF-8: {error}"))?;
-        let object: Map<String, Value> =
-            serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))?;
-        let key = match object.get(&self.key) {
-            Some(Value::String(key)) => key.clone(),
-            Some(key @ (Value::Number(_) | Value::Bool(_))) => key.to_string(),
-            Some(_) => return Err(format!("field {:?} is no text, number or boolean", self.key)),
-            None => return Err(format!("there is no field {:?} for the key", self.key)),
-        };
-        match refuse_key(key.as_bytes()) {
-            Some(reason) => Err(reason),
-            None => Ok(key.into_bytes()),
+    /// The line that was read, without white space around it.
+    pub(super) fn text(&self) -> &[u8] {
+        let text = self.buffer.trim_ascii();
+        text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
+    }
+
+    /// Number of the line that was read, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The next row, with its key from a field; `None` behind the last one.
+    pub(super) fn next_row(&mut self, key: &str) -> Result<Option<Row>, Failure> {
+        if !self.next_line()? {
+            return Ok(None);
         }
+        let text = self.text();
+        Ok(Some(match key_of(text, key) {
+            Ok(key) => Row::Good { key, value: text.to_vec() },
+            Err(reason) => Row::bad(self.line, reason, text),
+        }))
+    }
+}
+
+fn key_of(text: &[u8], field: &str) -> Result<Vec<u8>, String> {
+    let text = std::str::from_utf8(text).map_err(|error| format!("not UTF-8: {error}"))?;
+    let object: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))?;
+    let key = match object.get(field) {
+        Some(Value::String(key)) => key.clone(),
+        Some(key @ (Value::Number(_) | Value::Bool(_))) => key.to_string(),
+        Some(_) => return Err(format!("field {field:?} is no text, number or boolean")),
+        None => return Err(format!("there is no field {field:?} for the key")),
+    };
+    match refuse_key(key.as_bytes()) {
+        Some(reason) => Err(reason),
+        None => Ok(key.into_bytes()),
     }
 }
 
@@ -66,9 +82,9 @@ mod tests {
     use super::*;
 
     fn check(text: &'static [u8], expected: &[Result<&str, u64>]) {
-        let mut rows = JsonLines::new(Box::new(text), "id", Path::new("x"));
+        let mut rows = JsonLines::new(Box::new(text), Path::new("x"));
         let mut found = Vec::new();
-        while let Some(row) = rows.next_row().unwrap() {
+        while let Some(row) = rows.next_row("id").unwrap() {
             found.push(match row {
                 Row::Good { key, .. } => Ok(String::from_utf8(key).unwrap()),
                 Row::Bad(bad) => Err(bad.line),
@@ -93,8 +109,8 @@ mod tests {
     #[test]
     fn object_is_stored_as_it_is() {
         let text: &[u8] = b"  {\"id\": 1, \"x\": 1.10}  \n";
-        let mut rows = JsonLines::new(Box::new(text), "id", Path::new("x"));
+        let mut rows = JsonLines::new(Box::new(text), Path::new("x"));
         let value = b"{\"id\": 1, \"x\": 1.10}".to_vec();
-        assert_eq!(rows.next_row().unwrap(), Some(Row::Good { key: b"1".to_vec(), value }));
+        assert_eq!(rows.next_row("id").unwrap(), Some(Row::Good { key: b"1".to_vec(), value }));
     }
 }

@@ -34,11 +34,11 @@ pub(super) struct Rejected {
 impl Rejects {
     pub(super) fn new(import: &Import) -> Self {
         let path = import.rejects.clone().unwrap_or_else(|| {
-            let mut name = import.file.as_os_str().to_owned();
+            let mut name = import.file().as_os_str().to_owned();
             name.push(".rejects");
             PathBuf::from(name)
         });
-        Self { source: import.file.clone(), path, file: None, rows: 0 }
+        Self { source: import.file().to_owned(), path, file: None, rows: 0 }
     }
 
     /// Takes a row, as it stands in the file.

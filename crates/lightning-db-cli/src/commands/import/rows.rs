@@ -43,8 +43,10 @@ impl Row {
 
 /// Reads the rows of a file, one after the other.
 pub(super) enum Rows {
-    Separated(Box<Separated>),
-    JsonLines(JsonLines),
+    /// Columns, and which of them holds the key.
+    Separated { records: Box<Separated>, names: Vec<String>, key: usize },
+    /// Objects, and which of their fields holds the key.
+    JsonLines { lines: JsonLines, key: String },
 }
 
 impl Rows {
@@ -55,20 +57,60 @@ impl Rows {
         key: &str,
         path: &Path,
     ) -> Result<Self, Failure> {
-        Ok(match format {
-            RowFormat::Separated { by } => {
-                Self::Separated(Box::new(Separated::new(source, by, key, path)?))
-            }
-            RowFormat::JsonLines => Self::JsonLines(JsonLines::new(source, key, path)),
-        })
+        let RowFormat::Separated { by } = format else {
+            return Ok(Self::JsonLines {
+                lines: JsonLines::new(source, path),
+                key: key.to_owned(),
+            });
+        };
+        let records = Box::new(Separated::new(source, by, path)?);
+        let names = records.names();
+        let at = names.iter().position(|name| name == key).ok_or_else(|| {
+            let (path, names) = (path.display(), names.join(", "));
+            Failure::Refused(format!("read {path}: there is no column {key:?} among {names}"))
+        })?;
+        let names = names.iter().map(|name| serde_json::Value::from(&**name).to_string()).collect();
+        Ok(Self::Separated { records, names, key: at })
     }
 
     /// The next row; `None` behind the last one.
     pub(super) fn next_row(&mut self) -> Result<Option<Row>, Failure> {
         match self {
-            Self::Separated(rows) => rows.next_row(),
-            Self::JsonLines(rows) => rows.next_row(),
+            Self::Separated { records, names, key } => Ok(match records.next_record()? {
+                None => None,
+                Some(Err(bad)) => Some(Row::Bad(bad)),
+                Some(Ok(())) => Some(match to_object(records, names, *key) {
+                    Ok((key, value)) => Row::Good { key, value },
+                    Err(reason) => Row::Bad(records.reject(reason)),
+                }),
+            }),
+            Self::JsonLines { lines, key } => lines.next_row(key),
         }
+    }
+}
+
+/// The key of a record, and the record as an object of strings.
+fn to_object(
+    records: &Separated,
+    names: &[String],
+    key_at: usize,
+) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let mut object = Vec::with_capacity(names.len() * 32);
+    let mut key = Vec::new();
+    for (at, (name, field)) in names.iter().zip(records.fields()).enumerate() {
+        object.push(if object.is_empty() { b'{' } else { b',' });
+        object.extend_from_slice(name.as_bytes());
+        object.push(b':');
+        serde_json::to_writer(&mut object, field)
+            .map_err(|error| format!("column {name} is no JSON: {error}"))?;
+        if at == key_at {
+            key.extend_from_slice(field.as_bytes());
+        }
+    }
+    object.push(b'}');
+    match refuse_key(&key) {
+        Some(reason) => Err(reason),
+        None => Ok((key, object)),
     }
 }
 
@@ -80,5 +122,36 @@ pub(super) fn refuse_key(key: &[u8]) -> Option<String> {
             Some(format!("the key has {len} bytes, more than the limit of {KEY_LEN_MAX}"))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &'static [u8]) -> Vec<String> {
+        let format = RowFormat::Separated { by: b',' };
+        let mut rows = Rows::new(Box::new(text), format, "id", Path::new("x")).unwrap();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next_row().unwrap() {
+            found.push(match row {
+                Row::Good { value, .. } => String::from_utf8(value).unwrap(),
+                Row::Bad(bad) => format!("{}: {}", bad.line, bad.original.escape_ascii()),
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn records_become_objects_of_strings() {
+        let found = read(b"id,\"a \"\"b\"\"\"\n1,\"x,\ny\"\n,d\n2,\n");
+        let expected = [r#"{"id":"1","a \"b\"":"x,\ny"}"#, "4: ,d", r#"{"id":"2","a \"b\"":""}"#];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn key_must_be_a_column() {
+        let format = RowFormat::Separated { by: b',' };
+        assert!(Rows::new(Box::new(&b"a,b\n"[..]), format, "id", Path::new("x")).is_err());
     }
 }

@@ -1,15 +1,15 @@
-//! Rows of CSV and TSV: columns below a header, stored as an object of strings.
+//! Records of CSV and TSV: columns below a header.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
-use super::rows::{Row, refuse_key};
+use super::rows::BadRow;
 use super::tape::{ROW_LEN_MAX, Tape};
 use crate::failure::Failure;
 
-/// Reads the rows of a file.
+/// Reads the records of a file.
 ///
 /// A row that spans lines and is wrong is wrong by its first line only, since a stray quote makes
 /// one row of all lines up to the next quote: reading goes on with its second line.
@@ -17,9 +17,7 @@ pub(super) struct Separated {
     reader: Reader<Tape>,
     delimiter: u8,
     path: PathBuf,
-    /// Column names as JSON strings.
-    columns: Vec<String>,
-    key: usize,
+    names: Vec<String>,
     record: ByteRecord,
     /// Where the reader was started: the place in bytes, and the line from 0.
     base: (u64, u64),
@@ -27,18 +25,12 @@ pub(super) struct Separated {
 
 impl Separated {
     /// Reads the header.
-    pub(super) fn new(
-        source: Box<dyn Read>,
-        delimiter: u8,
-        key: &str,
-        path: &Path,
-    ) -> Result<Self, Failure> {
+    pub(super) fn new(source: Box<dyn Read>, delimiter: u8, path: &Path) -> Result<Self, Failure> {
         let mut rows = Self {
             reader: reader(Tape::new(source), delimiter),
             delimiter,
             path: path.to_owned(),
-            columns: Vec::new(),
-            key: 0,
+            names: Vec::new(),
             record: ByteRecord::new(),
             base: (0, 0),
         };
@@ -46,40 +38,53 @@ impl Separated {
         if !rows.read_record()? {
             return Err(refuse("the file is empty, and needs a header".to_owned()));
         }
-        let mut names = Vec::new();
+        let mut names: Vec<String> = Vec::new();
         for name in &rows.record {
             let name = std::str::from_utf8(name);
             let name = name.map_err(|_| refuse("the header is not UTF-8".to_owned()))?;
             let name = name.strip_prefix('\u{feff}').unwrap_or(name);
-            if names.contains(&name) {
+            if names.iter().any(|known| known == name) {
                 return Err(refuse(format!("the header has the column {name:?} twice")));
             }
-            names.push(name);
+            names.push(name.to_owned());
         }
-        let missing = || refuse(format!("there is no column {key:?} among {}", names.join(", ")));
-        rows.key = names.iter().position(|name| *name == key).ok_or_else(missing)?;
-        rows.columns =
-            names.iter().map(|name| serde_json::Value::from(*name).to_string()).collect();
+        rows.names = names;
         Ok(rows)
     }
 
-    /// The next row; `None` behind the last one.
-    pub(super) fn next_row(&mut self) -> Result<Option<Row>, Failure> {
+    /// Names of the columns.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Reads the next record, which may be wrong in itself; `None` behind the last one.
+    pub(super) fn next_record(&mut self) -> Result<Option<Result<(), BadRow>>, Failure> {
         let mark = self.place();
         self.reader.get_mut().mark(mark);
         if !self.read_record()? {
             return Ok(None);
         }
-        let is_cut = self.reader.get_ref().is_cut();
-        let row = match self.to_object() {
-            Ok((key, value)) if !is_cut && !self.has_open_quote() => Row::Good { key, value },
-            Ok(_) if is_cut => {
-                self.reject(format!("longer than {ROW_LEN_MAX} bytes, or a quote is not closed"))
-            }
-            Ok(_) => self.reject("a quote is not closed"),
-            Err(reason) => self.reject(reason),
+        let reason = if let Some(reason) = self.fault() {
+            Some(reason)
+        } else if self.reader.get_ref().is_cut() {
+            Some(format!("longer than {ROW_LEN_MAX} bytes, or a quote is not closed"))
+        } else {
+            self.has_open_quote().then(|| "a quote is not closed".to_owned())
         };
-        Ok(Some(row))
+        Ok(Some(reason.map_or(Ok(()), |reason| Err(self.reject(reason)))))
+    }
+
+    /// Fields of the record that was read, in the order of the columns.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
+        // They were checked when the record was read.
+        self.record.iter().map(|field| std::str::from_utf8(field).unwrap_or_default())
+    }
+
+    /// Line of the record that was read, from 1, and its bytes in the file.
+    pub(super) fn original(&self) -> (u64, Vec<u8>) {
+        let (start, line) = self.start();
+        let row = self.reader.get_ref().slice(start, self.place());
+        (line + 1, row.trim_ascii_end().to_vec())
     }
 
     fn read_record(&mut self) -> Result<bool, Failure> {
@@ -110,27 +115,17 @@ impl Separated {
         (start, line)
     }
 
-    fn to_object(&self) -> Result<(Vec<u8>, Vec<u8>), String> {
-        let (found, wanted) = (self.record.len(), self.columns.len());
+    /// What is wrong with the record itself.
+    fn fault(&self) -> Option<String> {
+        let (found, wanted) = (self.record.len(), self.names.len());
         if found != wanted {
-            return Err(format!("the row has {found} columns, and the header has {wanted}"));
+            return Some(format!("the row has {found} columns, and the header has {wanted}"));
         }
-        let mut object = Vec::with_capacity(self.record.as_slice().len() + wanted * 16);
-        for (column, field) in self.columns.iter().zip(&self.record) {
-            object.push(if object.is_empty() { b'{' } else { b',' });
-            object.extend_from_slice(column.as_bytes());
-            object.push(b':');
-            let field = std::str::from_utf8(field)
-                .map_err(|error| format!("column {column} is not UTF-8: {error}"))?;
-            serde_json::to_writer(&mut object, field)
-                .map_err(|error| format!("column {column} is no JSON: {error}"))?;
-        }
-        object.push(b'}');
-        let key = &self.record[self.key];
-        match refuse_key(key) {
-            Some(reason) => Err(reason),
-            None => Ok((key.to_vec(), object)),
-        }
+        let mut fields = self.names.iter().zip(&self.record);
+        fields.find_map(|(name, field)| {
+            let error = std::str::from_utf8(field).err()?;
+            Some(format!("column {name:?} is not UTF-8: {error}"))
+        })
     }
 
     /// Whether the last row of the file ends within quotes.
@@ -145,8 +140,8 @@ impl Separated {
         has_odd_quotes && row.trim_ascii_end().contains(&b'\n')
     }
 
-    /// Rejects the first line of the row, and goes on with the line behind it.
-    fn reject(&mut self, reason: impl Into<String>) -> Row {
+    /// Rejects the first line of the record, and goes on with the line behind it.
+    pub(super) fn reject(&mut self, reason: String) -> BadRow {
         let (start, line) = self.start();
         let end = self.place();
         let row = self.reader.get_ref().slice(start, end);
@@ -161,7 +156,7 @@ impl Separated {
             self.reader = reader(tape, self.delimiter);
             self.base = (next, line + 1);
         }
-        Row::bad(line + 1, reason, &original)
+        BadRow { line: line + 1, reason, original }
     }
 }
 
@@ -178,59 +173,48 @@ fn reader(tape: Tape, delimiter: u8) -> Reader<Tape> {
 mod tests {
     use super::*;
 
-    /// Good rows by their value, bad ones by line and text.
+    /// Good records by their fields, bad ones by line and text.
     fn read(text: &'static [u8]) -> Vec<String> {
-        let mut rows = Separated::new(Box::new(text), b',', "id", Path::new("x")).unwrap();
+        let mut rows = Separated::new(Box::new(text), b',', Path::new("x")).unwrap();
         let mut found = Vec::new();
-        while let Some(row) = rows.next_row().unwrap() {
+        while let Some(row) = rows.next_record().unwrap() {
             found.push(match row {
-                Row::Good { value, .. } => String::from_utf8(value).unwrap(),
-                Row::Bad(bad) => format!("{}: {}", bad.line, bad.original.escape_ascii()),
+                Ok(()) => rows.fields().collect::<Vec<_>>().join("|"),
+                Err(bad) => format!("{}: {}", bad.line, bad.original.escape_ascii()),
             });
         }
         found
     }
 
     #[test]
-    fn rows_become_objects_of_strings() {
-        let found = read(b"\xef\xbb\xbfid,\"a \"\"b\"\"\"\n1,\"x,\ny\"\r\n\r\n2,\n");
-        assert_eq!(found[0], r#"{"id":"1","a \"b\"":"x,\ny"}"#);
-        assert_eq!(found[1], r#"{"id":"2","a \"b\"":""}"#);
-        assert_eq!(found.len(), 2);
+    fn records_have_lines_and_bytes() {
+        let text = b"\xef\xbb\xbfid,\"a \"\"b\"\"\"\n1,\"x,\ny\"\r\n\r\n2,\n";
+        let mut rows = Separated::new(Box::new(&text[..]), b',', Path::new("x")).unwrap();
+        assert_eq!(rows.names(), ["id", "a \"b\""]);
+        assert!(rows.next_record().unwrap().unwrap().is_ok());
+        assert!(rows.fields().eq(["1", "x,\ny"]));
+        assert_eq!(rows.original(), (2, b"1,\"x,\ny\"".to_vec()));
+        assert!(rows.next_record().unwrap().unwrap().is_ok());
+        assert_eq!(rows.original(), (5, b"2,".to_vec()));
+        assert!(rows.next_record().unwrap().is_none());
     }
 
     #[test]
-    fn bad_rows_keep_their_line_and_their_bytes() {
-        let found = read(b"id,n\r\n1,a\r\n2\r\n\r\n3,b,c\r\n,d\r\n4,\xff\r\n5,e\r\n");
-        let expected = [
-            r#"{"id":"1","n":"a"}"#,
-            "3: 2",
-            "5: 3,b,c",
-            "6: ,d",
-            "7: 4,\\xff",
-            r#"{"id":"5","n":"e"}"#,
-        ];
-        assert_eq!(found, expected);
+    fn bad_records_keep_their_line_and_their_bytes() {
+        let found = read(b"id,n\r\n1,a\r\n2\r\n\r\n3,b,c\r\n4,\xff\r\n5,e\r\n");
+        assert_eq!(found, ["1|a", "3: 2", "5: 3,b,c", "6: 4,\\xff", "5|e"]);
     }
 
     #[test]
     fn stray_quote_costs_one_line() {
         let found = read(b"id,n\n1,a\n\"2,b\n3,c\n4,\"d\"\n5,\"e\n6,f\n");
-        let expected = [
-            r#"{"id":"1","n":"a"}"#,
-            r#"3: \"2,b"#,
-            r#"{"id":"3","n":"c"}"#,
-            r#"{"id":"4","n":"d"}"#,
-            r#"6: 5,\"e"#,
-            r#"{"id":"6","n":"f"}"#,
-        ];
-        assert_eq!(found, expected);
+        assert_eq!(found, ["1|a", "3: \\\"2,b", "3|c", "4|d", "6: 5,\\\"e", "6|f"]);
     }
 
     #[test]
-    fn header_must_have_the_key_once() {
-        for header in [&b""[..], b"a,b\n", b"id,id\n", b"id,\xff\n"] {
-            assert!(Separated::new(Box::new(header), b',', "id", Path::new("x")).is_err());
+    fn header_is_text_and_has_each_column_once() {
+        for header in [&b""[..], b"id,id\n", b"id,\xff\n"] {
+            assert!(Separated::new(Box::new(header), b',', Path::new("x")).is_err());
         }
     }
 }

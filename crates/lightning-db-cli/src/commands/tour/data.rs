@@ -1,5 +1,6 @@
 //! The places of the world, within the program.
 
+use lightning_db::tables::Value;
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -22,6 +23,17 @@ impl Place<'_> {
     pub(super) fn to_json(&self) -> String {
         let Self { country, name, latitude, longitude } = self;
         json!({ "name": name, "country": country, "lat": latitude, "lon": longitude }).to_string()
+    }
+
+    /// The place as a row of a table: number, name, country, longitude and latitude.
+    pub(super) fn to_row(&self, number: u64) -> Result<Vec<Value>, Failure> {
+        let degrees = |text: &str| {
+            let refused = || Failure::Refused(format!("read the places of the tour: {text:?}"));
+            text.parse::<f64>().map_err(|_| refused())
+        };
+        let (x, y) = (degrees(self.longitude)?, degrees(self.latitude)?);
+        let (name, country) = (self.name.into(), self.country.into());
+        Ok(vec![Value::U64(number), name, country, Value::Point { x, y }])
     }
 
     /// Key that sorts by country, then by name; the number tells places of one name apart.

@@ -1,0 +1,133 @@
+//! `export FILE --table NAME`: a table into a file that `import` can load again.
+
+use std::io::Write;
+use std::path::Path;
+
+use lightning_db::tables::{ColumnType, TableReader, ValueRef};
+use serde_json::json;
+
+use crate::cells;
+use crate::commands::rows::object;
+use crate::context::{self, Context};
+use crate::failure::Failure;
+use crate::format::{Format, RowFormat};
+use crate::progress::Progress;
+use crate::stream::NewFile;
+use crate::text;
+
+/// Rows between two looks at the progress.
+const PROGRESS_EVERY: u64 = 1_000;
+
+/// The columns of a table: their place in the row, name and type.
+type Columns = [(usize, String, ColumnType)];
+
+/// Writes all rows of a table.
+pub(super) fn run(
+    context: &Context,
+    name: &str,
+    path: &Path,
+    null: Option<&str>,
+) -> Result<(), Failure> {
+    let format = Format::of(path)?;
+    if null.is_some() && format.rows == RowFormat::JsonLines {
+        return Err(Failure::Usage(
+            "export: JSON Lines have a null, and need no --null".to_owned(),
+        ));
+    }
+    let (store, tables) = context.open_tables()?;
+    let started = context.elapsed();
+    let table = context::table(&tables, name)?;
+    let snapshot = tables.snapshot();
+    let reader = snapshot.read(&table)?;
+    let columns: Vec<(usize, String, ColumnType)> = (0..)
+        .zip(table.columns())
+        .map(|(at, column)| (at, column.name.clone(), column.column_type))
+        .collect();
+    let file = NewFile::create(path, format.compression)?;
+    let progress = Progress::of(context, reader.approximate_count());
+    let rows = match format.rows {
+        RowFormat::JsonLines => json_lines(&reader, &columns, file, path, &progress)?,
+        RowFormat::Separated { by } => {
+            let null = null.unwrap_or_default();
+            let (rows, is_ambiguous) =
+                separated(&reader, &columns, (file, path), (by, null), &progress)?;
+            if is_ambiguous {
+                context.note(&format!(
+                    "some texts are {null:?}, as nulls are: choose another text with --null"
+                ));
+            }
+            rows
+        }
+    };
+    drop(progress);
+    drop((snapshot, tables));
+    store.close()?;
+
+    let time = context.elapsed().saturating_sub(started);
+    let rate = text::rate(rows, time);
+    let (took, per_second) = (text::time(time), text::number(rate));
+    let (counted, target) = (text::count(rows, "row"), path.display());
+    let summary = format!("exported {counted} to {target} in {took}, {per_second} rows/s");
+    let json = json!({
+        "table": name,
+        "file": target.to_string(),
+        "rows": rows,
+        "seconds": time.as_secs_f64(),
+        "rows_per_second": rate,
+    });
+    context.print_summary(&summary, &json)
+}
+
+fn json_lines(
+    reader: &TableReader<'_>,
+    columns: &Columns,
+    mut file: NewFile,
+    path: &Path,
+    progress: &Progress,
+) -> Result<u64, Failure> {
+    let mut rows = 0;
+    for row in reader.scan() {
+        let line = object(&row?, columns);
+        writeln!(file, "{line}").map_err(Failure::file("write", path))?;
+        count(&mut rows, progress);
+    }
+    file.finish()?;
+    Ok(rows)
+}
+
+/// Gives the number of rows, and whether a text was written that reads as null.
+fn separated(
+    reader: &TableReader<'_>,
+    columns: &Columns,
+    (file, path): (NewFile, &Path),
+    (by, null): (u8, &str),
+    progress: &Progress,
+) -> Result<(u64, bool), Failure> {
+    let write = |error: csv::Error| Failure::file("write", path)(error.into());
+    let mut writer = csv::WriterBuilder::new().delimiter(by).from_writer(file);
+    writer.write_record(columns.iter().map(|(_, name, _)| name)).map_err(write)?;
+    let mut rows = 0;
+    let mut nulls = vec![(false, false); columns.len()];
+    for row in reader.scan() {
+        let row = row?;
+        for ((at, ..), (has_null, has_same)) in columns.iter().zip(&mut nulls) {
+            let cell = cells::to_text(row.at(*at));
+            *has_null |= cell.is_none();
+            *has_same |= matches!(row.at(*at), ValueRef::Text(text) if text == null);
+            writer.write_field(cell.as_deref().unwrap_or(null)).map_err(write)?;
+        }
+        writer.write_record(None::<&[u8]>).map_err(write)?;
+        count(&mut rows, progress);
+    }
+    let file = writer.into_inner().map_err(csv::IntoInnerError::into_error);
+    file.map_err(Failure::file("write", path))?.finish()?;
+    Ok((rows, nulls.iter().any(|(has_null, has_same)| *has_null && *has_same)))
+}
+
+fn count(rows: &mut u64, progress: &Progress) {
+    *rows += 1;
+    if rows.is_multiple_of(PROGRESS_EVERY) {
+        progress.set_position(*rows);
+        progress.set_rows(*rows);
+    }
+}
