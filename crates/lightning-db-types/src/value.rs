@@ -362,6 +362,33 @@ from_plain! {
     [u8; 16] => Uuid,
 }
 
+/// Conversions of narrower numbers, none of which loses anything.
+macro_rules! from_narrower {
+    ($($narrow:ty => $variant:ident),* $(,)?) => {$(
+        impl From<$narrow> for Value {
+            fn from(value: $narrow) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+
+        impl From<$narrow> for ValueRef<'_> {
+            fn from(value: $narrow) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+    )*};
+}
+
+from_narrower! {
+    i8 => I64,
+    i16 => I64,
+    i32 => I64,
+    u8 => U64,
+    u16 => U64,
+    u32 => U64,
+    f32 => F64,
+}
+
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Self::Text(value)

@@ -51,6 +51,19 @@ fn sorted() -> Vec<Value> {
 }
 
 #[test]
+fn narrower_numbers_are_taken_as_they_are() {
+    assert_eq!(Value::from(i8::MIN), Value::I64(-128));
+    assert_eq!(Value::from(i16::MIN), Value::I64(-32_768));
+    assert_eq!(Value::from(i32::MIN), Value::I64(-2_147_483_648));
+    assert_eq!(Value::from(u8::MAX), Value::U64(255));
+    assert_eq!(Value::from(u16::MAX), Value::U64(65_535));
+    assert_eq!(Value::from(u32::MAX), Value::U64(4_294_967_295));
+    assert_eq!(Value::from(0.1_f32), Value::F64(f64::from(0.1_f32)));
+    assert!(matches!(ValueRef::from(7_u32), ValueRef::U64(7)));
+    assert_eq!(Value::from(None::<i32>), Value::Null);
+}
+
+#[test]
 fn order_is_total_over_all_types() {
     let sorted = sorted();
     for (i, left) in sorted.iter().enumerate() {

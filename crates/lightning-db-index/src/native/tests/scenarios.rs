@@ -37,7 +37,9 @@ fn a_partial_index_holds_only_the_rows_of_its_condition() {
     table.set(2, [Value::I64(2), text("gone")]);
     table.set(3, [Value::I64(3), text("active")]);
     assert_eq!(found(&table, KeyQuery::all()), [1, 3]);
+    assert_eq!(table.index.statistics().unwrap().entries, 2);
     table.set(3, [Value::I64(3), text("gone")]);
+    assert_eq!(table.index.statistics().unwrap().entries, 1);
     table.set(2, [Value::I64(2), text("active")]);
     table.set(4, [Value::I64(4), Value::Null]);
     assert_eq!(found(&table, KeyQuery::all()), [1, 2]);
