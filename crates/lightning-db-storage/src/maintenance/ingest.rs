@@ -143,11 +143,7 @@ impl Engine {
         let seq = self.append_marker(&mut state, keyspace, Kind::Clear)?;
         // The manifest must not be ahead of the log.
         self.log()?.sync_to(seq)?;
-        let mut floors = keyspace.view.load().floors.clone();
-        if self.snapshots.count() == 0 {
-            // A reader may open between this look and the publication; it needs the last one.
-            floors.drain(..floors.len().saturating_sub(1));
-        }
+        let mut floors = read_floors(&keyspace.view.load().floors, &self.snapshots.live());
         floors.push(seq);
         let edited = self.catalog.lock().edit(|state| {
             if let Some(record) = state.keyspaces.get_mut(&keyspace.id) {
@@ -168,4 +164,15 @@ impl Engine {
         self.visible.store(seq, Ordering::Release);
         self.published.notify();
     }
+}
+
+/// The floors that readers at `live` look at, and the last one: a reader may open between this look
+/// and the publication of the next. However often a keyspace is emptied, there are as many as
+/// readers, and one.
+fn read_floors(floors: &[u64], live: &[u64]) -> Vec<u64> {
+    let is_read = |at: usize| match floors.get(at + 1) {
+        Some(next) => live.iter().any(|seq| (floors[at]..*next).contains(seq)),
+        None => true,
+    };
+    (0..floors.len()).filter(|at| is_read(*at)).map(|at| floors[at]).collect()
 }

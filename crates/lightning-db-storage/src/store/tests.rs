@@ -23,6 +23,30 @@ fn the_last_handle_closes_the_store_though_threads_are_at_work() {
 }
 
 #[test]
+fn a_keyspace_that_is_emptied_often_keeps_what_its_readers_see_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let keyspace = store.keyspace("k", KeyspaceOptions::new()).unwrap();
+    let mut snapshots = Vec::new();
+    for round in 0..60_u8 {
+        keyspace.insert("key", [round]).unwrap();
+        if round % 20 == 0 {
+            snapshots.push((round, store.snapshot()));
+        }
+        keyspace.clear().unwrap();
+    }
+    assert!(keyspace.inner.view.load().floors.len() <= snapshots.len() + 2);
+    for (round, snapshot) in &snapshots {
+        assert_eq!(snapshot.get(&keyspace, "key").unwrap().as_deref(), Some(&[*round][..]));
+    }
+    assert_eq!(keyspace.get("key").unwrap(), None);
+    drop(snapshots);
+    keyspace.clear().unwrap();
+    keyspace.clear().unwrap();
+    assert_eq!(keyspace.inner.view.load().floors.len(), 2);
+}
+
+#[test]
 fn a_hook_sees_every_commit_behind_the_number_it_is_given() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(dir.path()).unwrap();
