@@ -269,7 +269,6 @@ impl Kind for BloomIndex {
         let IndexQuery::Key(query) = query else {
             return Err(wrong_query(&self.definition, "Bloom"));
         };
-        let all = self.follower.rows.keyspace().approximate_len();
         let Some(keys) = query.whole_keys(self.definition.parts.len()) else {
             return Ok(Estimate::between(0.0, 1.0, f64::MAX));
         };
@@ -280,9 +279,9 @@ impl Kind for BloomIndex {
         if perhaps == 0 {
             return Ok(Estimate::exact(0));
         }
-        let (point, high) = (Estimate::exact(perhaps).point, Estimate::exact(all).high);
-        // The number of rows in the store is a rough one.
-        Ok(Estimate::between(0.0, point, (2.0 * high).max(point)))
+        // How many rows have a key that is there, nobody knows: the number of all rows is a rough
+        // one.
+        Ok(Estimate::between(0.0, Estimate::exact(perhaps).point, f64::MAX))
     }
 
     fn loader(&self) -> Result<Box<dyn Loader + '_>> {

@@ -13,6 +13,7 @@ use crate::definition::{IndexDefinition, IndexKind};
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::native::{HashIndex, KeyQuery, OrderedIndex};
+use crate::planted;
 use crate::reader::Reader;
 use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
@@ -326,7 +327,9 @@ impl Index {
         };
         let old = if held(change.old)? { change.old } else { None };
         let new = if held(change.new)? { change.new } else { None };
-        if old.is_none() && new.is_none() {
+        let leaves = old.is_some() && new.is_none() && change.new.is_some();
+        let forgets = leaves && planted::is("keep-rows-that-leave-the-condition");
+        if forgets || (old.is_none() && new.is_none()) {
             return Ok(());
         }
         self.kind().maintain(transaction, &RowChange { row_id: change.row_id, old, new })

@@ -17,6 +17,7 @@
 //! # Features
 //! * `text` (default): full-text indexes, through tantivy.
 //! * `spatial` (default): spatial indexes, through rstar.
+//! * `planted-bugs`: deliberate defects for the tests that prove the tests; never for use.
 //!
 //! # Invariants
 //! * An answer for a snapshot never changes, however old the snapshot is.
@@ -38,6 +39,11 @@ mod combine;
 
 #[cfg(test)]
 mod testkit;
+
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
 
 mod bitmap;
 mod bloom;

@@ -126,7 +126,11 @@ impl SpatialIndex {
             unchanged: AtomicU64::default(),
             _subscription: store.on_commit(hook),
         };
-        index.load()?;
+        match index.load() {
+            // A table must open for its index to be checked and repaired: who asks is told.
+            Err(Error::Corrupt { .. }) => {}
+            loaded => loaded?,
+        }
         Ok(Arc::new(index))
     }
 
@@ -410,7 +414,11 @@ impl Kind for SpatialIndex {
         self.older.lock().take_if(|(lsn, _)| *lsn < oldest_lsn);
         let must_load = self.state.is_unloaded(self.store.last_lsn());
         if must_load {
-            self.load()?;
+            match self.load() {
+                // Other indexes must not wait for the repair of this one.
+                Err(Error::Corrupt { .. }) => return Ok(false),
+                loaded => loaded?,
+            }
         }
         let _only_one = self.state.folding.lock();
         Ok(self.state.fold(UPKEEP_EFFORT, oldest_lsn) || must_load)

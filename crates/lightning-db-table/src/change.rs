@@ -167,8 +167,10 @@ impl Tables {
             .flat_map(|(name, table)| table.indexes.iter().map(move |open| (name, open)))
         {
             if open.state == IndexState::Building {
+                // A build that got as far as its entries may have left some of rows that have
+                // changed since: it starts with none.
                 let index = &open.index.definition().name;
-                outcomes.push(self.build_index(table, index, progress)?);
+                outcomes.push(self.repair_index(table, index, progress)?);
             }
         }
         Ok(outcomes)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use lightning_db_index::Reader;
+use lightning_db_index::{Index, IndexDefinition, Reader};
 use lightning_db_storage::{Keyspace, KeyspaceOptions, Store, TransactionOptions};
 use parking_lot::{Mutex, RwLock};
 
@@ -119,7 +119,10 @@ impl Tables {
         for (name, schema) in schemas {
             let building = |index: &&IndexRecord| index.state == IndexState::Building;
             let unfinished = schema.record.indexes.iter().filter(building);
-            report.unfinished_indexes.extend(unfinished.map(|index| index.definition.name.clone()));
+            for IndexRecord { definition, .. } in unfinished {
+                report.unfinished_indexes.push(definition.name.clone());
+                empty(store, definition)?;
+            }
             let statistics = TableStatistics::load(&catalog, schema.record.id)?;
             let table = TableState::open(store, schema.record.clone(), None)?;
             table.statistics.restore(statistics, table.rows.keyspace.approximate_len());
@@ -205,6 +208,16 @@ impl Tables {
             self.inner.store.back_off(attempt);
         }
         Err(lightning_db_storage::Error::Contention { attempts: ATTEMPTS_MAX }.into())
+    }
+}
+
+/// Removes the entries of an index whose build was cut short: some may be of rows that have changed
+/// since, and a unique one would refuse rows because of them.
+fn empty(store: &Store, definition: &IndexDefinition) -> Result<()> {
+    match Index::drop(store, definition) {
+        // Nobody writes, and nobody asks the index.
+        Err(lightning_db_index::Error::Storage(lightning_db_storage::Error::ReadOnly)) => Ok(()),
+        emptied => emptied.map_err(Error::catalog),
     }
 }
 

@@ -18,6 +18,7 @@ use super::chunk;
 use super::key::{self, parse, parse_prefix};
 use super::sets::{Chunks, Scratch};
 use crate::error::Result;
+use crate::planted;
 use crate::reader::Reader;
 
 /// Changes of one chunk that are folded whatever its size.
@@ -186,7 +187,7 @@ impl BitmapIndex {
         // writes meanwhile must conflict.
         if rows == 0 {
             transaction.remove(&self.keyspace, key::base_key(set, chunk))?;
-        } else {
+        } else if !planted::is("fold-loses-chunk") {
             let value = chunk::encode(rows, container, true);
             transaction.insert(&self.keyspace, key::base_key(set, chunk), value)?;
         }

@@ -77,6 +77,7 @@ impl BitmapIndex {
     /// # Errors
     /// Those of the store.
     pub fn count(&self, reader: Reader<'_>, query: &BitmapQuery) -> Result<u64> {
+        self.watch_unseen(reader);
         match (query, self.encoding) {
             (BitmapQuery::All, BitmapEncoding::Values) => self.len_of(reader, EXISTENCE),
             (BitmapQuery::IsNull, _) => self.len_of(reader, NULLS),

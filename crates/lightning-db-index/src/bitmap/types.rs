@@ -36,7 +36,7 @@ impl SeenTypes {
     pub(super) fn find(keyspace: &Keyspace) -> Result<Self> {
         let seen = Self::default();
         for value_type in ValueType::ALL {
-            for prefix in [&[tag(value_type)][..], &plane_set(value_type, 0)[..2]] {
+            for prefix in prefixes(value_type) {
                 if let Some(entry) = keyspace.prefix(prefix).next() {
                     entry?;
                     seen.add(value_type);
@@ -50,6 +50,22 @@ impl SeenTypes {
         if !self.has(value_type) {
             self.0.fetch_or(bit(value_type), Ordering::Relaxed);
         }
+    }
+
+    /// Keys between which the sets of the types are that no row has had, of values or of slices.
+    pub(super) fn unseen(&self, is_sliced: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut ranges: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        for value_type in ValueType::ALL.into_iter().filter(|one| !self.has(*one)) {
+            let [of_values, of_slices] = prefixes(value_type);
+            let start = if is_sliced { of_slices } else { of_values };
+            let mut end = start.clone();
+            prefix_end(&mut end);
+            match ranges.last_mut() {
+                Some((_, last)) if *last == start => *last = end,
+                _ => ranges.push((start, end)),
+            }
+        }
+        ranges
     }
 
     fn has(&self, value_type: ValueType) -> bool {
@@ -120,6 +136,11 @@ fn fit(bound: &Bound<Value>, value_type: ValueType, high: bool) -> Option<Bound<
         Some(Fit::Exact(value)) => Some(Bound::Excluded(value)),
         Some(Fit::Between(below, above)) => (if high { below } else { above }).map(Bound::Included),
     }
+}
+
+/// What the keys of all sets of a type begin with.
+fn prefixes(value_type: ValueType) -> [Vec<u8>; 2] {
+    [vec![tag(value_type)], plane_set(value_type, 0)[..2].to_vec()]
 }
 
 /// First byte of the sets of the values of a type.

@@ -49,9 +49,10 @@ impl<'a> Sampled<'a> {
     /// By the sample, and by the average for one of equal keys if there is one.
     fn estimate(&self, average: Option<f64>) -> Estimate {
         let entries = self.sketch.entries() as f64;
+        let most = self.sketch.entries_max() as f64;
         let found = self.found;
         if self.all == 0.0 || self.all >= entries {
-            return self.limited(0.0, found, entries);
+            return self.limited(0.0, found, most);
         }
         let rate = self.all / entries;
         let point = match average {
@@ -67,7 +68,7 @@ impl<'a> Sampled<'a> {
         };
         let spread = DEVIATIONS * (found + 1.0).sqrt() + 3.0;
         let low = (found - spread).max(0.0) / rate;
-        self.limited(low, point, ((found + spread) / rate).min(entries))
+        self.limited(low, point, ((found + spread) / rate).min(most))
     }
 }
 

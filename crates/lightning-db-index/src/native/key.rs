@@ -42,6 +42,15 @@ pub(super) struct KeyPlan {
     growing: Mutex<()>,
 }
 
+/// In which types a value is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Types {
+    /// Those that the part has had.
+    Seen,
+    /// All: where a transaction must notice a value that comes, it may be of a new type.
+    Any,
+}
+
 fn bit(value_type: ValueType) -> u16 {
     let place = ValueType::ALL.iter().position(|&one| one == value_type).unwrap_or(0);
     1 << place
@@ -118,13 +127,23 @@ impl KeyPlan {
         Ok(())
     }
 
+    fn admits(&self, part: usize, value_type: ValueType, types: Types) -> bool {
+        types == Types::Any || self.has_seen(part, value_type)
+    }
+
     fn has_seen(&self, part: usize, value_type: ValueType) -> bool {
         let seen = self.seen.get(part).map_or(0, |seen| seen.load(Ordering::Relaxed));
         seen & bit(value_type) != 0
     }
 
     /// The encoded forms in which a value may stand in a part, appended to `before`.
-    pub(super) fn forms(&self, part: usize, value: ValueRef<'_>, before: &[u8]) -> Vec<Vec<u8>> {
+    pub(super) fn forms(
+        &self,
+        part: usize,
+        value: ValueRef<'_>,
+        types: Types,
+        before: &[u8],
+    ) -> Vec<Vec<u8>> {
         let order = self.orders[part];
         let encoded = |value: ValueRef<'_>| {
             let mut key = Vec::with_capacity(before.len() + 20);
@@ -134,9 +153,9 @@ impl KeyPlan {
         };
         let own = value.value_type();
         if !number::is_number(own) {
-            return self.has_seen(part, own).then(|| encoded(value)).into_iter().collect();
+            return self.admits(part, own, types).then(|| encoded(value)).into_iter().collect();
         }
-        let seen = NUMBERS.into_iter().filter(|&value_type| self.has_seen(part, value_type));
+        let seen = NUMBERS.into_iter().filter(|one| self.admits(part, *one, types));
         seen.filter_map(|value_type| {
             if value_type == own {
                 return Some(encoded(value));
@@ -154,13 +173,14 @@ impl KeyPlan {
         &self,
         part: usize,
         (low, high): (Bound<&Value>, Bound<&Value>),
+        types: Types,
         before: &[u8],
     ) -> Result<Vec<KeyRange>> {
-        let types = |bound: Bound<&Value>| match bound {
+        let type_of = |bound: Bound<&Value>| match bound {
             Bound::Included(value) | Bound::Excluded(value) => Some(value.value_type()),
             Bound::Unbounded => None,
         };
-        let (low_type, high_type) = (types(low), types(high));
+        let (low_type, high_type) = (type_of(low), type_of(high));
         let Some(of_type) = low_type.or(high_type) else {
             return Ok(vec![self.not_null(part, before)]);
         };
@@ -176,7 +196,7 @@ impl KeyPlan {
         }
         let one = [of_type];
         let wanted = if number::is_number(of_type) { &NUMBERS[..] } else { &one };
-        let seen = wanted.iter().filter(|&&value_type| self.has_seen(part, value_type));
+        let seen = wanted.iter().filter(|one| self.admits(part, **one, types));
         Ok(seen
             .filter_map(|&value_type| {
                 let low = fitted(low, value_type, false)?;

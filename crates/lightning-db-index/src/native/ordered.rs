@@ -16,7 +16,7 @@ use lightning_db_types::Value;
 use serde::{Deserialize, Serialize};
 
 use super::check;
-use super::key::{FIRST, KeyPlan, VALUE_LEN_MAX};
+use super::key::{FIRST, KeyPlan, Types, VALUE_LEN_MAX};
 use super::load::{Place, Sorter, Unique, Writer};
 use super::payload;
 use super::query::{KeyQuery, Seek, Target};
@@ -28,6 +28,7 @@ use crate::estimate::Estimate;
 use crate::index::{
     IndexQuery, IndexStatistics, IndexedRows, Kind, Loaded, Loader, Problem, wrong_query,
 };
+use crate::planted;
 use crate::reader::Reader;
 use crate::row::RowChange;
 use crate::row_set::RowSet;
@@ -190,7 +191,22 @@ impl OrderedIndex {
     }
 
     pub(super) fn targets(&self, query: &KeyQuery) -> Result<Vec<Target>> {
-        self.plan.targets(query, self.unique_nulls())
+        self.plan.targets(query, self.unique_nulls(), Types::Seen)
+    }
+
+    /// Has a transaction notice keys that match and are of types that the index has never had: they
+    /// are not looked for.
+    fn watch_unseen(
+        &self,
+        transaction: &Transaction,
+        query: &KeyQuery,
+        seen: &[Target],
+    ) -> Result<()> {
+        let all = self.plan.targets(query, self.unique_nulls(), Types::Any)?;
+        for target in all.iter().filter(|target| !seen.contains(target)) {
+            transaction.watch::<&[u8]>(&self.plan.keyspace, target.bounds());
+        }
+        Ok(())
     }
 
     /// Entries that match a query, in its order.
@@ -200,6 +216,9 @@ impl OrderedIndex {
     /// compare; those of the store, also in the items.
     pub fn scan<'i>(&'i self, reader: Reader<'i>, query: &KeyQuery) -> Result<Scan<'i>> {
         let targets = self.targets(query)?;
+        if let Some(transaction) = reader.transaction() {
+            self.watch_unseen(transaction, query, &targets)?;
+        }
         let claims = self.claims_within(reader, &targets);
         let scan = Scan::new(self, reader, targets, query.reverse, query.limit);
         if claims.is_empty() { Ok(scan) } else { scan.with(claims) }
@@ -230,7 +249,7 @@ impl OrderedIndex {
         if entry.exclusive {
             let found = transaction.get(keyspace, &entry.key)?;
             let other = found.and_then(|value| owner(&value)).filter(|owner| *owner != row_id);
-            if let Some(existing) = other {
+            if let Some(existing) = other.filter(|_| !planted::is("share-unique-key")) {
                 if self.options.deferrable {
                     return self.claim(transaction, row_id, entry);
                 }
@@ -267,6 +286,7 @@ impl Kind for OrderedIndex {
         let same_key = matches!((&old, &new), (Some(old), Some(new)) if old.key == new.key);
         if let Some(old) = &old
             && (!same_key || old.exclusive)
+            && !(new.is_some() && planted::is("keep-old-key"))
         {
             self.remove(transaction, row_id, old)?;
         }

@@ -4,7 +4,7 @@ use std::ops::{Bound, RangeBounds};
 
 use lightning_db_types::Value;
 
-use super::key::{FIRST, KeyPlan, KeyRange, prefixed};
+use super::key::{FIRST, KeyPlan, KeyRange, Types, prefixed};
 use crate::error::{Error, Result};
 
 /// Keys of an index: equal in their first parts, and between bounds in the next.
@@ -117,6 +117,13 @@ impl Target {
         }
     }
 
+    pub(super) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        match self {
+            Self::Key(key) => (Bound::Included(key), Bound::Included(key)),
+            Self::Range((start, end)) => (Bound::Included(start), end.as_ref().map(Vec::as_slice)),
+        }
+    }
+
     /// Whether a key is one of these.
     pub(super) fn holds(&self, key: &[u8]) -> bool {
         key >= self.start() && self.reaches(key)
@@ -140,6 +147,7 @@ impl KeyPlan {
         &self,
         query: &KeyQuery,
         unique_nulls: Option<bool>,
+        types: Types,
     ) -> Result<Vec<Target>> {
         let parts = self.orders.len();
         let mut targets = Vec::with_capacity(query.keys.len());
@@ -156,14 +164,16 @@ impl KeyPlan {
             for (part, value) in values.iter().enumerate() {
                 let value = value.as_value_ref();
                 prefixes = match &prefixes[..] {
-                    [prefix] => self.forms(part, value, prefix),
-                    many => many.iter().flat_map(|one| self.forms(part, value, one)).collect(),
+                    [prefix] => self.forms(part, value, types, prefix),
+                    many => {
+                        many.iter().flat_map(|one| self.forms(part, value, types, one)).collect()
+                    }
                 };
             }
             let null = values.iter().any(Value::is_null);
             let single = values.len() == parts && unique_nulls.is_some_and(|nulls| nulls || !null);
             for prefix in prefixes {
-                self.add_targets(&query.next, values.len(), prefix, single, &mut targets)?;
+                self.add_targets(&query.next, values.len(), prefix, (single, types), &mut targets)?;
             }
         }
         if targets.len() > 1 {
@@ -179,7 +189,7 @@ impl KeyPlan {
         next: &Next,
         part: usize,
         prefix: Vec<u8>,
-        single: bool,
+        (single, types): (bool, Types),
         targets: &mut Vec<Target>,
     ) -> Result<()> {
         match next {
@@ -189,7 +199,7 @@ impl KeyPlan {
             }
             Next::Anything => targets.push(Target::Range(prefixed(prefix))),
             Next::Range(low, high) => {
-                let ranges = self.between(part, (low.as_ref(), high.as_ref()), &prefix)?;
+                let ranges = self.between(part, (low.as_ref(), high.as_ref()), types, &prefix)?;
                 targets.extend(ranges.into_iter().map(Target::Range));
             }
             Next::StartsWith(start) => {

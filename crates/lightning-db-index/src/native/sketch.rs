@@ -105,6 +105,8 @@ pub(super) struct Sketch {
     distinct: Box<[Distinct]>,
     sample: Mutex<Sample>,
     entries: AtomicI64,
+    /// Entries taken out since it was rebuilt.
+    removed: AtomicU64,
     changes: AtomicU64,
     ready: AtomicBool,
 }
@@ -116,6 +118,7 @@ impl Sketch {
             distinct: (0..parts).map(|_| Distinct::new()).collect(),
             sample: Mutex::default(),
             entries: AtomicI64::new(i64::try_from(entries).unwrap_or(i64::MAX)),
+            removed: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             ready: AtomicBool::new(entries == 0),
         }
@@ -135,6 +138,11 @@ impl Sketch {
         u64::try_from(self.entries.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
+    /// At most so many entries: those that were taken out may be back after a rollback.
+    pub(super) fn entries_max(&self) -> u64 {
+        self.entries() + self.removed.load(Ordering::Relaxed)
+    }
+
     pub(super) fn memory_bytes(&self) -> u64 {
         (self.distinct.len() * REGISTERS + 2 * SAMPLE_LEN * SAMPLED_BYTES) as u64
     }
@@ -142,6 +150,9 @@ impl Sketch {
     /// Notes that there are more entries, or fewer.
     pub(super) fn count(&self, more: i64) {
         self.entries.fetch_add(more, Ordering::Relaxed);
+        if more < 0 {
+            self.removed.fetch_add(more.unsigned_abs(), Ordering::Relaxed);
+        }
         self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -178,6 +189,7 @@ impl Sketch {
         self.distinct.iter().for_each(Distinct::clear);
         *self.sample.lock() = Sample::default();
         self.changes.store(0, Ordering::Relaxed);
+        self.removed.store(0, Ordering::Relaxed);
         let mut entries = 0;
         for key in keys {
             let key = key?;

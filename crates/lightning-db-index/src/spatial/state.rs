@@ -15,6 +15,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::level::{Level, OPEN, Version};
 use super::place::Place;
+use crate::planted;
 
 /// Versions in the tail, which readers copy.
 const TAIL_MAX: usize = 64;
@@ -107,6 +108,7 @@ impl State {
         if lsn < inner.known_from {
             return Known::Older;
         }
+        let lsn = if planted::is("see-places-of-later-commits") { OPEN - 1 } else { lsn };
         let seen = inner.tail.iter().filter(|version| version.is_seen_at(lsn));
         let tail = seen.map(|version| (version.row_id, version.place)).collect();
         Known::Seen { levels: Arc::clone(&inner.levels), tail }
@@ -308,6 +310,8 @@ fn class(versions: usize) -> u32 {
 /// One level of the versions of several that a reader at `oldest_lsn` or later may see.
 fn merged(levels: &[Arc<Level>], oldest_lsn: u64) -> Level {
     let mut versions = Vec::with_capacity(levels.iter().map(|level| level.len()).sum());
+    let drops_seen = planted::is("fold-drops-places-that-are-seen");
+    let oldest_lsn = if drops_seen { OPEN - 1 } else { oldest_lsn };
     for level in levels {
         versions.extend(level.versions().filter(|version| version.end > oldest_lsn));
     }
