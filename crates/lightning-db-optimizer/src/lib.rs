@@ -7,6 +7,9 @@
 //! It is not: a parser, an executor, a store. It does no input or output, reads no clock, and has
 //! no threads of its own: the same query over the same catalog gives the same plan.
 //!
+//! # Features
+//! * `reference`: a small interpreter of queries, with random queries and rows, for tests.
+//!
 //! # Invariants
 //! * A plan gives the rows of the query, whatever the statistics say.
 //! * Handles are valid in the query that gave them, and nodes never change once they are made.
@@ -25,6 +28,13 @@ mod cost;
 
 pub mod join;
 
+pub mod build;
+mod memory;
+
+#[cfg(any(test, feature = "reference"))]
+pub mod reference;
+
+pub use build::{JoinType, QueryBuilder, Term};
 pub use cardinality::{Cardinality, Learned};
 pub use catalog::{
     Catalog, ColumnDefinition, ForeignKey, IndexDefinition, IndexKind, IndexPart, Probe,
@@ -33,6 +43,7 @@ pub use catalog::{
 pub use cost::{Constant, Constants, CostModel, Measurement, Nanoseconds, Pages, Work, fit};
 pub use error::{Error, Result};
 pub use estimate::{Estimate, Source, q_error};
+pub use memory::MemoryCatalog;
 pub use query::{
     Aggregate, AggregateFunction, Column, ColumnId, JoinKind, Node, NodeId, Origin, Query, Scalar,
     ScalarId, SetOperation, SortKey, Subquery, WindowFunction,

@@ -7,6 +7,8 @@
 mod display;
 mod node;
 mod scalar;
+mod typing;
+mod walk;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ pub use node::{
     Aggregate, AggregateFunction, JoinKind, Node, SetOperation, SortKey, WindowFunction,
 };
 pub use scalar::{Scalar, Subquery};
+pub(crate) use typing::arithmetic_type;
 
 use crate::catalog::TableId;
 
@@ -113,6 +116,11 @@ impl Query {
         id
     }
 
+    /// The scalar that is a column.
+    pub fn column_scalar(&mut self, column: ColumnId) -> ScalarId {
+        self.add_scalar(Scalar::Column(column))
+    }
+
     /// Adds a column.
     pub fn add_column(&mut self, column: Column) -> ColumnId {
         self.columns.push(column);
@@ -179,35 +187,56 @@ impl Query {
 
     /// Columns that a node gives, in order.
     pub fn output(&self, id: NodeId) -> Vec<ColumnId> {
-        match self.node(id) {
-            Node::Scan { columns, .. }
-            | Node::Values { columns, .. }
-            | Node::Set { columns, .. } => columns.clone(),
-            Node::Filter { input, .. } | Node::Sort { input, .. } | Node::Limit { input, .. } => {
-                self.output(*input)
-            }
-            Node::Project { columns, .. } => columns.iter().map(|(column, _)| *column).collect(),
-            Node::Join { kind, left, right, .. } => {
-                let mut columns = self.output(*left);
-                match kind {
-                    JoinKind::Semi | JoinKind::Anti => {}
-                    JoinKind::Mark(mark) => columns.push(*mark),
-                    JoinKind::Single | JoinKind::Inner | JoinKind::Left | JoinKind::Full => {
-                        columns.extend(self.output(*right));
-                    }
+        let mut output = Vec::new();
+        // A chain of thousands of joins is a deep tree: what is left to do stands on a stack.
+        let mut stack = vec![Given::By(id)];
+        while let Some(next) = stack.pop() {
+            let id = match next {
+                Given::By(id) => id,
+                Given::Columns(columns) => {
+                    output.extend(columns);
+                    continue;
                 }
-                columns
-            }
-            Node::Aggregate { groups, aggregates, .. } => {
-                let made = aggregates.iter().map(|(column, _)| *column);
-                groups.iter().copied().chain(made).collect()
-            }
-            Node::Window { input, functions, .. } => {
-                let made = functions.iter().map(|(column, _)| *column);
-                self.output(*input).into_iter().chain(made).collect()
+            };
+            match self.node(id) {
+                Node::Scan { columns, .. }
+                | Node::Values { columns, .. }
+                | Node::Set { columns, .. } => output.extend(columns),
+                Node::Filter { input, .. }
+                | Node::Sort { input, .. }
+                | Node::Limit { input, .. } => stack.push(Given::By(*input)),
+                Node::Project { columns, .. } => {
+                    output.extend(columns.iter().map(|(column, _)| *column));
+                }
+                Node::Join { kind, left, right, .. } => {
+                    match kind {
+                        JoinKind::Semi | JoinKind::Anti => {}
+                        JoinKind::Mark(mark) => stack.push(Given::Columns(vec![*mark])),
+                        JoinKind::Single | JoinKind::Inner | JoinKind::Left | JoinKind::Full => {
+                            stack.push(Given::By(*right));
+                        }
+                    }
+                    stack.push(Given::By(*left));
+                }
+                Node::Aggregate { groups, aggregates, .. } => {
+                    output.extend(groups);
+                    output.extend(aggregates.iter().map(|(column, _)| *column));
+                }
+                Node::Window { input, functions } => {
+                    let made = functions.iter().map(|(column, _)| *column);
+                    stack.push(Given::Columns(made.collect()));
+                    stack.push(Given::By(*input));
+                }
             }
         }
+        output
     }
+}
+
+/// Part of the columns that a node gives.
+enum Given {
+    By(NodeId),
+    Columns(Vec<ColumnId>),
 }
 
 /// Handle of the last of `len` items. More than 2^32 items do not fit into memory.

@@ -177,11 +177,26 @@ impl Query {
         id: ScalarId,
         position: &dyn Fn(ColumnId) -> Option<usize>,
     ) -> Option<Expression> {
-        let of = |id: ScalarId| self.expression(id, position);
+        self.expression_with(id, &|id| match self.scalar(id) {
+            Scalar::Column(column) => position(*column).map(Expression::Column),
+            _ => None,
+        })
+    }
+
+    /// The same, where `known` gives the expressions of columns, and of any other parts that it
+    /// wants to.
+    pub fn expression_with(
+        &self,
+        id: ScalarId,
+        known: &dyn Fn(ScalarId) -> Option<Expression>,
+    ) -> Option<Expression> {
+        if let Some(expression) = known(id) {
+            return Some(expression);
+        }
+        let of = |id: ScalarId| self.expression_with(id, known);
         let boxed = |id: ScalarId| of(id).map(Box::new);
         let all = |ids: &[ScalarId]| ids.iter().map(|id| of(*id)).collect::<Option<Vec<_>>>();
         Some(match self.scalar(id) {
-            Scalar::Column(column) => Expression::Column(position(*column)?),
             Scalar::Literal(value) => Expression::Literal(value.clone()),
             Scalar::Parameter(number, _) => Expression::Literal(self.parameter(*number)?.clone()),
             Scalar::Compare(comparison, left, right) => {
@@ -212,7 +227,7 @@ impl Query {
                     None => None,
                 },
             },
-            Scalar::External { .. } | Scalar::Subquery(_) => return None,
+            Scalar::Column(_) | Scalar::External { .. } | Scalar::Subquery(_) => return None,
         })
     }
 
