@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::query::JoinKind;
 use compiled::Compiled;
 use exact::{Listed, list};
-use linear::{linear, pairs_max};
+use linear::{density, linear, pairs_max};
 use set::Set;
 use tree::Tree;
 
@@ -76,8 +76,8 @@ pub trait JoinModel {
 pub struct Budget {
     /// All orders are looked at if they have at most so many pairs.
     pub exact: usize,
-    /// At most so many pairs are priced in all. A tree is always found, which takes one pair for
-    /// each join.
+    /// At most so many pairs are priced in all. A tree is always found, which takes up to
+    /// four pairs for each relation.
     pub pairs: usize,
 }
 
@@ -181,10 +181,15 @@ impl<M: JoinModel> Search<'_, M> {
                 let entry = pairs.price(&graph, self.leaves.clone(), self.model)?;
                 Some((entry, Method::Exact))
             }
-            Listed::TooMany if pairs_max(graph.count) <= self.budget.pairs / 8 * 7 => {
-                self.linearised::<S>()
+            Listed::TooMany => {
+                let pairs = pairs_max(graph.count) * density(graph.count, graph.edges.len());
+                if pairs <= self.budget.pairs / 8 * 7 {
+                    self.linearised::<S>()
+                } else {
+                    self.greedy()
+                }
             }
-            Listed::TooMany | Listed::Unreachable => self.greedy(),
+            Listed::Unreachable => self.greedy(),
         }
     }
 
@@ -196,15 +201,17 @@ impl<M: JoinModel> Search<'_, M> {
         let trees = [tree.as_ref(), self.graph.written.as_ref()];
         let mut sequences: Vec<Vec<usize>> =
             trees.iter().flatten().map(|tree| tree.leaves(graph.count)).collect();
-        let (best, pairs) = sequence::sequences(&graph, &self.leaves, self.model);
+        // More than those of the trees, and one, are tried while they are cheap.
+        let most = pairs_max(graph.count);
+        let wanted = (self.budget.pairs / 4 / most.max(1)).max(1);
+        let (best, pairs) = sequence::sequences(&graph, &self.leaves, self.model, wanted);
         self.pairs += pairs;
         sequences.extend(best);
         let mut found = None;
-        let (begun, most) = (self.pairs, pairs_max(graph.count));
+        let (begun, trees) = (self.pairs, trees.iter().flatten().count());
         for (number, sequence) in sequences.iter().enumerate() {
-            // More of them than those of the trees, and one, are tried while they are cheap.
-            let cheap = self.pairs - begun + most <= self.budget.exact;
-            if most > self.left() || (number > 2 && !cheap) {
+            let cheap = self.pairs - begun + most <= self.budget.pairs / 4;
+            if most > self.left() || (number > trees && !cheap) {
                 break;
             }
             if sequences[..number].contains(sequence) {

@@ -415,12 +415,14 @@ impl Edges<'_> {
     }
 }
 
-/// Adds what rules need for certain, and leaves out the rules that say nothing more.
+/// Adds what rules need for certain, and leaves out the rules that say nothing more. What the
+/// nearest operators need often leads to the next: they come first.
 fn absorb(
     all: &mut BTreeSet<usize>,
     rules: &mut Vec<(Range<usize>, BTreeSet<usize>)>,
     work: &mut usize,
 ) {
+    rules.reverse();
     loop {
         let before = rules.len();
         *work = work.saturating_sub(before);

@@ -16,6 +16,12 @@ pub(super) fn pairs_max(count: usize) -> usize {
     count.saturating_mul(count).saturating_mul(count) / 6
 }
 
+/// How many times as long as a pair of a tree a pair takes where there are so many edges: most of
+/// them are applied in many pairs.
+pub(super) fn density(count: usize, edges: usize) -> usize {
+    1 + edges / (2 * count.max(1))
+}
+
 /// Intervals of a sequence: the sets, and what the search needs of them.
 struct Intervals<S> {
     count: usize,

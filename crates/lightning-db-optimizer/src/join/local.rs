@@ -9,7 +9,7 @@ use super::compiled::{Compiled, OUTSIDE};
 use super::components::Disjoint;
 use super::exact::{Listed, list};
 use super::graph::JoinGraph;
-use super::linear::{linear, pairs_max};
+use super::linear::{density, linear, pairs_max};
 use super::tree::Tree;
 use super::{JoinModel, better};
 
@@ -67,15 +67,15 @@ pub(super) fn improve<M: JoinModel>(
     (entry, local.pairs)
 }
 
-/// The size of pieces whose intervals together make about so many pairs.
-fn members_max(budget: usize, relations: usize) -> usize {
-    let each = 6 * budget / relations.max(1);
+/// The size of pieces whose intervals together make about so many pairs, or take as long.
+fn members_max(budget: usize, relations: usize, edges: usize) -> usize {
+    let each = 6 * budget / relations.max(1) / density(relations, edges);
     each.isqrt().clamp(2, MEMBERS_MAX)
 }
 
 impl<M: JoinModel> Local<'_, M> {
     fn tree(&mut self, tree: &Tree, leaves: &[M::Entry]) -> Option<M::Entry> {
-        let most = members_max(self.budget, leaves.len());
+        let most = members_max(self.budget, leaves.len(), self.graph.edges().len());
         let leaving = self.graph.leaving();
         let pieces = leaves.iter().zip(leaving).enumerate().map(|(relation, (entry, leaving))| {
             let member = Member { relation, leaving, entry: entry.clone() };
@@ -145,7 +145,8 @@ impl<M: JoinModel> Local<'_, M> {
             self.member[root] = OUTSIDE;
         }
         let leaves: Vec<M::Entry> = members.iter().map(|member| member.entry.clone()).collect();
-        match list(&graph, budget) {
+        // Pairs that are listed in vain take time too.
+        match list(&graph, budget.min(2 * pairs_max(members.len()))) {
             Listed::All(pairs) => {
                 self.pairs += pairs.len();
                 pairs.price(&graph, leaves, self.model)

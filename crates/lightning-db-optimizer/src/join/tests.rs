@@ -1,5 +1,6 @@
 //! Orders against exhaustive search.
 
+mod large;
 mod model;
 mod oracle;
 
@@ -101,16 +102,16 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }
 
-/// A thousand seeds with `LIGHTNING_JOIN_SEEDS=1000`.
+/// A thousand seeds with `LIGHTNING_JOIN_SEEDS=20000`.
 #[test]
 fn linearised_orders_lose_little() {
     let seeds = oracle::seeds();
-    let seeds = (seeds.end - seeds.start).min(1000) / 20 + 50;
+    let seeds = (seeds.end - seeds.start) / 20 + 10;
     for shape in Shape::ALL {
         let relations = if shape == Shape::Clique { 10 } else { 14 };
         let found = losses(shape, relations, seeds, &Budget { exact: 0, ..Budget::default() });
         let (p99, max) = (percentile(&found, 99), found[found.len() - 1]);
         println!("{shape:?}: p50 {}, p99 {p99}, max {max}", percentile(&found, 50));
-        assert!(percentile(&found, 50) <= 1.2, "{shape:?}: p99 {p99}, max {max}");
+        assert!(p99 <= 1.05, "{shape:?}: p99 {p99}, max {max}");
     }
 }

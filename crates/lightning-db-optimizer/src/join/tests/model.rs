@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) rows: f64,
     pub(super) cost: f64,
     pub(super) set: u128,
+    /// Sum of a number for each relation, and for each edge that was applied.
+    pub(super) parts: u64,
 }
 
 impl SumOfRows {
@@ -27,12 +29,23 @@ impl SumOfRows {
     }
 }
 
+fn part(class: u64, number: usize) -> u64 {
+    Random::new(2 * u64::try_from(number).unwrap() + class).next()
+}
+
+/// What the parts of an entry of a whole graph are.
+pub(super) fn all_parts(graph: &JoinGraph) -> u64 {
+    let relations = (0..graph.relations()).map(|relation| part(0, relation));
+    let edges = (0..graph.edges().len()).map(|edge| part(1, edge));
+    relations.chain(edges).fold(0, u64::wrapping_add)
+}
+
 impl JoinModel for SumOfRows {
     type Entry = Entry;
 
     fn leaf(&mut self, relation: usize) -> Entry {
         let set = 1_u128.checked_shl(u32::try_from(relation).unwrap()).unwrap_or(0);
-        Entry { rows: self.rows[relation], cost: 0.0, set }
+        Entry { rows: self.rows[relation], cost: 0.0, set, parts: part(0, relation) }
     }
 
     fn join(
@@ -54,7 +67,9 @@ impl JoinModel for SumOfRows {
             JoinKind::Mark(_) | JoinKind::Single => left.rows,
         };
         let cost = left.cost + right.cost + rows;
-        Some(Entry { rows, cost, set: left.set | right.set })
+        let applied = edges.iter().fold(0, |sum: u64, edge| sum.wrapping_add(part(1, *edge)));
+        let parts = left.parts.wrapping_add(right.parts).wrapping_add(applied);
+        Some(Entry { rows, cost, set: left.set | right.set, parts })
     }
 
     fn cost(&self, entry: &Entry) -> f64 {

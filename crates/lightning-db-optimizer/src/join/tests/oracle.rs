@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Random, joined};
+use super::model::{Random, SumOfRows, all_parts, exhaustive, joined};
 use crate::join::compiled::{Compiled, Fit};
-use crate::join::{Condition, JoinGraph, JoinTree, TreeId};
+use crate::join::{Budget, Condition, JoinGraph, JoinModel, JoinTree, TreeId, order};
 use crate::query::{Column, JoinKind, Origin, Query};
 use lightning_db_types::ValueType;
 
@@ -329,4 +329,39 @@ fn every_order_gives_the_rows_of_the_tree() {
         ways += check(seed, true);
     }
     assert!(ways > 0);
+}
+
+/// Orders random trees with little budget; gives how many were found by each method.
+#[test]
+fn every_budget_applies_every_operator_once() {
+    let mut written = 0;
+    for seed in seeds() {
+        let mut random = Random::new(seed);
+        let relations = 2 + random.below(RELATIONS_MAX - 1);
+        let (case, root) = Case::new(relations, false, &mut random);
+        let graph = JoinGraph::of_tree(&case.tree, root.id).unwrap();
+        let rows = (0..relations).map(|_| random.spread(1.0, 1e4)).collect();
+        let selectivity = graph.edges().iter().map(|_| random.spread(1e-4, 1.0)).collect();
+        let mut model = SumOfRows::new(rows, selectivity);
+        let as_written = graph.written.as_ref().unwrap().clone();
+        let best = exhaustive(&graph, &mut model).unwrap().entry.cost;
+        let mut all = Vec::new();
+        for (exact, pairs) in [(usize::MAX / 64, usize::MAX / 64), (0, 200_000), (0, 0)] {
+            let found = order(&graph, &mut model, &Budget { exact, pairs }).unwrap();
+            assert_eq!(found.entry.parts, all_parts(&graph), "seed {seed}, {:?}", found.method);
+            assert!(found.entry.cost >= best * (1.0 - 1e-9), "seed {seed}");
+            all.push(found);
+        }
+        assert!(all[0].entry.cost <= best * (1.0 + 1e-9), "seed {seed}");
+        let mut entries: Vec<_> = (0..relations).map(|it| model.leaf(it)).collect();
+        for join in &as_written.joins {
+            let (left, right) = (&entries[join.left], &entries[join.right]);
+            let made = model.join(join.kind, left, right, &join.edges).unwrap();
+            entries.push(made);
+        }
+        let cost = entries.pop().unwrap().cost * (1.0 + 1e-9);
+        assert!(all.iter().all(|found| found.entry.cost <= cost), "seed {seed}: {}", root.text);
+        written += usize::from(all[0].entry.cost * 1.01 < cost);
+    }
+    assert!(written > 0, "no tree got better");
 }
