@@ -7,6 +7,28 @@
 //! It is not: a parser, an executor, a store. It does no input or output, reads no clock, and has
 //! no threads of its own: the same query over the same catalog gives the same plan.
 //!
+//! [`Optimizer`] turns a query into a [`Plan`]: access paths over every kind of index, the order
+//! and methods of joins, aggregates, sorts, and what is shared among workers. [`Explain`] shows it.
+//!
+//! # Examples
+//! ```
+//! use lightning_db_optimizer::build::column;
+//! use lightning_db_optimizer::{
+//!     IndexDefinition, IndexKind, MemoryCatalog, Optimizer, QueryBuilder, TableStatistics,
+//! };
+//! use lightning_db_types::ValueType::{I64, Text};
+//! let mut catalog = MemoryCatalog::new();
+//! let city = catalog.add_table("city", &[("id", I64), ("name", Text)], &["id"])?;
+//! catalog.add_index(city, IndexDefinition::new("by_name", IndexKind::Ordered, &[1]));
+//! let known = TableStatistics { rows: 100_000, pages: 1_000, ..TableStatistics::default() };
+//! catalog.set_statistics(city, known);
+//! let query = QueryBuilder::scan("city", "c").filter(column("name").equal("Oslo"));
+//! let plan = Optimizer::default().optimize(&query.build(&catalog)?, &catalog)?;
+//! let text = plan.explain().without_costs().to_string();
+//! assert_eq!(text, "Access c by index by_name (= 'Oslo')");
+//! # Ok::<(), lightning_db_optimizer::Error>(())
+//! ```
+//!
 //! # Features
 //! * `reference`: a small interpreter of queries, with random queries and rows, for tests.
 //!
@@ -31,6 +53,12 @@ pub mod join;
 pub mod build;
 mod memory;
 
+mod access;
+mod plan;
+
+mod explain;
+mod optimize;
+
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 
@@ -43,7 +71,13 @@ pub use catalog::{
 pub use cost::{Constant, Constants, CostModel, Measurement, Nanoseconds, Pages, Work, fit};
 pub use error::{Error, Result};
 pub use estimate::{Estimate, Source, q_error};
+pub use explain::{Actual, Explain};
 pub use memory::MemoryCatalog;
+pub use optimize::{Optimizer, Settings};
+pub use plan::{
+    Access, AggregateMethod, BloomCheck, Cost, Exchange, IndexAggregate, IndexScan, JoinMethod,
+    KeyBound, KeyPart, Operator, Phase, Plan, PlanId, PlanNode, Rejected, RowSet, SetMethod,
+};
 pub use query::{
     Aggregate, AggregateFunction, Column, ColumnId, JoinKind, Node, NodeId, Origin, Query, Scalar,
     ScalarId, SetOperation, SortKey, Subquery, WindowFunction,

@@ -180,6 +180,11 @@ impl Query {
         self.columns.len()
     }
 
+    /// All columns ever made, in that order.
+    pub fn column_ids(&self) -> impl Iterator<Item = ColumnId> + use<> {
+        (1..=self.columns.len()).map(|len| ColumnId(handle(len)))
+    }
+
     /// The value that a parameter has now, if it is known.
     pub fn parameter(&self, parameter: usize) -> Option<&Value> {
         self.parameters.get(parameter)?.as_ref()

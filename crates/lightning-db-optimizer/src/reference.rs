@@ -4,6 +4,7 @@
 //! With it come random catalogs, rows and queries.
 
 mod aggregate;
+mod execute;
 mod interpret;
 mod random;
 mod scalar;
@@ -13,6 +14,7 @@ mod tests;
 
 use lightning_db_types::Value;
 
+pub use execute::{Executed, execute};
 pub use interpret::{evaluate, evaluate_node};
 pub use random::{Profile, random_catalog, random_query};
 

@@ -12,7 +12,7 @@ use super::scalar::Outer;
 use crate::query::{Aggregate, AggregateFunction, ColumnId, WindowFunction};
 
 /// Rows by the values of some of their columns, in the order in which these came first.
-fn grouped(rows: &[Vec<Value>], positions: &[usize]) -> Vec<(Vec<Value>, Vec<usize>)> {
+pub(super) fn grouped(rows: &[Vec<Value>], positions: &[usize]) -> Vec<(Vec<Value>, Vec<usize>)> {
     let mut known: HashMap<Vec<Value>, usize, FixedState> = HashMap::default();
     let mut groups: Vec<(Vec<Value>, Vec<usize>)> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
@@ -55,7 +55,7 @@ fn average(values: Vec<Value>) -> Result<Value, Failure> {
 }
 
 /// An aggregate of values, among which is no null.
-fn fold(function: AggregateFunction, values: Vec<Value>) -> Result<Value, Failure> {
+pub(super) fn fold(function: AggregateFunction, values: Vec<Value>) -> Result<Value, Failure> {
     let truth = |wanted: bool| {
         if values.is_empty() {
             return Value::Null;

@@ -232,7 +232,7 @@ fn gives_pairs(kind: JoinKind) -> bool {
     matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::Full | JoinKind::Single)
 }
 
-fn put_together(
+pub(super) fn put_together(
     operation: SetOperation,
     all: bool,
     mut left: Vec<Vec<Value>>,

@@ -1,0 +1,147 @@
+//! What an access costs.
+
+use super::found::Found;
+use super::{Search, pessimistic};
+use crate::catalog::IndexKind;
+use crate::cost::Work;
+use crate::estimate::Estimate;
+use crate::plan::Cost;
+
+/// What is read and what is left to do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load {
+    /// Entries, or rows, that are read.
+    pub(super) read: Estimate,
+    /// Rows that are left after what is evaluated on entries.
+    pub(super) fetched: Estimate,
+    /// Rows that are given.
+    pub(super) rows: Estimate,
+    /// Conditions that are evaluated on entries, and on rows.
+    pub(super) filters: (usize, usize),
+    /// Columns that are decoded.
+    pub(super) columns: usize,
+}
+
+/// A number of things, exactly.
+#[expect(clippy::cast_precision_loss, reason = "few")]
+pub(super) fn count(things: usize) -> f64 {
+    things as f64
+}
+
+impl Search<'_> {
+    fn work(&self, work: Work) -> f64 {
+        self.model.cost(&work)
+    }
+
+    /// The cost of an access whose first row comes after `start`, and that costs this much for
+    /// expected and for more rows.
+    fn cost(&self, start: f64, load: &Load, of: impl Fn(&[f64; 3]) -> f64) -> Cost {
+        let each = |of_one: fn(&Estimate) -> f64| {
+            [of_one(&load.read), of_one(&load.fetched), of_one(&load.rows)]
+        };
+        let last = |numbers: &[f64; 3]| {
+            let filters = Work::Evaluate { rows: numbers[0], scalars: count(load.filters.0) };
+            let later = Work::Evaluate { rows: numbers[1], scalars: count(load.filters.1) };
+            let emit = Work::Emit { rows: numbers[2] };
+            of(numbers) + self.work(filters) + self.work(later) + self.work(emit)
+        };
+        let total = start + last(&each(|it| it.point));
+        let high = start + last(&each(pessimistic));
+        Cost { start, total, high: high.max(total) }
+    }
+
+    pub(super) fn scan_cost(&self, load: &Load) -> Cost {
+        let (rows, pages) = (self.relation.rows, self.relation.pages);
+        let columns = count(load.columns);
+        self.cost(0.0, load, |_| self.work(Work::Scan { rows, pages, columns }))
+    }
+
+    /// The cost of one search in an index that is no bitmap.
+    pub(super) fn index_cost(&self, found: &Found, load: &Load) -> Cost {
+        let columns = count(load.columns);
+        let fetches = !found.scan.covering && found.kind != IndexKind::Clustered;
+        let fetch = |rows: f64| if fetches { self.fetch(found, rows, columns) } else { 0.0 };
+        let decoded = if fetches { count(load.filters.0) } else { columns };
+        let entries = |rows: f64| self.work(Work::Entries { rows, columns: decoded });
+        let seek = self.work(match found.kind {
+            IndexKind::Hash => Work::HashSeek { count: found.seeks },
+            _ => Work::Seek { count: found.seeks, entries: found.size },
+        });
+        match found.kind {
+            IndexKind::Clustered if found.scan.key.is_empty() => self.scan_cost(load),
+            IndexKind::Spatial | IndexKind::Text => {
+                let search = self.search(found, 0.0);
+                self.cost(search, load, |numbers| {
+                    self.search(found, numbers[0]) - search + fetch(numbers[1])
+                })
+            }
+            _ => self.cost(seek, load, |numbers| entries(numbers[0]) + fetch(numbers[1])),
+        }
+    }
+
+    fn search(&self, found: &Found, rows: f64) -> f64 {
+        let entries = found.size;
+        self.work(match found.kind {
+            IndexKind::Spatial => Work::Spatial { rows, entries },
+            _ => Work::Text { rows, entries },
+        })
+    }
+
+    fn fetch(&self, found: &Found, rows: f64, columns: f64) -> f64 {
+        let index = self.relation.index(found.scan.index);
+        let first = match index.parts.first().map(|part| &part.expression) {
+            Some(lightning_db_expression::Expression::Column(position)) => Some(*position),
+            _ => None,
+        };
+        let statistics = self.relation.statistics.as_ref();
+        let known = first.and_then(|at| statistics?.column(at));
+        let clustering = known.map_or(0.0, |column| column.clustering.abs());
+        self.fetch_rows(rows, clustering, columns)
+    }
+
+    fn fetch_rows(&self, rows: f64, clustering: f64, columns: f64) -> f64 {
+        let (table_rows, pages) = (self.relation.rows, self.relation.pages);
+        self.work(Work::Fetch { rows, table_rows, pages, clustering, columns })
+    }
+
+    /// The cost of making one index's set of rows.
+    pub(super) fn set_cost(&self, found: &Found) -> f64 {
+        let rows = found.entries.point;
+        let search = match found.kind {
+            IndexKind::Bitmap => {
+                return self
+                    .work(Work::BitmapRead { sets: found.seeks, table_rows: self.relation.rows });
+            }
+            IndexKind::Spatial | IndexKind::Text => self.search(found, rows),
+            IndexKind::Hash => {
+                let seek = self.work(Work::HashSeek { count: found.seeks });
+                seek + self.work(Work::Entries { rows, columns: 0.0 })
+            }
+            _ => {
+                let seek = Work::Seek { count: found.seeks, entries: found.size };
+                self.work(seek) + self.work(Work::Entries { rows, columns: 0.0 })
+            }
+        };
+        search + self.work(Work::SetCombine { rows })
+    }
+
+    /// The cost of rows whose set costs this much. Sets come in the order of the rows, so that no
+    /// page is read twice; rows of which nothing is needed are not fetched.
+    pub(super) fn sets_cost(&self, sets: f64, load: &Load) -> Cost {
+        let nothing = load.columns == 0 && load.filters.1 == 0;
+        self.cost(sets, load, |numbers| {
+            if nothing { 0.0 } else { self.fetch_rows(numbers[1], 0.0, count(load.columns)) }
+        })
+    }
+
+    /// How much of the work a Bloom filter leaves, and what it costs, if it is worth asking.
+    pub(super) fn bloom_cost(&self, present: f64, cost: Cost) -> Option<Cost> {
+        let question = self.work(Work::Bloom { count: 1.0 });
+        let with = Cost {
+            start: question + present * cost.start,
+            total: question + present * cost.total,
+            high: question + cost.high,
+        };
+        (with.total < cost.total).then_some(with)
+    }
+}

@@ -1,0 +1,167 @@
+//! Ways of a block as nodes of the plan.
+
+use super::joiner::{How, JoinWay, Joiner, Step};
+use super::planner::{Draft, Request, Way, Ways, dearer};
+use crate::plan::{JoinMethod, Operator, PlanId, Rejected};
+use crate::query::{ColumnId, JoinKind, NodeId, Scalar, ScalarId, SortKey};
+
+enum Task {
+    Way(u32),
+    Make(u32),
+}
+
+impl Joiner<'_, '_> {
+    /// The best ways of a group as nodes.
+    pub(super) fn finish(&mut self, group: u32, root: NodeId, request: &Request) -> Ways {
+        let ways = self.groups[group as usize].ways.clone();
+        let rows = self.groups[group as usize].rows;
+        let list: Vec<Way> = ways.into_iter().map(|way| self.build(way)).collect();
+        for way in &list {
+            self.planner.nodes.borrow_mut()[way.id.index()].node = Some(root);
+        }
+        Ways { rows, list: self.planner.prune(list, request, &rows) }
+    }
+
+    /// A way as nodes. Without recursion: a chain of ten thousand joins is deep.
+    fn build(&mut self, way: u32) -> Way {
+        let mut tasks = vec![Task::Way(way)];
+        let mut made: Vec<Way> = Vec::new();
+        while let Some(task) = tasks.pop() {
+            match task {
+                Task::Way(number) => match self.ways[number as usize].how {
+                    How::Leaf(id) => made.push(self.way(number, id)),
+                    How::Join(step) => {
+                        tasks.push(Task::Make(number));
+                        if step.lookup.is_none() {
+                            tasks.push(Task::Way(step.right.1));
+                        }
+                        tasks.push(Task::Way(step.left.1));
+                    }
+                },
+                Task::Make(number) => {
+                    let How::Join(step) = self.ways[number as usize].how else { continue };
+                    let right = match step.lookup {
+                        Some(lookup) => Some(self.lookups.list[lookup as usize].id),
+                        None => made.pop().map(|way| way.id),
+                    };
+                    let (Some(right), Some(left)) = (right, made.pop()) else { continue };
+                    let way = self.make(number, &step, left.id, right);
+                    made.push(way);
+                }
+            }
+        }
+        made.pop().unwrap_or_else(|| self.way(way, PlanId::new(0)))
+    }
+
+    fn way(&self, number: u32, id: PlanId) -> Way {
+        let way = &self.ways[number as usize];
+        Way { id, cost: way.cost, order: self.orders[way.order as usize].0.clone() }
+    }
+
+    fn make(&mut self, number: u32, step: &Step, mut left: PlanId, mut right: PlanId) -> Way {
+        let edges = self.edge_lists[step.edges as usize].clone();
+        let conditions = self.conditions(step.left.0, step.right.0, &edges);
+        let (mut keys, mut on) = (conditions.keys.clone(), conditions.rest.clone());
+        match step.method {
+            JoinMethod::HashRight | JoinMethod::HashLeft => {}
+            JoinMethod::Merge => {
+                let order = self.merges[step.keys as usize].clone();
+                keys = order.iter().map(|key| conditions.keys[*key]).collect();
+                let rest = conditions.of_keys.iter().enumerate();
+                on.extend(rest.filter(|(key, _)| !order.contains(key)).map(|(_, id)| *id));
+                let sides: (Vec<ScalarId>, Vec<ScalarId>) = keys.iter().copied().unzip();
+                if step.sorts.0 {
+                    left = self.sort(step.left, left, &sides.0);
+                }
+                if step.sorts.1 {
+                    right = self.sort(step.right, right, &sides.1);
+                }
+            }
+            JoinMethod::NestedLoop => {
+                keys.clear();
+                on.splice(0..0, conditions.of_keys.iter().copied());
+            }
+            JoinMethod::ForEach => {
+                keys.clear();
+                on.splice(0..0, conditions.of_keys.iter().copied());
+                if let Some(lookup) = step.lookup {
+                    let used = &self.lookups.list[lookup as usize].used;
+                    on.retain(|id| !used.contains(id));
+                }
+            }
+        }
+        let rejected = self.others(number, step, &edges);
+        let group = self.group_of(step);
+        let way = &self.ways[number as usize];
+        let order = self.orders[way.order as usize].0.clone();
+        let (cost, rows) = (way.cost, self.groups[group as usize].rows);
+        let columns = self.columns_of(step.kind, left, right);
+        let (kind, method) = (step.kind, step.method);
+        self.planner.add(Draft {
+            operator: Operator::Join { kind, method, left, right, keys, on },
+            columns,
+            rows,
+            cost,
+            order,
+            node: None,
+            rejected,
+        })
+    }
+
+    fn columns_of(&self, kind: JoinKind, left: PlanId, right: PlanId) -> Vec<ColumnId> {
+        let mut columns = self.planner.columns(left);
+        match kind {
+            JoinKind::Semi | JoinKind::Anti => {}
+            JoinKind::Mark(mark) => columns.push(mark),
+            _ => columns.extend(self.planner.columns(right)),
+        }
+        columns
+    }
+
+    fn sort(&mut self, (group, way): (u32, u32), id: PlanId, by: &[ScalarId]) -> PlanId {
+        let query = self.planner.query;
+        let keys: Vec<SortKey> = by
+            .iter()
+            .filter_map(|scalar| match query.scalar(*scalar) {
+                Scalar::Column(column) => Some(SortKey::ascending(*column)),
+                _ => None,
+            })
+            .collect();
+        let input = self.way(way, id);
+        let rows = self.groups[group as usize].rows;
+        self.planner.sorted(rows, &input, &keys, 0, None, None).id
+    }
+
+    /// The other methods for the same two sides, and what they would cost.
+    fn others(&mut self, number: u32, step: &Step, edges: &[usize]) -> Vec<Rejected> {
+        let chosen = self.rank(&self.ways[number as usize].cost);
+        let others = self.all_methods(step, edges);
+        let mut rejected: Vec<Rejected> = Vec::new();
+        for JoinWay { cost: other, how, .. } in others {
+            let How::Join(way) = how else { continue };
+            let is_same = way.method == step.method && way.left.0 == step.left.0;
+            let what = name(&way, step);
+            if is_same || rejected.iter().any(|it| it.what == what) {
+                continue;
+            }
+            let reason = dearer(self.rank(&other), chosen);
+            rejected.push(Rejected { what, cost: Some(other.total), reason });
+        }
+        rejected
+    }
+}
+
+fn name(way: &Step, chosen: &Step) -> String {
+    let method = match way.method {
+        JoinMethod::HashRight => "hash join, right side in the table",
+        JoinMethod::HashLeft => "hash join, left side in the table",
+        JoinMethod::Merge => "merge join",
+        JoinMethod::NestedLoop => "nested loop",
+        JoinMethod::ForEach => "index search for each row",
+    };
+    if way.left.0 == chosen.left.0 {
+        method.to_owned()
+    } else {
+        format!("{method}, sides exchanged")
+    }
+}
