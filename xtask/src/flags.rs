@@ -68,7 +68,7 @@ xflags::xflags! {
         /// The program learns the commit from LIGHTNING_COMMIT and the machine from
         /// LIGHTNING_MACHINE, so that every result says where it comes from.
         cmd compare {
-            /// What to compare: `storage`, or `shapes` of a storage core.
+            /// What to compare: `storage`, `shapes` of a storage core, or `optimizer`.
             required subject: String
             /// Further arguments for the program, after `--`.
             repeated args: OsString

@@ -8,6 +8,7 @@ mod child;
 mod clock;
 mod comparison;
 mod measure;
+mod optimizer;
 mod process;
 mod report;
 mod shapes;
@@ -31,6 +32,8 @@ enum Subject {
     /// One engine of the scenario `large`; the program starts itself so
     #[command(hide = true)]
     StorageChild(storage::ChildArgs),
+    #[command(about = "The estimates of the optimizer against the truth")]
+    Optimizer(optimizer::Args),
     #[command(about = "The shape of our storage core against the shapes that it could have")]
     Shapes(shapes::Args),
     /// One store of `shapes`; the program starts itself so
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().subject {
         Subject::Storage(args) => storage::run(&args),
         Subject::StorageChild(args) => storage::child(&args),
+        Subject::Optimizer(args) => optimizer::run(&args),
         Subject::Shapes(args) => shapes::run(&args),
         Subject::ShapesChild(args) => shapes::child(&args),
     }
