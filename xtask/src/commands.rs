@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use xshell::cmd;
 
 use crate::features::plan;
-use crate::flags::{Bench, Compare, Crash, Test};
+use crate::flags::{Bench, Calibrate, Compare, Crash, Test};
 use crate::steps::{Outcome, Steps};
 use crate::tidy;
 use crate::tidy::manifests::Manifest;
@@ -171,6 +171,16 @@ pub(crate) fn bench(context: &Context, bench: &Bench) -> Result<()> {
     .run()?;
     let again = "cargo bench -p lightning-db-benches -- --baseline";
     println!("saved as baseline {commit}; `{again} {commit}` compares with it");
+    Ok(())
+}
+
+/// Measures work, and fits the constants of the cost model to it.
+pub(crate) fn calibrate(context: &Context, calibrate: &Calibrate) -> Result<()> {
+    let quick = calibrate.quick.then_some("--quick");
+    // The program runs in the root; the person who typed the path may stand elsewhere.
+    let out = calibrate.out.as_ref().map(std::path::absolute).transpose()?;
+    let place = ["--release", "-p", "lightning-db-benches", "--bin", "calibrate"];
+    cmd!(context.shell, "cargo run {place...} -- {quick...} {out...}").run()?;
     Ok(())
 }
 

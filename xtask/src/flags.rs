@@ -63,6 +63,16 @@ xflags::xflags! {
             optional name: String
         }
 
+        /// Fit the constants of the optimizer's cost model to this machine, and print them.
+        ///
+        /// Measures tables, indexes and loops over rows, for about a minute on a quiet machine.
+        cmd calibrate {
+            /// Write the constants to this file, which the optimizer reads.
+            optional --out file: PathBuf
+            /// A short run that shows that everything works; its numbers mean little.
+            optional --quick
+        }
+
         /// Run a comparison with other engines: benches/compare, a workspace of its own.
         ///
         /// The program learns the commit from LIGHTNING_COMMIT and the machine from

@@ -61,6 +61,7 @@ fn run(xtask: Xtask) -> Result<()> {
         XtaskCmd::Deny(_) => commands::deny(&context).map(report),
         XtaskCmd::Features(_) => commands::features(&context).map(report),
         XtaskCmd::Bench(bench) => commands::bench(&context, &bench),
+        XtaskCmd::Calibrate(calibrate) => commands::calibrate(&context, &calibrate),
         XtaskCmd::Compare(compare) => commands::compare(&context, &compare),
         XtaskCmd::Crash(crash) => commands::crash(&context, &crash),
     }
