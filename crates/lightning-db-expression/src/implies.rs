@@ -136,7 +136,8 @@ fn joined(
 
 impl Comparison {
     /// What holds where this does not.
-    fn opposite(self) -> Self {
+    #[must_use]
+    pub fn opposite(self) -> Self {
         match self {
             Self::Equal => Self::NotEqual,
             Self::NotEqual => Self::Equal,
@@ -148,7 +149,8 @@ impl Comparison {
     }
 
     /// What holds with the sides exchanged.
-    fn exchanged(self) -> Self {
+    #[must_use]
+    pub fn exchanged(self) -> Self {
         match self {
             Self::Less => Self::Greater,
             Self::AtMost => Self::AtLeast,

@@ -52,6 +52,7 @@ pub mod join;
 
 pub mod build;
 mod memory;
+pub mod rewrite;
 
 mod access;
 mod plan;
@@ -79,8 +80,9 @@ pub use plan::{
     KeyBound, KeyPart, Operator, Phase, Plan, PlanId, PlanNode, Rejected, RowSet, SetMethod,
 };
 pub use query::{
-    Aggregate, AggregateFunction, Column, ColumnId, JoinKind, Node, NodeId, Origin, Query, Scalar,
-    ScalarId, SetOperation, SortKey, Subquery, WindowFunction,
+    Aggregate, AggregateFunction, Column, ColumnId, ColumnSet, JoinKind, Node, NodeId, Origin,
+    Properties, PropertyCache, Query, Scalar, ScalarId, SetOperation, SortKey, Subquery,
+    WindowFunction,
 };
 pub use statistics::{
     ColumnGroup, ColumnStatistics, JoinSketch, StatisticsBuilder, StatisticsDigest,

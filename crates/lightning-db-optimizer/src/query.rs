@@ -6,7 +6,9 @@
 
 mod display;
 mod node;
+mod properties;
 mod scalar;
+mod strict;
 mod typing;
 mod walk;
 
@@ -19,6 +21,7 @@ use lightning_db_types::{Value, ValueType};
 pub use node::{
     Aggregate, AggregateFunction, JoinKind, Node, SetOperation, SortKey, WindowFunction,
 };
+pub use properties::{ColumnSet, Properties, PropertyCache};
 pub use scalar::{Scalar, Subquery};
 pub(crate) use typing::arithmetic_type;
 

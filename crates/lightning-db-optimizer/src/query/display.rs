@@ -75,8 +75,12 @@ impl Query {
     }
 
     fn conditions_text(&self, conditions: &[ScalarId]) -> String {
-        let texts: Vec<String> = conditions.iter().map(|id| self.scalar_text(*id)).collect();
-        texts.join(" AND ")
+        // Several are operands of the AND that they are together.
+        let least = u8::from(conditions.len() > 1);
+        let write =
+            |id: &ScalarId, f: &mut Formatter<'_>| ScalarText(self, *id).operand(*id, least, f);
+        let texts = conditions.iter().map(|id| List(&[*id], &write).to_string());
+        texts.collect::<Vec<_>>().join(" AND ")
     }
 
     fn columns_text(&self, columns: &[ColumnId]) -> String {

@@ -79,6 +79,25 @@ pub enum Subquery {
     All(Comparison, ScalarId, NodeId),
 }
 
+impl Subquery {
+    /// Its node.
+    pub fn node(&self) -> NodeId {
+        let (Self::Exists(node)
+        | Self::Value(node)
+        | Self::Any(_, _, node)
+        | Self::All(_, _, node)) = self;
+        *node
+    }
+
+    pub(crate) fn node_mut(&mut self) -> &mut NodeId {
+        let (Self::Exists(node)
+        | Self::Value(node)
+        | Self::Any(_, _, node)
+        | Self::All(_, _, node)) = self;
+        node
+    }
+}
+
 impl Scalar {
     /// The scalars it is made of, from left to right.
     pub fn operands(&self) -> Vec<ScalarId> {

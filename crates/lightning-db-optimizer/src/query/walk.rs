@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 
-use super::{ColumnId, JoinKind, Node, NodeId, Query, Scalar, ScalarId, Subquery};
+use super::{ColumnId, JoinKind, Node, NodeId, Query, Scalar, ScalarId};
 
 impl Query {
     /// The nodes below one, itself included, each after its inputs; those in subqueries are not
@@ -23,14 +23,8 @@ impl Query {
     pub fn subqueries(&self, id: ScalarId) -> Vec<NodeId> {
         let mut found = Vec::new();
         self.visit_scalar(id, &mut |scalar| {
-            if let Scalar::Subquery(
-                Subquery::Exists(node)
-                | Subquery::Value(node)
-                | Subquery::Any(_, _, node)
-                | Subquery::All(_, _, node),
-            ) = scalar
-            {
-                found.push(*node);
+            if let Scalar::Subquery(subquery) = scalar {
+                found.push(subquery.node());
             }
         });
         found

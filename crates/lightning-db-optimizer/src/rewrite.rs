@@ -1,0 +1,121 @@
+//! Rewrites: the same rows by other operators, with fewer rows on the way.
+//!
+//! Each rule is a file of its own, and is tested against the reference over random queries. A
+//! rewrite never makes a query fail that does not, as long as its sums and products fit, and never
+//! evaluates for more rows what may fail for some; but a subquery that stands in a branch of CASE
+//! is evaluated for all rows, and one that uses no outer columns also if there are none.
+
+mod decide_marks;
+mod drop_empty;
+mod drop_null_tests;
+mod eliminate_join;
+mod fold;
+mod merge_projects;
+mod min_max;
+mod outer_to_inner;
+mod prune;
+mod push_down;
+mod push_limit;
+mod reduce_groups;
+mod transitive;
+mod tree;
+mod unnest;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use crate::catalog::Catalog;
+use crate::query::{NodeId, PropertyCache, Query};
+
+/// A rewrite that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Name of the rule.
+    pub rule: &'static str,
+    /// The node that it made.
+    pub node: NodeId,
+    /// What it did there, for people.
+    pub detail: String,
+}
+
+/// Names of the rules, as [`Applied`] has them.
+pub const RULES: [&str; 14] = [
+    fold::RULE,
+    unnest::RULE,
+    outer_to_inner::RULE,
+    push_down::RULE,
+    transitive::RULE,
+    drop_empty::RULE,
+    drop_null_tests::RULE,
+    merge_projects::RULE,
+    prune::RULE,
+    eliminate_join::RULE,
+    decide_marks::RULE,
+    reduce_groups::RULE,
+    push_limit::RULE,
+    min_max::RULE,
+];
+
+/// Rewrites a query, and says what was done, in order.
+///
+/// Cost grows with nodes times columns; trees deeper than [`DEPTH_MAX`] stay as they are.
+pub fn rewrite(query: &mut Query, catalog: &dyn Catalog) -> Vec<Applied> {
+    let Some(root) = query.root() else { return Vec::new() };
+    if depth(query, root) > DEPTH_MAX {
+        return Vec::new();
+    }
+    let mut rewriter =
+        tree::Rewriter { query, catalog, applied: Vec::new(), known: PropertyCache::default() };
+    let node = rewriter.fold(root);
+    let node = rewriter.unnest(node);
+    let node = rewriter.settled(node);
+    let node = rewriter.first_of_index(node);
+    let mut applied = rewriter.applied;
+    // What a later round did again is no news.
+    let mut seen = HashSet::new();
+    applied.retain(|applied| seen.insert((applied.rule, applied.detail.clone())));
+    query.set_root(node);
+    applied
+}
+
+/// Operators on the longest way from the root of a query that is still rewritten.
+pub const DEPTH_MAX: usize = 1_200;
+
+fn depth(query: &Query, root: NodeId) -> usize {
+    let mut stack = vec![(root, 1)];
+    let mut deepest = 0;
+    while let Some((id, depth)) = stack.pop() {
+        deepest = deepest.max(depth);
+        stack.extend(query.node(id).inputs().into_iter().map(|input| (input, depth + 1)));
+    }
+    deepest
+}
+
+/// Rounds of the rules that make work for each other, at most.
+const ROUNDS_MAX: usize = 4;
+
+impl tree::Rewriter<'_> {
+    /// The tree after the rules that make work for each other, until nothing changes.
+    fn settled(&mut self, root: NodeId) -> NodeId {
+        let mut node = root;
+        for _ in 0..ROUNDS_MAX {
+            let before = node;
+            node = self.fold(node);
+            node = self.outer_to_inner(node);
+            node = self.push_down(node);
+            node = self.infer(node);
+            node = self.drop_null_tests(node);
+            node = self.drop_empty(node);
+            node = self.prune(node);
+            node = self.merge_projects(node);
+            node = self.reduce_groups(node);
+            node = self.push_limits(node);
+            if node == before {
+                break;
+            }
+        }
+        node
+    }
+}

@@ -1,0 +1,110 @@
+//! Rewritten queries against the reference, over random queries and rows.
+
+mod golden;
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use lightning_db_types::Value;
+
+use super::*;
+use crate::memory::MemoryCatalog;
+use crate::query::{Scalar, SortKey};
+use crate::reference::{Failure, Profile, evaluate, random_catalog, random_query};
+
+/// Seeds that are tried, from `LIGHTNING_REWRITE_START` on, as many as `LIGHTNING_REWRITE_SEEDS`.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name, default| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let start: u64 = number("LIGHTNING_REWRITE_START", 0);
+    start..start + number("LIGHTNING_REWRITE_SEEDS", 2_000)
+}
+
+/// Whether rows are in an order.
+fn in_order(query: &Query, rows: &[Vec<Value>], keys: &[SortKey]) -> bool {
+    let output = query.output(query.root().unwrap());
+    let place = |key: &SortKey| output.iter().position(|column| *column == key.column).unwrap();
+    let order = |left: &[Value], right: &[Value]| {
+        let orders = keys.iter().map(|key| {
+            let (left, right) = (&left[place(key)], &right[place(key)]);
+            match (left.is_null(), right.is_null()) {
+                (false, false) if key.descending => right.cmp(left),
+                (false, false) => left.cmp(right),
+                (left, right) if key.nulls_first => right.cmp(&left),
+                (left, right) => left.cmp(&right),
+            }
+        });
+        orders.fold(Ordering::Equal, Ordering::then)
+    };
+    rows.windows(2).all(|pair| order(&pair[0], &pair[1]).is_le())
+}
+
+fn sorted(mut rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
+    rows.sort();
+    rows
+}
+
+/// Checks that a rewrite gives the rows of the query it was made from.
+fn check_same(seed: u64, query: &Query, catalog: &MemoryCatalog) -> Option<(Query, Vec<Applied>)> {
+    let Ok(expected) = evaluate(query, catalog) else { return None };
+    let wanted = PropertyCache::default().of(query, catalog, query.root()?);
+    let mut rewritten = query.clone();
+    let applied = rewrite(&mut rewritten, catalog);
+    let replay = format!(
+        "replay: LIGHTNING_REWRITE_START={seed} LIGHTNING_REWRITE_SEEDS=1 cargo test -p \
+         lightning-db-optimizer rewrite\n{query}\n{rewritten}\n{applied:#?}"
+    );
+    match evaluate(&rewritten, catalog) {
+        Ok(rows) => {
+            assert_eq!(
+                query.output(query.root()?).len(),
+                rewritten.output(rewritten.root()?).len(),
+                "other columns\n{replay}"
+            );
+            assert!(
+                sorted(rows.clone()) == sorted(expected.clone()),
+                "other rows\n{expected:?}\n{rows:?}\n{replay}"
+            );
+            assert!(in_order(query, &rows, &wanted.order), "other order\n{rows:?}\n{replay}");
+        }
+        // A subquery may be evaluated though there is no row that needs it.
+        Err(Failure::ManyRows(_)) => return None,
+        Err(failure) => panic!("{failure}\n{replay}"),
+    }
+    Some((rewritten, applied))
+}
+
+#[test]
+fn rewritten_random_queries_give_the_same_rows() {
+    let mut checked = 0;
+    let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
+    for seed in seeds() {
+        let catalog = random_catalog(seed).unwrap();
+        let query = random_query(seed, Profile::default(), &catalog).unwrap();
+        if let Some((rewritten, applied)) = check_same(seed, &query, &catalog) {
+            checked += 1;
+            assert_no_subqueries(seed, &rewritten);
+            for applied in applied {
+                *rules.entry(applied.rule).or_default() += 1;
+            }
+        }
+    }
+    if seeds().count() >= 1_000 {
+        let often = |rule: &&str| rules.get(rule).is_some_and(|count| *count >= 5);
+        let rare: Vec<&&str> = RULES.iter().filter(|rule| !often(rule)).collect();
+        assert!(rare.is_empty(), "rarely applied: {rare:?} of {rules:?}");
+    }
+    assert!(checked * 10 >= seeds().count() * 8 || seeds().count() < 10, "only {checked} ran");
+}
+
+fn assert_no_subqueries(seed: u64, query: &Query) {
+    for node in query.post_order(query.root().unwrap()) {
+        for scalar in query.node(node).scalars() {
+            query.visit_scalar(scalar, &mut |scalar| {
+                let nested = matches!(scalar, Scalar::Subquery(_));
+                assert!(!nested, "seed {seed} keeps a subquery\n{query}");
+            });
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! What each rule makes of a query that was written for it.
+
+use expect_test::{Expect, expect};
+use lightning_db_expression::Comparison;
+use lightning_db_types::ValueType::{I64, Text};
+
+use crate::build::{
+    AggregateTerm, JoinType, QueryBuilder, Term, WindowTerm, column, exists, literal, value_of,
+};
+use crate::catalog::{ForeignKey, IndexDefinition, IndexKind};
+use crate::memory::MemoryCatalog;
+use crate::query::{AggregateFunction, SetOperation};
+use crate::rewrite::{Applied, rewrite};
+
+const NONE: [&str; 0] = [];
+
+fn catalog() -> MemoryCatalog {
+    let mut catalog = MemoryCatalog::new();
+    let columns = [("id", I64), ("name", Text), ("city", Text)];
+    let customer = catalog.add_table("customer", &columns, &["id"]).unwrap();
+    let columns = [("id", I64), ("customer", I64), ("total", I64), ("day", I64)];
+    let orders = catalog.add_table("orders", &columns, &["id"]).unwrap();
+    catalog.change(orders, |definition| definition.columns[1].nullable = false);
+    let key = ForeignKey { columns: vec![1], references: customer, referenced: vec![0] };
+    catalog.add_foreign_key(orders, key);
+    catalog.add_index(orders, IndexDefinition::new("day", IndexKind::Ordered, &[3]));
+    catalog
+}
+
+fn check(query: &QueryBuilder, expected: &Expect) {
+    let catalog = catalog();
+    let mut query = query.build(&catalog).unwrap();
+    let applied = rewrite(&mut query, &catalog);
+    let mut text = query.to_string();
+    for Applied { rule, detail, .. } in applied {
+        let line = format!("\n-- {rule}: {detail}");
+        text.extend(line.chars().take(80));
+    }
+    expected.assert_eq(&text);
+}
+
+fn orders() -> QueryBuilder {
+    QueryBuilder::scan("orders", "o")
+}
+
+fn customers() -> QueryBuilder {
+    QueryBuilder::scan("customer", "c")
+}
+
+fn same() -> Term {
+    column("o.customer").equal(column("c.id"))
+}
+
+fn sum(name: &str) -> AggregateTerm {
+    AggregateTerm::new(AggregateFunction::Sum, column(name))
+}
+
+#[test]
+fn constants_are_folded_and_conditions_normal() {
+    let condition = literal(2_i64).times(3).less(column("total")).and(literal(1_i64).equal(1));
+    check(
+        &orders().filter(condition),
+        &expect![[r"
+        Filter o.total > 6
+          Scan o
+        -- fold constants: 2 * 3 < o.total is o.total > 6"]],
+    );
+    let small = column("day").equal(1).or(column("day").is_in([2, 3]));
+    let both = column("total").less(5).and(small.clone()).or(column("total").less(5));
+    check(
+        &orders().filter(both.clone().not()),
+        &expect![[r"
+            Filter o.total >= 5
+              Scan o
+            -- fold constants: NOT (o.total < 5 AND (o.day = 1 OR o.day IN (2, 3)) OR o.tot"]],
+    );
+    let factored = small.clone().and(column("total").less(5));
+    let factored = factored.or(small.and(column("total").greater(9)));
+    check(
+        &orders().filter(factored),
+        &expect![[r"
+            Filter o.day IN (1, 2, 3) AND (o.total < 5 OR o.total > 9)
+              Scan o
+            -- fold constants: (o.day = 1 OR o.day IN (2, 3)) AND o.total < 5 OR (o.day = 1"]],
+    );
+    check(
+        &orders().filter(column("total").equal(literal(lightning_db_types::Value::Null))),
+        &expect![[r"
+            Values, 0 rows
+            -- fold constants: no row passes
+            -- fold constants: o.total = NULL is NULL"]],
+    );
+}
+
+#[test]
+fn predicates_sink_to_the_scans() {
+    let query = customers()
+        .join(JoinType::Left, orders(), same())
+        .aggregate(["c.city"], [("sum", sum("total"))])
+        .filter(column("city").like("O%").and(column("sum").greater(9)));
+    check(
+        &query,
+        &expect![[r"
+            Filter sum > 9
+              Aggregate by c.city, sum(o.total) AS sum
+                Left join on o.customer = c.id
+                  Filter c.city LIKE 'O%'
+                    Scan c
+                  Scan o
+            -- push down predicates: c.city LIKE 'O%'"]],
+    );
+    let window = WindowTerm {
+        name: "rank".to_owned(),
+        arguments: Vec::new(),
+        partition: vec![column("customer")],
+        order: vec![column("total").descending()],
+        frame: String::new(),
+        value_type: I64,
+    };
+    let ranked = orders().window([("rank", window)]);
+    let filtered = ranked.filter(column("customer").equal(1).and(column("rank").equal(1)));
+    check(
+        &filtered,
+        &expect![[r"
+            Filter rank = 1
+              Window rank AS rank
+                Filter o.customer = 1
+                  Scan o
+            -- push down predicates: o.customer = 1"]],
+    );
+    let union = orders().select(["id"]).set(SetOperation::Except, true, customers().select(["id"]));
+    check(
+        &union.filter(column("id").less(5)),
+        &expect![[r"
+        Except all
+          Project o.id
+            Filter o.id < 5
+              Scan o
+          Project c.id
+            Filter c.id < 5
+              Scan c
+        -- push down predicates: id < 5
+        -- push down predicates: o.id < 5
+        -- push down predicates: c.id < 5"]],
+    );
+}
+
+#[test]
+fn what_may_fail_is_not_evaluated_for_more_rows() {
+    let risky = literal(100_i64).divided_by(column("o.total")).greater(1);
+    let query = orders().join(JoinType::Inner, customers(), same()).filter(risky).select(["name"]);
+    check(
+        &query,
+        &expect![[r"
+            Project c.name
+              Filter 100 / o.total > 1
+                Inner join on o.customer = c.id
+                  Scan o
+                  Scan c"]],
+    );
+}
+
+#[test]
+fn predicates_are_inferred_from_equal_columns() {
+    let query = orders().join(JoinType::Left, customers(), same());
+    check(
+        &query.filter(column("o.customer").equal(7)),
+        &expect![[r"
+            Left join on o.customer = c.id
+              Filter o.customer = 7
+                Scan o
+              Filter c.id = 7
+                Scan c
+            -- push down predicates: o.customer = 7
+            -- infer predicates: c.id = 7"]],
+    );
+}
+
+#[test]
+fn outer_joins_whose_nulls_are_rejected_are_inner() {
+    let full = orders().join(JoinType::Full, customers(), same());
+    check(
+        &full.clone().filter(column("total").greater(1)),
+        &expect![[r"
+            Left join on o.customer = c.id
+              Filter o.total > 1
+                Scan o
+              Scan c
+            -- outer join to inner: Full is Left
+            -- push down predicates: o.total > 1"]],
+    );
+    check(
+        &full.filter(column("total").greater(1).and(column("city").like("O%"))),
+        &expect![[r"
+            Inner join on o.customer = c.id
+              Filter o.total > 1
+                Scan o
+              Filter c.city LIKE 'O%'
+                Scan c
+            -- outer join to inner: Full is Inner
+            -- push down predicates: o.total > 1
+            -- push down predicates: c.city LIKE 'O%'"]],
+    );
+}
+
+#[test]
+fn joins_that_change_nothing_are_eliminated() {
+    let query = orders().join(JoinType::Left, customers(), same()).select(["o.id"]);
+    check(
+        &query,
+        &expect![[r"
+        Project o.id
+          Scan o
+        -- eliminate joins: each row has at most one match, which is not used"]],
+    );
+    let query = orders().join(JoinType::Inner, customers(), same()).select(["o.id", "c.id"]);
+    check(
+        &query,
+        &expect![[r"
+            Project o.id, o.customer AS c.id
+              Scan o
+            -- eliminate joins: each row refers to one of customer
+            -- prune columns: 3 columns are not used"]],
+    );
+    check(
+        &orders().join(JoinType::Semi, customers(), same()),
+        &expect![[r"
+        Scan o
+        -- eliminate joins: each row refers to one of customer"]],
+    );
+}
+
+#[test]
+fn columns_that_nothing_uses_are_pruned() {
+    let query = orders()
+        .select([column("id").into(), column("total").plus(1).named("more")])
+        .aggregate(["id"], [("n", AggregateTerm::count_rows()), ("sum", sum("more"))])
+        .select(["n"]);
+    check(
+        &query,
+        &expect![[r"
+        Project n
+          Aggregate by o.id, count(*) AS n
+            Project o.id
+              Scan o
+        -- prune columns: 1 columns are not used"]],
+    );
+}
+
+#[test]
+fn limits_sink_below_what_keeps_rows() {
+    let query = customers()
+        .join(JoinType::Left, orders(), same())
+        .order_by([column("c.name").ascending()])
+        .limit(10, 5)
+        .select(["name", "total"]);
+    check(
+        &query,
+        &expect![[r"
+            Project c.name, o.total
+              Limit 10 offset 5
+                Sort by c.name
+                  Left join on o.customer = c.id
+                    Limit 15 offset 0
+                      Sort by c.name
+                        Scan c
+                    Scan o
+            -- push down limits: before a join that keeps each left row"]],
+    );
+    let union = orders().select(["id"]).set(SetOperation::Union, true, customers().select(["id"]));
+    check(
+        &union.limit(3, 0),
+        &expect![[r"
+            Limit 3 offset 0
+              Union all
+                Project o.id
+                  Limit 3 offset 0
+                    Scan o
+                Project c.id
+                  Limit 3 offset 0
+                    Scan c
+            -- push down limits: before both sides of a union
+            -- push down limits: before a projection"]],
+    );
+}
+
+#[test]
+fn groups_are_reduced_by_dependencies() {
+    check(
+        &orders().select(["id", "total"]).distinct(),
+        &expect![[r"
+        Project o.id, o.total
+          Scan o
+        -- reduce groups: no two rows are equal"]],
+    );
+    let query = customers()
+        .join(JoinType::Inner, orders(), same())
+        .aggregate(["c.id", "c.name", "c.city"], [("sum", sum("total"))]);
+    check(
+        &query,
+        &expect![[r"
+            Project c.id, c.name AS c.name, c.city AS c.city, sum
+              Aggregate by c.id, sum(o.total) AS sum, min(c.name) AS c.name, min(c.city) AS c.city
+                Inner join on o.customer = c.id
+                  Scan c
+                  Scan o
+            -- reduce groups: c.name is determined by the other groups
+            -- reduce groups: c.city is determined by the other groups"]],
+    );
+}
+
+#[test]
+fn the_smallest_value_is_the_first_of_an_index() {
+    let last = AggregateTerm::new(AggregateFunction::Max, column("day"));
+    check(
+        &orders().aggregate(NONE, [("last", last)]),
+        &expect![[r"
+        Aggregate, max(o.day) AS last
+          Limit 1 offset 0
+            Sort by o.day DESC NULLS LAST
+              Filter NOT o.day IS NULL
+                Scan o
+        -- first of an index: max by the order of o.day"]],
+    );
+    let smallest = AggregateTerm::new(AggregateFunction::Min, column("total"));
+    check(
+        &orders().aggregate(NONE, [("least", smallest)]),
+        &expect![[r"
+            Aggregate, min(o.total) AS least
+              Scan o"]],
+    );
+}
+
+#[test]
+fn subqueries_become_joins() {
+    let own = || orders().filter(same());
+    check(
+        &customers().filter(exists(own())).select(["name"]),
+        &expect![[r"
+            Project c.name
+              Semi join on o.customer = c.id
+                Scan c
+                Scan o
+            -- unnest subqueries: EXISTS is a Semi join"]],
+    );
+    let bought = column("c.id").in_query(orders().select(["customer"]));
+    check(
+        &customers().filter(bought.clone().not()).select(["name"]),
+        &expect![[r"
+            Project c.name
+              Anti join on c.id = o.customer
+                Scan c
+                Project o.customer
+                  Scan o
+            -- unnest subqueries: = ANY is a mark join
+            -- prune columns: 2 columns are not used
+            -- decide marks: a mark is a Anti join"]],
+    );
+    let either = column("city").like("O%").or(bought);
+    check(
+        &customers().filter(either).select(["name"]),
+        &expect![[r"
+            Project c.name
+              Filter c.city LIKE 'O%' OR mark
+                Mark join on c.id = o.customer
+                  Scan c
+                  Project o.customer
+                    Scan o
+            -- unnest subqueries: = ANY is a mark join
+            -- prune columns: 2 columns are not used"]],
+    );
+    let more = column("c.id").all(Comparison::Greater, own().select(["total"]));
+    check(
+        &customers().filter(more).select(["name"]),
+        &expect![[r"
+            Project c.name
+              Filter NOT mark
+                Mark join on c.id <= o.total AND o.customer = c.id
+                  Scan c
+                  Project o.total, o.customer
+                    Scan o
+            -- unnest subqueries: > ALL is a mark join
+            -- prune columns: 2 columns are not used"]],
+    );
+}
+
+#[test]
+fn values_of_correlated_aggregates_are_groups() {
+    let n = orders().filter(same()).aggregate(NONE, [("n", AggregateTerm::count_rows())]);
+    check(
+        &customers().select([column("name"), value_of(n)]),
+        &expect![[r"
+            Project c.name, coalesce(n, 0) AS (#3)
+              Left join on c.id = o.customer
+                Scan c
+                Aggregate by o.customer, count(*) AS n
+                  Scan o
+            -- unnest subqueries: a value is a single join
+            -- unnest subqueries: an aggregate is grouped by the outer columns
+            -- drop null tests: NOT o.customer IS NULL
+            -- fold constants: NOT false is true
+            -- prune columns: 2 columns are not used
+            -- merge projections: two are one"]],
+    );
+    // Of several rows, each with a limit of its own, the engine takes care.
+    let last = orders().filter(same()).order_by([column("day").descending()]).limit(1, 0);
+    let last = last.select(["total"]);
+    check(
+        &customers().select([column("name"), value_of(last)]),
+        &expect![[r"
+            Project c.name, o.total AS (#5)
+              Left join
+                Scan c
+                Project o.total
+                  Limit 1 offset 0
+                    Sort by o.day DESC
+                      Filter o.customer = c.id
+                        Scan o
+            -- unnest subqueries: a value is a single join
+            -- unnest subqueries: stays dependent: each row has a limit of its own
+            -- eliminate joins: each row has at most one match: a left join"]],
+    );
+}
+
+#[test]
+fn values_of_unequal_outer_columns_are_taken_from_their_domain() {
+    let cheaper = orders().filter(column("o.total").less(column("c.id")));
+    let n = cheaper.aggregate(NONE, [("n", AggregateTerm::count_rows())]);
+    check(
+        &customers().select([column("name"), value_of(n)]),
+        &expect![[r"
+            Project c.name, coalesce(n, 0) AS (#3)
+              Left join on c.id = c.id
+                Scan c
+                Aggregate by c.id, count(*) AS n
+                  Inner join on o.total < c.id
+                    Project c.id
+                      Scan c
+                    Scan o
+            -- unnest subqueries: a value is a single join
+            -- unnest subqueries: an aggregate is grouped by the outer columns
+            -- push down predicates: o.total < c.id
+            -- prune columns: 2 columns are not used
+            -- merge projections: two are one
+            -- reduce groups: no two rows are equal"]],
+    );
+}
