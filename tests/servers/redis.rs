@@ -1,0 +1,45 @@
+//! The pool over Redis.
+
+use std::process::Command;
+use std::time::Duration;
+
+use lightning_db_pool::managers::RedisManager;
+use lightning_db_pool::{Backend, Pool};
+
+use crate::server::{Server, find, free_port};
+
+#[tokio::test]
+async fn a_restarted_server_is_found_again() {
+    let Some(program) = find("redis-server", &[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port().to_string();
+    let mut command = Command::new(program);
+    command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--dir"]);
+    command.arg(folder.path());
+    let mut server = Server::start(command);
+    let pool = Pool::builder(RedisManager)
+        .backend(Backend::new(format!("redis://127.0.0.1:{port}/")))
+        .max_size(2)
+        .check_after(Duration::ZERO)
+        .build()
+        .unwrap();
+    for round in 0..3 {
+        let answered = async {
+            loop {
+                if let Ok(mut connection) = pool.get().await {
+                    let mut set = redis::cmd("INCR");
+                    let count = set.arg("rounds").query_async::<i64>(&mut *connection).await;
+                    if let Ok(count) = count {
+                        break count;
+                    }
+                    connection.mark_broken();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let count = tokio::time::timeout(Duration::from_secs(60), answered).await;
+        assert_eq!(count.expect("it answers"), 1, "round {round}: memory is new each time");
+        server.restart();
+    }
+    assert_eq!(pool.statistics().in_use, 0);
+}
