@@ -16,7 +16,7 @@ use lightning_db_types::Value;
 
 pub use execute::{Executed, execute};
 pub use interpret::{evaluate, evaluate_node};
-pub use random::{Profile, random_catalog, random_query};
+pub use random::{Partitions, Profile, random_catalog, random_partitions, random_query};
 
 use crate::catalog::TableId;
 use crate::memory::MemoryCatalog;

@@ -14,6 +14,7 @@ mod merge_projects;
 mod min_max;
 mod outer_to_inner;
 mod prune;
+mod push_aggregate;
 mod push_down;
 mod push_limit;
 mod reduce_groups;
@@ -27,7 +28,7 @@ mod tests;
 use std::collections::HashSet;
 
 use crate::catalog::Catalog;
-use crate::query::{NodeId, PropertyCache, Query};
+use crate::query::{NodeId, Query};
 
 /// A rewrite that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct Applied {
 }
 
 /// Names of the rules, as [`Applied`] has them.
-pub const RULES: [&str; 14] = [
+pub const RULES: [&str; 15] = [
     fold::RULE,
     unnest::RULE,
     outer_to_inner::RULE,
@@ -55,6 +56,7 @@ pub const RULES: [&str; 14] = [
     decide_marks::RULE,
     reduce_groups::RULE,
     push_limit::RULE,
+    push_aggregate::RULE,
     min_max::RULE,
 ];
 
@@ -66,11 +68,11 @@ pub fn rewrite(query: &mut Query, catalog: &dyn Catalog) -> Vec<Applied> {
     if depth(query, root) > DEPTH_MAX {
         return Vec::new();
     }
-    let mut rewriter =
-        tree::Rewriter { query, catalog, applied: Vec::new(), known: PropertyCache::default() };
+    let mut rewriter = tree::Rewriter::new(query, catalog);
     let node = rewriter.fold(root);
     let node = rewriter.unnest(node);
     let node = rewriter.settled(node);
+    let node = rewriter.push_aggregates(node);
     let node = rewriter.first_of_index(node);
     let mut applied = rewriter.applied;
     // What a later round did again is no news.

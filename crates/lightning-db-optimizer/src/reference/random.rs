@@ -6,6 +6,7 @@ mod term;
 use lightning_db_types::ValueType::{I64, Text};
 use lightning_db_types::{Rng, SeededRng, Value};
 
+use crate::build::Term;
 use crate::catalog::{ForeignKey, IndexDefinition, IndexKind, TableId};
 use crate::error::Result;
 use crate::memory::MemoryCatalog;
@@ -99,6 +100,40 @@ pub fn random_catalog(seed: u64) -> Result<MemoryCatalog> {
 
 fn usize_of(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// A query, the same with a condition, its opposite, and whether it is unknown, and one whose only
+/// column is the truth of the condition for each row.
+#[derive(Debug, Clone)]
+pub struct Partitions {
+    /// All rows.
+    pub whole: Query,
+    /// The rows for which the condition is true, false, and unknown.
+    pub parts: [Query; 3],
+    /// The truth for each row.
+    pub truth: Query,
+}
+
+/// A random query with a random condition over its columns.
+///
+/// # Errors
+/// None that can happen: the queries are well formed.
+pub fn random_partitions(
+    seed: u64,
+    profile: Profile,
+    catalog: &MemoryCatalog,
+) -> Result<Partitions> {
+    let (whole, condition) = query::Writer::new(seed, profile).partitions();
+    let part = |condition: Term| whole.clone().filter(condition).build(catalog);
+    Ok(Partitions {
+        parts: [
+            part(condition.clone())?,
+            part(condition.clone().not())?,
+            part(condition.clone().is_null())?,
+        ],
+        truth: whole.clone().select([condition.named("truth")]).build(catalog)?,
+        whole: whole.build(catalog)?,
+    })
 }
 
 /// A query over the tables of [`random_catalog`]. Its rows are certain, but for their order.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use super::Applied;
+use super::{Applied, push_aggregate};
 use crate::catalog::Catalog;
 use crate::query::{
     Column, ColumnId, JoinKind, Node, NodeId, Properties, PropertyCache, Query, Scalar, ScalarId,
@@ -24,6 +24,20 @@ pub(super) struct Rewriter<'a> {
     pub(super) catalog: &'a dyn Catalog,
     pub(super) applied: Vec<Applied>,
     pub(super) known: PropertyCache,
+    /// Rows that must become one for an aggregate to be done early.
+    pub(super) reduction_min: f64,
+}
+
+impl<'a> Rewriter<'a> {
+    pub(super) fn new(query: &'a mut Query, catalog: &'a dyn Catalog) -> Self {
+        Self {
+            query,
+            catalog,
+            applied: Vec::new(),
+            known: PropertyCache::default(),
+            reduction_min: push_aggregate::REDUCTION_MIN,
+        }
+    }
 }
 
 impl Rewriter<'_> {

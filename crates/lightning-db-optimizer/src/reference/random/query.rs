@@ -46,6 +46,13 @@ impl Writer {
         }
     }
 
+    /// A query and a condition over its columns.
+    pub(super) fn partitions(&mut self) -> (QueryBuilder, Term) {
+        let (query, columns) = self.relation(self.profile.depth_max);
+        let condition = self.condition(&columns, self.profile.depth_max, 2);
+        (query, condition)
+    }
+
     pub(super) fn pick<'t, T>(&self, of: &'t [T]) -> &'t T {
         &of[usize::try_from(self.rng.below(of.len() as u64)).unwrap_or(0)]
     }

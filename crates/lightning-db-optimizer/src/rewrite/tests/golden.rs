@@ -7,10 +7,11 @@ use lightning_db_types::ValueType::{I64, Text};
 use crate::build::{
     AggregateTerm, JoinType, QueryBuilder, Term, WindowTerm, column, exists, literal, value_of,
 };
-use crate::catalog::{ForeignKey, IndexDefinition, IndexKind};
+use crate::catalog::{Catalog, ForeignKey, IndexDefinition, IndexKind};
 use crate::memory::MemoryCatalog;
 use crate::query::{AggregateFunction, SetOperation};
 use crate::rewrite::{Applied, rewrite};
+use crate::statistics::{ColumnStatistics, TableStatistics};
 
 const NONE: [&str; 0] = [];
 
@@ -307,6 +308,30 @@ fn groups_are_reduced_by_dependencies() {
             -- reduce groups: c.name is determined by the other groups
             -- reduce groups: c.city is determined by the other groups"]],
     );
+}
+
+#[test]
+fn rows_of_few_kinds_are_gathered_before_a_join() {
+    let mut catalog = catalog();
+    let orders_table = catalog.table("orders").unwrap();
+    let column_statistics = |distinct| ColumnStatistics { distinct, ..Default::default() };
+    let columns = [1e6, 1e3, 1e5, 365.0].map(column_statistics).to_vec();
+    let statistics = TableStatistics { rows: 1_000_000, columns, ..Default::default() };
+    catalog.set_statistics(orders_table, statistics);
+    let n = AggregateTerm::count_rows();
+    let query = orders()
+        .join(JoinType::Inner, customers(), same())
+        .aggregate(["city"], [("n", n), ("sum", sum("total"))]);
+    let mut query = query.build(&catalog).unwrap();
+    rewrite(&mut query, &catalog);
+    let expected = expect![[r"
+        Project c.city, coalesce(n, 0) AS n, sum AS sum
+          Aggregate by c.city, sum(n) AS n, sum(sum) AS sum
+            Inner join on o.customer = c.id
+              Aggregate by o.customer, count(*) AS n, sum(o.total) AS sum
+                Scan o
+              Scan c"]];
+    expected.assert_eq(&query.to_string());
 }
 
 #[test]
