@@ -48,6 +48,7 @@ mod cardinality;
 
 mod cost;
 
+pub mod cache;
 pub mod join;
 
 pub mod build;
