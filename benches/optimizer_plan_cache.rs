@@ -13,7 +13,7 @@ use lightning_db_types::ValueType;
 const TYPES: [ValueType; 3] = [ValueType::I64, ValueType::Text, ValueType::Date];
 const QUERIES: usize = 1_000;
 
-fn question(query: &[u8], selectivities: &'static [f64]) -> Question<'_> {
+fn question<'a>(query: &'a [u8], selectivities: &'a [f64]) -> Question<'a> {
     let key = CacheKey { query, types: &TYPES, settings: 7, version: 1 };
     Question { key, selectivities, epoch: 1 }
 }

@@ -48,8 +48,11 @@ mod cardinality;
 
 mod cost;
 
+mod fingerprint;
+
 pub mod cache;
 pub mod join;
+pub mod learning;
 
 pub mod build;
 mod memory;
@@ -74,6 +77,7 @@ pub use cost::{Constant, Constants, CostModel, Measurement, Nanoseconds, Pages, 
 pub use error::{Error, Result};
 pub use estimate::{Estimate, Source, q_error};
 pub use explain::{Actual, Explain};
+pub use fingerprint::Signature;
 pub use memory::MemoryCatalog;
 pub use optimize::{Optimizer, Settings};
 pub use plan::{

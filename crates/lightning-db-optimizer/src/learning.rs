@@ -1,0 +1,12 @@
+//! What was seen when queries ran: corrections of estimates, and plans that turned out slower.
+//!
+//! Source: M. Stillger, G. Lohman, V. Markl, M. Kandil, "LEO - DB2's learning optimizer", VLDB
+//! 2001, for corrections by what was seen; plans that are changed by it are on probation, as in the
+//! automatic plan correction of SQL Server. Results never depend on it: it changes estimates, and
+//! estimates change plans.
+
+mod memory;
+mod trial;
+
+pub use memory::Memory;
+pub use trial::{Trials, Verdict};
