@@ -26,8 +26,17 @@ pub(crate) fn nanos_u64(duration: Duration) -> u64 {
 }
 
 /// Processor time that all threads of this process used so far.
-fn process_cpu() -> Duration {
-    let spent = clock_gettime(ClockId::ProcessCPUTime);
+pub(crate) fn process_cpu() -> Duration {
+    cpu(ClockId::ProcessCPUTime)
+}
+
+/// Processor time that this thread used so far.
+pub(crate) fn thread_cpu() -> Duration {
+    cpu(ClockId::ThreadCPUTime)
+}
+
+fn cpu(clock: ClockId) -> Duration {
+    let spent = clock_gettime(clock);
     let seconds = u64::try_from(spent.tv_sec).unwrap_or(0);
     Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(spent.tv_nsec).unwrap_or(0))
 }

@@ -7,6 +7,8 @@
 mod child;
 mod clock;
 mod comparison;
+#[cfg(feature = "lightning")]
+mod indexes;
 mod measure;
 mod optimizer;
 mod process;
@@ -39,6 +41,13 @@ enum Subject {
     /// One store of `shapes`; the program starts itself so
     #[command(hide = true)]
     ShapesChild(shapes::ChildArgs),
+    #[cfg(feature = "lightning")]
+    #[command(about = "Indexes of every kind against the raw libraries and SQLite")]
+    Indexes(indexes::Args),
+    /// The process of `indexes` that is aborted; the program starts itself so
+    #[cfg(feature = "lightning")]
+    #[command(hide = true)]
+    IndexesChild(indexes::ChildArgs),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -48,6 +57,10 @@ fn main() -> anyhow::Result<()> {
         Subject::Optimizer(args) => optimizer::run(&args),
         Subject::Shapes(args) => shapes::run(&args),
         Subject::ShapesChild(args) => shapes::child(&args),
+        #[cfg(feature = "lightning")]
+        Subject::Indexes(args) => indexes::run(&args),
+        #[cfg(feature = "lightning")]
+        Subject::IndexesChild(args) => indexes::child(&args),
     }
 }
 

@@ -74,6 +74,16 @@ where
     Ok(Run { ops: workers.iter().map(|worker| worker.ops).sum(), elapsed, latency })
 }
 
+/// Runs one operation on this thread, which may be one that only this thread can do.
+///
+/// # Errors
+///
+/// The first error of the operation; it ends the loop.
+pub(crate) fn run_alone(pace: Pace, operation: &mut impl FnMut(u64) -> Result<()>) -> Result<Run> {
+    let Worker { start, end, ops, latency } = work(pace, operation)?;
+    Ok(Run { ops, elapsed: end - start, latency })
+}
+
 fn run_together<P, O>(threads: usize, pace: Pace, prepare: &P) -> Result<Vec<Worker>>
 where
     P: Fn(usize) -> Result<O> + Sync,
