@@ -1,4 +1,4 @@
-//! The pool over PostgreSQL.
+//! The pool over the server of `tokio-postgres`.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ fn pool(address: &str) -> Pool<PostgresManager> {
         .max_size(4)
         .check_after(Duration::ZERO)
         .connect_timeout(Duration::from_secs(5))
-        .acquire_timeout(Duration::from_secs(60))
+        .acquire_timeout(Duration::from_mins(1))
         .maintenance_interval(10 * MS)
         .retry(RetryOptions { attempts: 3, first: 20 * MS, factor: 2.0, max: 200 * MS })
         .breaker(BreakerOptions { errors: 5, open, open_max, share_max: 1.0 })
@@ -65,7 +65,7 @@ async fn wait_for(pool: &Pool<PostgresManager>) {
             tokio::time::sleep(20 * MS).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), started).await.expect("the server starts");
+    tokio::time::timeout(Duration::from_mins(1), started).await.expect("the server starts");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,7 +98,7 @@ async fn a_killed_server_costs_errors_and_nothing_else() {
                 tokio::time::sleep(MS).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), more(100))
+        tokio::time::timeout(Duration::from_mins(1), more(100))
             .await
             .unwrap_or_else(|_| panic!("round {round}: work goes on after a restart: {pool:?}"));
         postgres.server.restart();

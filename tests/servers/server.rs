@@ -22,7 +22,7 @@ pub(crate) fn find(program: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     found
 }
 
-/// A command that does not run as root, which PostgreSQL refuses to: as its own user then.
+/// A command that does not run as root, which the server refuses to: as its own user then.
 pub(crate) fn unprivileged(program: &Path) -> Command {
     if is_root() {
         let mut command = Command::new("runuser");

@@ -1,6 +1,7 @@
 //! A pool as a service uses it: on tokio, over sockets of this machine.
 
 #![cfg(feature = "tokio")]
+#![expect(clippy::unwrap_used, reason = "a test ends where something it needs is not there")]
 
 use std::collections::BTreeMap;
 use std::io;
@@ -85,7 +86,7 @@ async fn the_fourth_of_three_times_out_and_comes_when_one_is_given_back() {
     assert!(matches!(error, Error::Timeout { in_use: 3, max_size: 3, .. }), "{error}");
     assert!(pool.get_timeout(2 * timeout).await.unwrap().is_none());
     drop(held.pop());
-    say(&mut *pool.get().await.unwrap(), 9).await.unwrap();
+    say(&mut pool.get().await.unwrap(), 9).await.unwrap();
     assert_eq!(pool.statistics().counts.timed_out, 2);
 }
 
@@ -126,7 +127,7 @@ async fn ten_tasks_acquire_ten_times_each() {
             let pool = pool.clone();
             tokio::spawn(async move {
                 for _ in 0..10 {
-                    say(&mut *pool.get().await.unwrap(), task).await.unwrap();
+                    say(&mut pool.get().await.unwrap(), task).await.unwrap();
                 }
             })
         })
