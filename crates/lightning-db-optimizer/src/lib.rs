@@ -4,6 +4,9 @@
 //! of tables, indexes and values comes through one trait, [`Catalog`]. Every number that is not
 //! certain is an [`Estimate`], with bounds and the source it came from.
 //!
+//! A [`QueryBuilder`] makes a query from names, [`rewrite`](rewrite::rewrite) brings it into a form
+//! with fewer rows on the way and says what it did.
+//!
 //! It is not: a parser, an executor, a store. It does no input or output, reads no clock, and has
 //! no threads of its own: the same query over the same catalog gives the same plan.
 //!

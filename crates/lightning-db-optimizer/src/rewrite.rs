@@ -5,6 +5,7 @@
 //! evaluates for more rows what may fail for some; but a subquery that stands in a branch of CASE
 //! is evaluated for all rows, and one that uses no outer columns also if there are none.
 
+mod balance;
 mod decide_marks;
 mod drop_empty;
 mod drop_null_tests;
@@ -42,7 +43,8 @@ pub struct Applied {
 }
 
 /// Names of the rules, as [`Applied`] has them.
-pub const RULES: [&str; 15] = [
+pub const RULES: [&str; 16] = [
+    balance::RULE,
     fold::RULE,
     unnest::RULE,
     outer_to_inner::RULE,
@@ -62,13 +64,15 @@ pub const RULES: [&str; 15] = [
 
 /// Rewrites a query, and says what was done, in order.
 ///
-/// Cost grows with nodes times columns; trees deeper than [`DEPTH_MAX`] stay as they are.
+/// Cost grows with nodes times columns. Trees that are deeper than [`DEPTH_MAX`] after long chains of
+/// inner joins were balanced stay as they are, subqueries included.
 pub fn rewrite(query: &mut Query, catalog: &dyn Catalog) -> Vec<Applied> {
     let Some(root) = query.root() else { return Vec::new() };
-    if depth(query, root) > DEPTH_MAX {
+    let mut rewriter = tree::Rewriter::new(query, catalog);
+    let root = rewriter.balance(root);
+    if depth(rewriter.query, root) > DEPTH_MAX {
         return Vec::new();
     }
-    let mut rewriter = tree::Rewriter::new(query, catalog);
     let node = rewriter.fold(root);
     let node = rewriter.unnest(node);
     let node = rewriter.settled(node);
@@ -83,7 +87,7 @@ pub fn rewrite(query: &mut Query, catalog: &dyn Catalog) -> Vec<Applied> {
 }
 
 /// Operators on the longest way from the root of a query that is still rewritten.
-pub const DEPTH_MAX: usize = 1_200;
+pub const DEPTH_MAX: usize = 200;
 
 fn depth(query: &Query, root: NodeId) -> usize {
     let mut stack = vec![(root, 1)];

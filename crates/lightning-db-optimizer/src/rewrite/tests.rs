@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use lightning_db_types::Value;
 
 use super::*;
+use crate::build::{JoinType, QueryBuilder, column};
 use crate::memory::MemoryCatalog;
 use crate::query::{PropertyCache, Scalar, SortKey};
 use crate::reference::{
@@ -94,8 +95,8 @@ fn rewritten_random_queries_give_the_same_rows() {
         }
     }
     if seeds().count() >= 1_000 {
-        // Random tables are too small for early aggregates; they have a test of their own.
-        let early = |rule: &&str| *rule == push_aggregate::RULE;
+        // Random queries are too small for these; they have tests of their own.
+        let early = |rule: &&str| [push_aggregate::RULE, balance::RULE].contains(rule);
         let often = |rule: &&str| early(rule) || rules.get(rule).is_some_and(|count| *count >= 5);
         let rare: Vec<&&str> = RULES.iter().filter(|rule| !often(rule)).collect();
         assert!(rare.is_empty(), "rarely applied: {rare:?} of {rules:?}");
@@ -136,11 +137,10 @@ fn rewritten_partitions_are_the_whole() {
     assert!(checked * 2 > seeds().take(500).count(), "only {checked} ran");
 }
 
-/// Statistics decide where aggregates are pushed; whether the rows stay the same does not depend on
-/// them, so here they are pushed wherever they can be.
-#[test]
-fn aggregates_before_joins_give_the_same_rows() {
-    let mut pushed = 0;
+/// Checks a rule alone, which is left to itself only for large tables or queries: here it is
+/// applied wherever it can be.
+fn check_alone(rule: &dyn Fn(&mut Rewriter<'_>, NodeId) -> NodeId) {
+    let mut applied = 0;
     let profile = Profile { subqueries: false, ..Profile::default() };
     for seed in seeds() {
         let catalog = random_catalog(seed).unwrap();
@@ -148,14 +148,24 @@ fn aggregates_before_joins_give_the_same_rows() {
         let Ok(expected) = evaluate(&query, &catalog) else { continue };
         let mut made = query.clone();
         let mut rewriter = Rewriter::new(&mut made, &catalog);
-        rewriter.reduction_min = 0.0;
-        let root = rewriter.push_aggregates(query.root().unwrap());
-        pushed += rewriter.applied.len();
+        (rewriter.reduction_min, rewriter.chain_max) = (0.0, 1);
+        let root = rule(&mut rewriter, query.root().unwrap());
+        applied += rewriter.applied.len();
         made.set_root(root);
         let rows = evaluate(&made, &catalog).unwrap();
         assert_eq!(sorted(rows), sorted(expected), "seed {seed}\n{query}\n{made}");
     }
-    assert!(pushed > 10 || seeds().count() < 1_000, "only {pushed} were pushed");
+    assert!(applied > 10 || seeds().count() < 1_000, "only {applied} times");
+}
+
+#[test]
+fn aggregates_before_joins_give_the_same_rows() {
+    check_alone(&|rewriter, root| rewriter.push_aggregates(root));
+}
+
+#[test]
+fn balanced_joins_give_the_same_rows() {
+    check_alone(&|rewriter, root| rewriter.balance(root));
 }
 
 fn assert_no_subqueries(seed: u64, query: &Query) {
@@ -167,4 +177,21 @@ fn assert_no_subqueries(seed: u64, query: &Query) {
             });
         }
     }
+}
+
+/// A chain of joins is a deep tree as it is written, and must not take a deep stack to rewrite.
+#[test]
+fn a_thousand_joins_are_rewritten_on_a_small_stack() {
+    let catalog = random_catalog(0).unwrap();
+    let mut chain = QueryBuilder::scan("t0", "r0");
+    for number in 1..1_000 {
+        let on = column(format!("r{}.id", number - 1)).equal(column(format!("r{number}.ref")));
+        chain = chain.join(JoinType::Inner, QueryBuilder::scan("t1", format!("r{number}")), on);
+    }
+    let filtered = chain.filter(column("r0.id").equal(3)).select(["r0.b"]);
+    let mut query = filtered.build(&catalog).unwrap();
+    let applied = rewrite(&mut query, &catalog);
+    let rules: Vec<&str> = applied.iter().map(|applied| applied.rule).collect();
+    assert!(rules.contains(&balance::RULE) && rules.contains(&transitive::RULE), "{rules:?}");
+    assert!(depth(&query, query.root().unwrap()) < 20);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use super::{Applied, push_aggregate};
+use super::{Applied, balance, push_aggregate};
 use crate::catalog::Catalog;
 use crate::query::{
     Column, ColumnId, JoinKind, Node, NodeId, Properties, PropertyCache, Query, Scalar, ScalarId,
@@ -26,6 +26,8 @@ pub(super) struct Rewriter<'a> {
     pub(super) known: PropertyCache,
     /// Rows that must become one for an aggregate to be done early.
     pub(super) reduction_min: f64,
+    /// Relations of a chain of joins that is not balanced.
+    pub(super) chain_max: usize,
 }
 
 impl<'a> Rewriter<'a> {
@@ -36,6 +38,7 @@ impl<'a> Rewriter<'a> {
             applied: Vec::new(),
             known: PropertyCache::default(),
             reduction_min: push_aggregate::REDUCTION_MIN,
+            chain_max: balance::CHAIN_MAX,
         }
     }
 }
