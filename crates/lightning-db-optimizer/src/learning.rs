@@ -8,5 +8,5 @@
 mod memory;
 mod trial;
 
-pub use memory::Memory;
+pub use memory::{GroupProposal, Memory};
 pub use trial::{Trials, Verdict};

@@ -1,15 +1,16 @@
 //! Corrections of estimates by signature.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lightning_db_types::checksum::crc32c;
 use serde::{Deserialize, Serialize};
 
 use crate::cardinality::Learned;
+use crate::catalog::TableId;
 use crate::error::{Error, Result};
 use crate::estimate::{Estimate, Source};
 use crate::fingerprint::Signature;
-use crate::query::{NodeId, Query, ScalarId};
+use crate::query::{Node, NodeId, Query, ScalarId};
 
 /// Times that a part of a query must have been seen before it counts.
 const SEEN_MIN: u32 = 3;
@@ -33,13 +34,30 @@ pub struct Memory {
     now: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Record {
     seen: u32,
     /// Average logarithm of what was counted over what was estimated.
     logarithm: f64,
     used: u64,
+    /// The table, and its columns by position, if the part is a filter over several columns of one.
+    columns: Option<(u32, Vec<usize>)>,
 }
+
+/// Columns of a table that estimates should know together: a
+/// [`ColumnGroup`](crate::ColumnGroup) that statistics lack.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupProposal {
+    /// The table.
+    pub table: TableId,
+    /// Positions, ascending.
+    pub columns: Vec<usize>,
+    /// By what factor estimates with these columns were off, at most; above one.
+    pub factor: f64,
+}
+
+/// Estimates that are off by less are good enough.
+const FACTOR_MIN: f64 = 2.0;
 
 /// As bytes: `LMEM`, a version, CRC-32C of the rest, then postcard of this.
 #[derive(Serialize, Deserialize)]
@@ -64,6 +82,31 @@ impl Memory {
     /// with what was learned then, as this memory is now, or of statistics alone.
     pub fn observe(&mut self, query: &Query, node: NodeId, estimated: Estimate, rows: f64) {
         self.note(query.signature(node), estimated, rows);
+        if let Some(record) = self.records.get_mut(&query.signature(node)) {
+            record.columns = filtered(query, node);
+        }
+    }
+
+    /// Columns of which estimates were off by a factor of two or more, each time that they were
+    /// filtered together: those that are off most come first. Filters of the same columns count as
+    /// one.
+    pub fn column_groups(&self) -> Vec<GroupProposal> {
+        let mut groups: BTreeMap<(u32, Vec<usize>), f64> = BTreeMap::new();
+        for record in self.records.values().filter(|record| record.seen >= SEEN_MIN) {
+            let factor = record.logarithm.abs().exp();
+            if let Some(columns) = record.columns.clone().filter(|_| factor >= FACTOR_MIN) {
+                let most = groups.entry(columns).or_insert(factor);
+                *most = most.max(factor);
+            }
+        }
+        let groups = groups.into_iter().map(|((table, columns), factor)| GroupProposal {
+            table: TableId(table),
+            columns,
+            factor,
+        });
+        let mut groups: Vec<GroupProposal> = groups.collect();
+        groups.sort_by(|one, other| other.factor.total_cmp(&one.factor));
+        groups
     }
 
     fn note(&mut self, signature: Signature, estimated: Estimate, rows: f64) {
@@ -81,8 +124,12 @@ impl Memory {
         if logarithm.is_nan() {
             return;
         }
-        let record =
-            self.records.entry(signature).or_insert(Record { seen: 0, logarithm, used: self.now });
+        let record = self.records.entry(signature).or_insert(Record {
+            seen: 0,
+            logarithm,
+            used: self.now,
+            columns: None,
+        });
         record.seen = record.seen.saturating_add(1);
         let weight = (1.0 / f64::from(record.seen)).max(WEIGHT_MIN);
         record.logarithm += weight * (logarithm - record.logarithm);
@@ -128,7 +175,11 @@ impl Memory {
         let body = Body {
             records_max: self.records_max,
             now: self.now,
-            records: self.records.iter().map(|(signature, record)| (*signature, *record)).collect(),
+            records: self
+                .records
+                .iter()
+                .map(|(signature, record)| (*signature, record.clone()))
+                .collect(),
         };
         let body = postcard::to_allocvec(&body).map_err(|error| Error::Shape {
             what: "a memory as bytes",
@@ -178,6 +229,18 @@ impl Memory {
     }
 }
 
+/// The columns of a filter over one table, if they are several.
+fn filtered(query: &Query, node: NodeId) -> Option<(u32, Vec<usize>)> {
+    let Node::Filter { input, conditions } = query.node(node) else { return None };
+    let Node::Scan { table, columns, .. } = query.node(*input) else { return None };
+    let used = conditions.iter().flat_map(|condition| query.scalar_columns(*condition));
+    let places = used.map(|used| columns.iter().position(|column| *column == used));
+    // A column from elsewhere is that of a row around: nothing of this table alone.
+    let places: Option<BTreeSet<usize>> = places.collect();
+    let places = places.filter(|places| places.len() > 1)?;
+    Some((table.0, places.into_iter().collect()))
+}
+
 impl Learned for Memory {
     fn selected(
         &self,
@@ -224,6 +287,7 @@ mod tests {
         assert!((learned.point - 1_000.0).abs() < 1e-6 && learned.source == Source::Learned);
         memory.note(signature(1), learned, 1_000.0);
         assert!((memory.factor(signature(1)).unwrap() - 100.0).abs() < 1e-6, "taken back");
+        assert!(memory.column_groups().is_empty(), "one column is no group");
         assert!((learned.low - 500.0).abs() < 1e-6 && (learned.high - 2_000.0).abs() < 1e-6);
         assert_eq!(memory.corrected(signature(1), Estimate::exact(10.0)), None);
         assert_eq!(memory.corrected(signature(2), estimated), None);
@@ -252,6 +316,12 @@ mod tests {
         }
         let after = Cardinality::new(&query, &catalog, Some(&memory)).rows(root);
         assert!((after.point - 100.0).abs() < 1.0, "{after:?}");
+        let groups = memory.column_groups();
+        assert_eq!(
+            (groups.len(), groups[0].table, &groups[0].columns[..]),
+            (1, table, &[0, 1][..])
+        );
+        assert!(groups[0].factor > 10.0, "{groups:?}");
     }
 
     #[test]
