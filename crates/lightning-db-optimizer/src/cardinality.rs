@@ -11,6 +11,7 @@ mod facts;
 mod join;
 mod matching;
 mod node;
+mod pairs;
 mod range;
 mod scan;
 

@@ -58,13 +58,12 @@ impl Belief {
     ///
     /// The middle of the distribution that follows by Bayes' rule from what was held before: near
     /// to `hits / drawn` where many were hit, and near to `point` where the sample says little.
-    pub(super) fn observed(self, hits: usize, drawn: usize, rows: f64) -> Estimate {
+    pub(super) fn observed(self, hits: f64, drawn: f64, rows: f64) -> Estimate {
         let high = self.high.clamp(FRACTION_MIN, 1.0);
         let point = self.point.clamp(FRACTION_MIN, high);
         if self.sigma <= 0.0 {
             return Estimate::new(self.point, self.point, self.point, self.source);
         }
-        let (hits, drawn) = (count(hits), count(drawn));
         // The nearer the sample comes to the whole table, the more it says.
         let weight = 1.0 / (1.0 - drawn / rows.max(drawn + 1.0)).max(1e-3);
         let (hit, missed) = (hits * weight, (drawn - hits) * weight);
@@ -139,7 +138,8 @@ mod tests {
     use super::*;
 
     fn check(point: f64, sigma: f64, hits: usize, drawn: usize, expected: std::ops::Range<f64>) {
-        let got = Belief::new(point, sigma, Source::Histogram).observed(hits, drawn, 1e9);
+        let got =
+            Belief::new(point, sigma, Source::Histogram).observed(count(hits), count(drawn), 1e9);
         assert!(expected.contains(&got.point), "{got:?} is not in {expected:?}");
         assert!(got.low <= got.point && got.point <= got.high && got.high <= 1.0, "{got:?}");
     }
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_sample_of_everything_is_believed() {
-        let got = Belief::default(0.9).observed(5, 1_000, 1_000.0);
+        let got = Belief::default(0.9).observed(5.0, 1_000.0, 1_000.0);
         assert!((got.point - 0.005).abs() < 2e-4, "{got:?}");
     }
 
@@ -171,7 +171,7 @@ mod tests {
         for point in [0.0, 1e-300, 0.5, 1.0, f64::NAN] {
             for (hits, drawn) in [(0, 0), (0, 10), (10, 10), (1, 1_000_000)] {
                 let belief = Belief { high: 0.7, ..Belief::default(point) };
-                let got = belief.observed(hits, drawn, 10.0);
+                let got = belief.observed(count(hits), count(drawn), 10.0);
                 assert!((0.0..=0.7 + 1e-9).contains(&got.point), "{got:?}");
                 assert!(got.low.is_finite() && got.high.is_finite(), "{got:?}");
             }

@@ -6,6 +6,7 @@ use super::Cardinality;
 use super::distinct;
 use super::facts::{equality, number};
 use super::matching::{Matching, Side, matching, share_below};
+use super::pairs::Seen;
 use crate::estimate::{Estimate, Source};
 use crate::query::{ColumnId, JoinKind, Scalar, ScalarId};
 
@@ -44,6 +45,8 @@ pub(super) struct Combined {
     pub selectivity: f64,
     /// Share of pairs, among those with equal columns, that fulfil the other conditions.
     pub others: f64,
+    /// What was seen of both tables, its sides in the order of `equal`.
+    pub seen: Option<Seen>,
     /// The equality that fewest pairs fulfil, its sides in the order of the join where that is
     /// known.
     pub equal: Option<Matching>,
@@ -94,7 +97,7 @@ impl Cardinality<'_> {
 
     /// Where conditions leave a part of both columns' values, that part meets itself: the larger
     /// of the two shares.
-    fn narrowed(&self, columns: [ColumnId; 2]) -> f64 {
+    pub(super) fn narrowed(&self, columns: [ColumnId; 2]) -> f64 {
         let [one, other] = columns.map(|column| self.restricted(column));
         one.max(other).clamp(1e-9, 1.0)
     }
@@ -214,27 +217,36 @@ impl Cardinality<'_> {
         let mut combined = Combined {
             selectivity: 1.0,
             others: 1.0,
+            seen: None,
             equal: None,
             oriented: false,
             source: Source::Exact,
         };
-        let mut equal: Vec<Equality> = Vec::new();
+        let (mut equal, mut others): (Vec<Equality>, Vec<ScalarId>) = Default::default();
         for condition in conditions {
             let edge = self.edge(condition);
-            if let Some(columns) = edge.equal {
-                equal.push(Equality { condition, edge, columns });
-            } else {
-                combined.others *= edge.selectivity;
-                combined.source = combined.source.max(edge.source);
+            match edge.equal {
+                Some(columns) => equal.push(Equality { condition, edge, columns }),
+                None => others.push(condition),
             }
         }
-        combined.selectivity = combined.others;
-        self.combine_equalities(&equal, &mut combined);
+        self.combine_equalities(&equal, &mut others, &mut combined);
+        for edge in others.iter().map(|condition| self.edge(*condition)) {
+            combined.others *= edge.selectivity;
+            combined.source = combined.source.max(edge.source);
+        }
+        combined.selectivity *= combined.others;
         combined
     }
 
-    /// Equalities of one class count once, and those between the same two tables together.
-    fn combine_equalities(&self, equal: &[Equality], combined: &mut Combined) {
+    /// Equalities of one class count once, and those between the same two tables together; takes
+    /// those of the other conditions that were seen with them.
+    fn combine_equalities(
+        &self,
+        equal: &[Equality],
+        others: &mut Vec<ScalarId>,
+        combined: &mut Combined,
+    ) {
         let mut pairs: Vec<([usize; 2], Vec<&Equality>)> = Vec::new();
         for edge in equal {
             let mut relations = edge.columns.relations;
@@ -259,7 +271,9 @@ impl Cardinality<'_> {
             let new: Vec<_> =
                 edges.iter().filter(|it| !classes.contains(&it.columns.class)).copied().collect();
             classes.extend(new.iter().map(|it| it.columns.class));
-            let Some((selectivity, matching, source)) = self.together(&new) else { continue };
+            let Some((mut selectivity, matching, source)) = self.together(&new) else { continue };
+            let seen = self.seen_with(&new, others);
+            selectivity *= seen.map_or(1.0, |seen| seen.factor);
             combined.selectivity *= selectivity;
             combined.source = combined.source.max(source);
             if selectivity < fewest {
@@ -269,8 +283,31 @@ impl Cardinality<'_> {
                 combined.oriented = left[0] != left[1];
                 let turned = left[1] && !left[0];
                 combined.equal = Some(if turned { matching.turned() } else { matching });
+                combined.seen = seen.map(|seen| if turned { seen.turned() } else { seen });
             }
         }
+    }
+
+    /// What was seen of the tables of equalities, with the other conditions between the two, which
+    /// are then done.
+    fn seen_with(&self, equal: &[&Equality], others: &mut Vec<ScalarId>) -> Option<Seen> {
+        let first = equal.first()?.columns;
+        let is_between = |condition: &ScalarId| {
+            let columns = self.query.scalar_columns(*condition);
+            columns.iter().all(|column| {
+                let of = self.facts.column(*column);
+                of.is_some_and(|(relation, ..)| first.relations.contains(&relation))
+            })
+        };
+        let conditions: Vec<ScalarId> = equal.iter().map(|it| it.condition).collect();
+        let between: Vec<ScalarId> = others.iter().copied().filter(is_between).collect();
+        let seen = equal.iter().find_map(|edge| {
+            let same = edge.columns.relations == first.relations;
+            let seen = self.seen(edge.columns.columns, &conditions, &between)?;
+            Some(if same { seen } else { seen.turned() })
+        })?;
+        others.retain(|condition| !between.contains(condition));
+        Some(seen)
     }
 
     /// Equalities of several columns between the same two tables.
@@ -345,7 +382,8 @@ pub(super) fn join_rows(
         }
         JoinKind::Full => {
             let back = combined.equal.map(Matching::turned);
-            let turned = Combined { equal: back, ..*combined };
+            let seen = combined.seen.map(Seen::turned);
+            let turned = Combined { equal: back, seen, ..*combined };
             let missed_right = right.point * (1.0 - self::matched(&turned, left.point));
             let missed = left.point * (1.0 - matched) + missed_right;
             let point = (inner + missed).max(left.point).max(right.point);
@@ -355,6 +393,14 @@ pub(super) fn join_rows(
         JoinKind::Semi => of_left(matched),
         JoinKind::Anti => of_left(1.0 - matched),
         JoinKind::Mark(_) | JoinKind::Single => left,
+    }
+}
+
+impl Seen {
+    fn turned(mut self) -> Self {
+        self.matched.swap(0, 1);
+        self.rows.swap(0, 1);
+        self
     }
 }
 
@@ -391,6 +437,13 @@ fn matched(combined: &Combined, right: f64) -> f64 {
     let Some(equal) = combined.equal else {
         return -(-right * combined.selectivity).exp_m1();
     };
+    if let Some(seen) = combined.seen
+        && let Some(matched) = seen.matched[0]
+    {
+        // Fewer right rows than were seen match as much less often.
+        let kept = (right / seen.rows[1].max(1.0)).min(1.0) * combined.others;
+        return (matched * kept).clamp(0.0, 1.0);
+    }
     let rows = equal.rows[1].max(1.0);
     let matched = equal.matched[0].clamp(0.0, 1.0);
     // Right rows that a left row meets, if it meets one at all.

@@ -40,7 +40,7 @@ impl Scan<'_> {
         let belief = self.belief(&conditions);
         let (hits, drawn) = self.sampled(&conditions);
         let rows = self.relation.rows.point;
-        let found = belief.observed(hits, drawn, rows);
+        let found = belief.observed(number(hits), number(drawn), rows);
         self.indexed(&conditions, self.keyed(&conditions, found))
     }
 
@@ -225,7 +225,7 @@ impl Scan<'_> {
     }
 
     /// How many rows of the sample fulfil all conditions, and how many there are.
-    fn sampled(&self, conditions: &[Condition]) -> (usize, usize) {
+    fn sampled(&self, conditions: &[Condition]) -> (u64, u64) {
         let Some(statistics) = &self.relation.statistics else { return (0, 0) };
         let Some(all) =
             conditions.iter().map(|it| it.expression.as_ref()).collect::<Option<Vec<_>>>()
@@ -234,7 +234,8 @@ impl Scan<'_> {
         };
         // A row for which a condition fails is not among those that are given.
         let is_hit = |row: &&Vec<Value>| all.iter().all(|one| one.is_true(*row).unwrap_or(false));
-        (statistics.sample.iter().filter(is_hit).count(), statistics.sample.len())
+        let hits = statistics.sample.iter().filter(is_hit).count();
+        (hits as u64, statistics.sample.len() as u64)
     }
 
     /// At most one row has the values of a key.
