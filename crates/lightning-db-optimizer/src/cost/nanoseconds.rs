@@ -1,4 +1,4 @@
-//! Cost in nanoseconds: a sum of counted things, each times a measured constant.
+//! Cost in nanoseconds: a sum of counted things, each times a constant that can be measured.
 
 use super::{Constant, Constants, CostModel, Work};
 
