@@ -19,7 +19,8 @@ struct Postgres {
     _folder: tempfile::TempDir,
 }
 
-/// A server of its own; `None` where there is no program.
+/// A server of its own; `None` where there is no program. Restarted, its processes are ended without
+/// a word to those who are connected, and none is left when the next one starts.
 fn start() -> Option<Postgres> {
     let folders: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
@@ -40,7 +41,9 @@ fn start() -> Option<Postgres> {
     command.arg("-D").arg(&data).args(["-p", &port, "-h", "127.0.0.1", "-k", ""]);
     command.args(["-c", "fsync=off"]).current_dir(folder.path());
     let address = format!("host=127.0.0.1 port={port} user=test dbname=postgres");
-    Some(Postgres { server: Server::start(command), address, _folder: folder })
+    let mut stop = unprivileged(&postgres.with_file_name("pg_ctl"));
+    stop.args(["stop", "-w", "-m", "immediate", "-D"]).arg(&data).current_dir(folder.path());
+    Some(Postgres { server: Server::start(command, Some(stop)), address, _folder: folder })
 }
 
 fn pool(address: &str) -> Pool<PostgresManager> {

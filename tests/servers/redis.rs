@@ -16,7 +16,7 @@ async fn a_restarted_server_is_found_again() {
     let mut command = Command::new(program);
     command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--dir"]);
     command.arg(folder.path());
-    let mut server = Server::start(command);
+    let mut server = Server::start(command, None);
     let pool = Pool::builder(RedisManager)
         .backend(Backend::new(format!("redis://127.0.0.1:{port}/")))
         .max_size(2)

@@ -48,29 +48,33 @@ fn is_root() -> bool {
 /// A server that runs, until it is dropped.
 pub(crate) struct Server {
     command: Command,
+    /// Ends it at once and waits until nothing of it is left; without one the process is killed.
+    stop: Option<Command>,
     child: Option<Child>,
 }
 
 impl Server {
     /// Starts it.
-    pub(crate) fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = Some(command.spawn().unwrap());
-        Self { command, child }
+    pub(crate) fn start(command: Command, stop: Option<Command>) -> Self {
+        let mut server = Self { command, stop, child: None };
+        server.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        server.child = Some(server.command.spawn().unwrap());
+        server
     }
 
     /// Ends it at once, with everything that is under way.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // Children of a wrapper, such as `runuser`, are killed by name of their parent.
-            let parent = child.id().to_string();
-            let _ = Command::new("pkill").args(["-KILL", "-P", &parent]).status();
-            let _ = child.kill();
-            child.wait().unwrap();
+        let Some(mut child) = self.child.take() else { return };
+        if let Some(stop) = &mut self.stop {
+            // It fails where the server has not come up yet.
+            let _ = stop.output();
         }
+        // It fails where the server has ended.
+        let _ = child.kill();
+        child.wait().unwrap();
     }
 
-    /// Starts it again.
+    /// Ends it at once, and starts it again.
     pub(crate) fn restart(&mut self) {
         self.kill();
         self.child = Some(self.command.spawn().unwrap());
