@@ -19,8 +19,8 @@ struct Postgres {
     _folder: tempfile::TempDir,
 }
 
-/// A server of its own; `None` where there is no program. Restarted, its processes are ended without
-/// a word to those who are connected, and none is left when the next one starts.
+/// A server of its own; `None` where there is no program. Restarted, its processes are ended
+/// without a word to those who are connected, and none is left when the next one starts.
 fn start() -> Option<Postgres> {
     let folders: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())

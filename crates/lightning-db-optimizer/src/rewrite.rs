@@ -64,8 +64,8 @@ pub const RULES: [&str; 16] = [
 
 /// Rewrites a query, and says what was done, in order.
 ///
-/// Cost grows with nodes times columns. Trees that are deeper than [`DEPTH_MAX`] after long chains of
-/// inner joins were balanced stay as they are, subqueries included.
+/// Cost grows with nodes times columns. Trees that are deeper than [`DEPTH_MAX`] after long chains
+/// of inner joins were balanced stay as they are, subqueries included.
 pub fn rewrite(query: &mut Query, catalog: &dyn Catalog) -> Vec<Applied> {
     let Some(root) = query.root() else { return Vec::new() };
     let mut rewriter = tree::Rewriter::new(query, catalog);

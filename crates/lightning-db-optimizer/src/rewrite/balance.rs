@@ -80,7 +80,7 @@ impl Rewriter<'_> {
         Some(self.over(&relations, 0, spans))
     }
 
-    /// The joins of a range of relations that starts at `first`, with the conditions that lie in it.
+    /// The joins of a range of relations that starts at `first`, with the conditions in it.
     fn over(
         &mut self,
         relations: &[NodeId],
