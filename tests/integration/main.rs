@@ -3,6 +3,7 @@
 
 mod advanced_indexing_integration;
 mod bad_input;
+mod query_optimizer_integration;
 
 use std::ops::ControlFlow;
 

@@ -70,6 +70,9 @@ mod optimize;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 
+pub use lightning_db_expression as expression;
+pub use lightning_db_types as types;
+
 pub use build::{JoinType, QueryBuilder, Term};
 pub use cardinality::{Cardinality, Learned};
 pub use catalog::{

@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::join::Budget;
 use crate::plan::Plan;
 use crate::query::Query;
+use crate::rewrite::rewrite;
 
 /// What plans are made by.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub struct Settings {
     pub risk_weight: f64,
     /// Workers that a plan may run on.
     pub workers: u32,
+    /// Whether queries are rewritten first.
+    pub rewrites: bool,
     /// How much work ordering each block of joins may be.
     pub join_budget: Budget,
     /// Nodes that a query may have.
@@ -56,6 +59,7 @@ impl Default for Settings {
             cost_model: Arc::new(Nanoseconds::default()),
             risk_weight: 0.1,
             workers: 1,
+            rewrites: true,
             join_budget: Budget::default(),
             nodes_max: 100_000,
         }
@@ -93,12 +97,15 @@ impl Optimizer {
         if query.node_count() > limit {
             return Err(Error::TooLarge { what: "nodes", found: query.node_count(), limit });
         }
-        let query = query.clone();
-        uses::check_depth(&query, root)?;
+        uses::check_depth(query, root)?;
+        let mut query = query.clone();
+        let applied =
+            if self.settings.rewrites { rewrite(&mut query, catalog) } else { Vec::new() };
+        let root = query.root().unwrap_or(root);
         let prepared = planner::Prepared::new(query, catalog);
         let estimates = estimates::Estimates::new(&prepared.query, catalog);
         let planner = planner::Planner::new(&prepared, catalog, &estimates, &self.settings);
-        let plan = planner.plan_root(root);
+        let plan = Plan { applied, ..planner.plan_root(root) };
         Ok(parallel::share(plan, &*self.settings.cost_model, self.settings.workers))
     }
 }

@@ -18,6 +18,7 @@ pub(crate) use order::{Order, OrderKey, OrderPart};
 
 use crate::estimate::Estimate;
 use crate::query::{ColumnId, NodeId, Query, SortKey};
+use crate::rewrite::Applied;
 
 /// A node of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,7 +90,7 @@ pub struct Plan {
     pub(crate) nodes: Vec<PlanNode>,
     pub(crate) root: PlanId,
     pub(crate) subqueries: Vec<(NodeId, PlanId)>,
-    pub(crate) applied: Vec<String>,
+    pub(crate) applied: Vec<Applied>,
     pub(crate) unit: &'static str,
     pub(crate) version: u64,
 }
@@ -121,8 +122,8 @@ impl Plan {
         &self.subqueries
     }
 
-    /// What the query was rewritten by, in order, each as often as it applied.
-    pub fn applied(&self) -> &[String] {
+    /// What the query was rewritten by, in order.
+    pub fn applied(&self) -> &[Applied] {
         &self.applied
     }
 

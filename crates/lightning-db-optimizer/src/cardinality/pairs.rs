@@ -159,7 +159,7 @@ fn count(
         let pairs = pairs(one, other, &between[0], width);
         count.values += usize::from(pairs > 0.0);
         count.pairs += pairs;
-        add_hits(&mut count, [kept(one, &filters[0]), kept(other, &filters[1])], between, width);
+        add_hits(&mut count, &[kept(one, &filters[0]), kept(other, &filters[1])], between, width);
     }
     count
 }
@@ -191,7 +191,7 @@ fn kept<'a>(rows: Rows<'a>, filters: &[Expression]) -> Vec<&'a [Value]> {
 
 fn add_hits(
     count: &mut Count,
-    rows: [Vec<&[Value]>; 2],
+    rows: &[Vec<&[Value]>; 2],
     between: &[Vec<Expression>; 2],
     width: usize,
 ) {

@@ -78,7 +78,12 @@ impl Explain<'_> {
         writer.text.push('{');
         writer.text_of("unit", self.plan.unit());
         writer.number_of("elapsed", self.plan.elapsed());
-        writer.list("rewrites", self.plan.applied(), |writer, rule| writer.string(rule));
+        writer.list("rewrites", self.plan.applied(), |writer, applied| {
+            writer.text.push('{');
+            writer.text_of("rule", applied.rule);
+            writer.text_of("detail", &applied.detail);
+            writer.text.push('}');
+        });
         writer.number_of("root", position(self.plan.root()));
         writer.list("subqueries", self.plan.subqueries(), |writer, (node, id)| {
             writer.text.push('{');

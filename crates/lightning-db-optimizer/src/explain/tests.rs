@@ -39,8 +39,11 @@ fn plan(catalog: &MemoryCatalog) -> crate::plan::Plan {
         .select(["p.id"])
         .build(catalog)
         .unwrap();
-    let settings =
-        Settings { cost_model: std::sync::Arc::new(Pages::default()), ..Settings::default() };
+    let settings = Settings {
+        cost_model: std::sync::Arc::new(Pages::default()),
+        rewrites: false,
+        ..Settings::default()
+    };
     Optimizer::new(settings).optimize(&query, catalog).unwrap()
 }
 

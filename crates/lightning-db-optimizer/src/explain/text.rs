@@ -96,9 +96,8 @@ impl Display for Explain<'_> {
                 write!(f, "\n{:1$}not {2}{cost}: {reason}", "", 2 * depth + 4, other.what)?;
             }
         }
-        let applied = self.plan.applied();
-        if !applied.is_empty() {
-            write!(f, "\nRewritten by: {}", applied.join(", "))?;
+        for applied in self.plan.applied() {
+            write!(f, "\nRewritten by {}: {}", applied.rule, applied.detail)?;
         }
         Ok(())
     }

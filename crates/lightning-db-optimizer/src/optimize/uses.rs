@@ -119,8 +119,9 @@ pub(super) fn check_depth(query: &Query, root: NodeId) -> Result<()> {
 pub(super) struct Places {
     /// First place below each node, and its own; by the node's position.
     nodes: Vec<(usize, usize)>,
-    /// Place of the node that makes each column, by the column's position.
-    makers: Vec<Option<usize>>,
+    /// Places of the nodes that make each column, by the column's position: a rewrite may have a
+    /// column made again above where it came from.
+    makers: Vec<Vec<usize>>,
     /// Joins whose right side uses columns of the left, by the node's position.
     lateral: Vec<bool>,
 }
@@ -130,7 +131,7 @@ impl Places {
         let order = all_nodes(query, root);
         let mut places = Self {
             nodes: vec![(0, 0); query.node_count()],
-            makers: vec![None; query.column_count()],
+            makers: vec![Vec::new(); query.column_count()],
             lateral: vec![false; query.node_count()],
         };
         let mut parents = vec![None; query.node_count()];
@@ -145,7 +146,7 @@ impl Places {
                 parents[input.index()] = Some(*id);
             }
             for column in made(query, *id) {
-                places.makers[column.index()] = Some(place);
+                places.makers[column.index()].push(place);
             }
         }
         for id in order {
@@ -183,7 +184,7 @@ impl Places {
     /// Whether a column is made by a node or below it.
     pub(super) fn has_column(&self, node: NodeId, column: ColumnId) -> bool {
         let (first, last) = self.nodes[node.index()];
-        self.makers[column.index()].is_some_and(|maker| (first..=last).contains(&maker))
+        self.makers[column.index()].iter().any(|maker| (first..=last).contains(maker))
     }
 
     /// Whether the right side of a join is evaluated for each row of the left.

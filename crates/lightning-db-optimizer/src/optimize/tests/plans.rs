@@ -14,10 +14,16 @@ fn plan(query: &QueryBuilder, settings: Settings) -> crate::plan::Plan {
     Optimizer::new(settings).optimize(&query, &catalog).unwrap()
 }
 
+/// The operators alone: what rewrites say of themselves is theirs.
+fn text(plan: &crate::plan::Plan) -> String {
+    let text = plan.explain().without_costs().to_string();
+    let lines = text.lines().filter(|line| !line.starts_with("Rewritten by"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "goldens are written in place")]
 fn check(query: QueryBuilder, expected: Expect) {
-    let plan = plan(&query, Settings::default());
-    expected.assert_eq(&plan.explain().without_costs().to_string());
+    expected.assert_eq(&text(&plan(&query, Settings::default())));
 }
 
 fn customers() -> QueryBuilder {
@@ -211,10 +217,10 @@ fn few_rows_search_the_other_side_and_many_meet_in_a_table() {
     check(
         none.select(["city"]),
         expect![[r"
-        Project c.city
-          Access c by scan, filter EXISTS (#2)
-        Subquery #2
-        Access o by index by_customer (= c.id)"]],
+            Project c.city
+              For each semi join
+                Access c by scan
+                Access o by index by_customer (= c.id) covering"]],
     );
 }
 
@@ -286,11 +292,11 @@ fn sets_and_values_are_put_together() {
     check(
         both,
         expect![[r"
-        Append
-          Project o.customer
-            Access o by index by_customer covering
-          Project c.id
-            Access c by scan, filter true"]],
+            Append
+              Project o.customer
+                Access o by index by_customer covering
+              Project c.id
+                Access c by scan"]],
     );
 }
 
@@ -306,13 +312,15 @@ fn long_plans_are_shared() {
     expect![[r"
         Limit 10
           Top 10 by days DESC
-            Hash aggregate by c.city: sum(o.day)
-              Merge join o.customer = c.id
-                Gather merge by o.customer, o.day
-                  Access o by index by_customer covering
-                Gather merge by c.id
-                  Access c by scan"]]
-    .assert_eq(&shared.explain().without_costs().to_string());
+            Project c.city, days
+              Hash aggregate by c.city: sum(days)
+                Merge join o.customer = c.id
+                  Stream aggregate by o.customer: sum(o.day)
+                    Gather merge by o.customer, o.day
+                      Access o by index by_customer covering
+                  Gather merge by c.id
+                    Access c by scan"]]
+    .assert_eq(&text(&shared));
     assert!(shared.degree() > 1);
     // A millisecond of work is not.
     let short = plan(&orders().filter(column("customer").equal(3)), settings);

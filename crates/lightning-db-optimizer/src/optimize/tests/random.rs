@@ -117,6 +117,7 @@ fn settings(seed: u64, rng: &SeededRng) -> Settings {
         cost_model,
         risk_weight: as_f64(rng.below(11)) / 10.0,
         workers: 1 + u32::try_from(rng.below(4)).unwrap(),
+        rewrites: rng.one_in(2),
         join_budget: Budget {
             exact: usize::try_from(rng.below(60)).unwrap(),
             pairs: usize::try_from(rng.below(200)).unwrap(),
