@@ -2,11 +2,12 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lightning_db_pool::managers::PostgresManager;
 use lightning_db_pool::{Backend, BreakerOptions, Error, Pool, RetryOptions};
+use tokio::sync::watch;
 
 use crate::server::{Server, find, free_port, give_away, unprivileged};
 
@@ -47,7 +48,8 @@ fn start() -> Option<Postgres> {
 }
 
 fn pool(address: &str) -> Pool<PostgresManager> {
-    let (open, open_max) = (20 * MS, 100 * MS);
+    // The circuit stays closed: callers wait for the next attempt, whose pauses are the pool's.
+    let breaker = BreakerOptions { errors: u32::MAX, open: MS, open_max: MS, share_max: 1.0 };
     Pool::builder(PostgresManager::new())
         .backend(Backend::new(address))
         .max_size(4)
@@ -56,18 +58,14 @@ fn pool(address: &str) -> Pool<PostgresManager> {
         .acquire_timeout(Duration::from_mins(1))
         .maintenance_interval(10 * MS)
         .retry(RetryOptions { attempts: 3, first: 20 * MS, factor: 2.0, max: 200 * MS })
-        .breaker(BreakerOptions { errors: 5, open, open_max, share_max: 1.0 })
+        .breaker(breaker)
         .build()
         .unwrap()
 }
 
 /// The first connection, however long the server takes to start.
 async fn wait_for(pool: &Pool<PostgresManager>) {
-    let started = async {
-        while pool.get().await.is_err() {
-            tokio::time::sleep(20 * MS).await;
-        }
-    };
+    let started = async { while pool.get().await.is_err() {} };
     tokio::time::timeout(Duration::from_mins(1), started).await.expect("the server starts");
 }
 
@@ -76,34 +74,29 @@ async fn a_killed_server_costs_errors_and_nothing_else() {
     let Some(mut postgres) = start() else { return };
     let pool = pool(&postgres.address);
     wait_for(&pool).await;
-    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), watch::Sender::new(0_u64));
     let users: Vec<_> = (0..8)
         .map(|_| {
-            let (pool, stop, done) = (pool.clone(), Arc::clone(&stop), Arc::clone(&done));
+            let (pool, stop, done) = (pool.clone(), Arc::clone(&stop), done.clone());
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    let Ok(client) = pool.get().await else {
-                        tokio::time::sleep(5 * MS).await;
-                        continue;
-                    };
+                    let Ok(client) = pool.get().await else { continue };
                     if let Ok(row) = client.query_one("SELECT 41 + 1", &[]).await {
                         assert_eq!(row.get::<_, i32>(0), 42);
-                        done.fetch_add(1, Ordering::Relaxed);
+                        done.send_modify(|done| *done += 1);
                     }
                 }
             })
         })
         .collect();
     for round in 1..=3_u64 {
-        let more = async |count: u64| {
-            let wanted = done.load(Ordering::Relaxed) + count;
-            while done.load(Ordering::Relaxed) < wanted {
-                tokio::time::sleep(MS).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_mins(1), more(100))
+        let mut seen = done.subscribe();
+        let wanted = *seen.borrow() + 100;
+        let more = seen.wait_for(|done| *done >= wanted);
+        tokio::time::timeout(Duration::from_mins(1), more)
             .await
-            .unwrap_or_else(|_| panic!("round {round}: work goes on after a restart: {pool:?}"));
+            .unwrap_or_else(|_| panic!("round {round}: work goes on after a restart: {pool:?}"))
+            .unwrap();
         postgres.server.restart();
     }
     stop.store(true, Ordering::Relaxed);

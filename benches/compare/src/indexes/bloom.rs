@@ -36,7 +36,7 @@ const PROBES: u64 = 100_000;
 struct Pair {
     store: Store,
     index: Index,
-    library: Bloom<u64>,
+    peer: Bloom<u64>,
 }
 
 impl Pair {
@@ -46,10 +46,10 @@ impl Pair {
         let index = single_index(&store, 1, 1, IndexKind::Bloom(options))?;
         load(&index, (0..keys).map(|key| (key, vec![value(key)])))?;
         let items = usize::try_from(keys)?;
-        let library = Bloom::new_for_fp_rate_with_seed(items, rate, &SEED);
-        let mut library = library.map_err(|error| anyhow!("bloomfilter: {error}"))?;
-        (0..keys).for_each(|key| library.set(&mix(key)));
-        Ok(Self { store, index, library })
+        let peer = Bloom::new_for_fp_rate_with_seed(items, rate, &SEED);
+        let mut peer = peer.map_err(|error| anyhow!("bloomfilter: {error}"))?;
+        (0..keys).for_each(|key| peer.set(&mix(key)));
+        Ok(Self { store, index, peer })
     }
 
     fn close(self) -> Result<()> {
@@ -87,14 +87,14 @@ fn rates(
     let reader = Reader::Snapshot(&snapshot);
     for key in 0..keys {
         ensure!(bloom.may_contain(reader, &[value(key)])?, "{name}: key {key} of {keys} is lost");
-        ensure!(pair.library.check(&mix(key)), "{name}: bloomfilter lost key {key}");
+        ensure!(pair.peer.check(&mix(key)), "{name}: bloomfilter lost key {key}");
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "10^3 to 10^8")]
     let probes = (wanted / rate) as u64;
     let mut through = [0_u64; 2];
     for key in ABSENT..ABSENT + probes {
         through[0] += u64::from(bloom.may_contain(reader, &[value(key)])?);
-        through[1] += u64::from(pair.library.check(&mix(key)));
+        through[1] += u64::from(pair.peer.check(&mix(key)));
     }
     let entry = |(engine, through): (&'static str, u64)| {
         let value = through as f64 / probes as f64 / rate;
@@ -121,7 +121,7 @@ fn probes(bench: &mut Bench) -> Result<()> {
         let results = Contest::new(case, keys.len())
             .compared(compared)
             .lane(OURS, |question| Ok(u64::from(bloom.may_contain(reader, &values[of(question)])?)))
-            .lane("bloomfilter", |question| Ok(u64::from(pair.library.check(&keys[of(question)]))))
+            .lane("bloomfilter", |question| Ok(u64::from(pair.peer.check(&keys[of(question)]))))
             .run(bench)?;
         bench.add(results)?;
     }
