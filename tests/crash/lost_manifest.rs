@@ -186,6 +186,23 @@ fn store_without_manifest_and_copy_is_made_again_from_its_tables() {
 }
 
 #[test]
+fn second_repair_finds_the_same_and_keeps_what_the_first_one_put_aside() {
+    let disk = closed_store();
+    for aside in ["/db/lost+found/manifest", "/db/lost+found/manifest.2"] {
+        let (manifest, copy) = (Path::new("/db/manifest"), Path::new("/db/manifest.keyspaces"));
+        for path in [manifest, copy] {
+            let bytes = disk.file_bytes(path).unwrap();
+            disk.set_file_bytes(path, &vec![0xa5; bytes.len()]).unwrap();
+        }
+        let (store, report) = repaired(&disk, 0).unwrap();
+        assert!(report.manifest_copy_lost, "{report:?}");
+        assert_eq!(report.set_aside, [Path::new(aside)]);
+        assert_eq!(store.keyspaces(), ["recovered-1"]);
+        store.close().unwrap();
+    }
+}
+
+#[test]
 fn cancelled_repair_changes_nothing() {
     let disk = closed_store();
     lose(&disk, &["manifest", "directory.snapshot"]);

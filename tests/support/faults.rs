@@ -18,8 +18,8 @@ pub(crate) const FAULTS: [Fault; 3] = [Fault::Eio, Fault::Enospc, Fault::ShortWr
 /// What of the disk of a failed run is looked at.
 const AFTERWARDS: [Persistence; 3] = [Persistence::All, Persistence::None, Persistence::Random];
 
-/// Calls from the mapping of a new log segment to the sync of its folder.
-const SEGMENT_CALLS: usize = 5;
+/// Calls from the mapping of a new log segment to the end of its head.
+const SEGMENT_CALLS: usize = 4;
 
 /// One workload, each of whose calls of the disk fails once.
 #[derive(Debug, Clone, Copy)]
@@ -140,9 +140,11 @@ fn find_state(store: &Store, plan: &Plan, ledger: &Ledger) -> Result<(usize, usi
 fn must_poison(calls: &[TracedCall], at: usize) -> Option<bool> {
     let call = &calls[at];
     let recent = &calls[(at + 1).saturating_sub(SEGMENT_CALLS)..=at];
-    let makes_segment = recent.iter().any(|call| call.kind == CallKind::Map);
+    let makes_segment =
+        call.kind == CallKind::Write && recent.iter().any(|call| call.kind == CallKind::Map);
     let in_log = call.path.starts_with("/db/wal");
-    let writes_log = in_log && matches!(call.kind, CallKind::Write | CallKind::Sync);
+    let writes_log =
+        in_log && matches!(call.kind, CallKind::Write | CallKind::Sync | CallKind::SyncDir);
     // The folder is synced behind the rename.
     let syncs_name = call.path == Path::new("/db") && call.kind == CallKind::SyncDir;
     let written = if syncs_name { &calls[at.saturating_sub(1)].path } else { &call.path };

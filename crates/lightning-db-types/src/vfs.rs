@@ -34,7 +34,8 @@ pub enum OpenMode {
     /// A file of exactly `len` bytes, made if it is not there, extended or cut if it is; all its
     /// blocks are allocated before the call returns, so that a full disk is an error here and never
     /// at a later write. Writes need no system call: they go through a shared mapping and survive
-    /// the end of the process, and only [`VfsFile::sync_data`] brings them to the disk.
+    /// the end of the process, and only [`VfsFile::sync_data`] brings them, and the length of the
+    /// file, to the disk.
     ///
     /// The handle holds the exclusive lock of the file: a file that is mapped, or locked by
     /// [`Vfs::lock`], is `WouldBlock` until that handle is dropped. It may be renamed or read

@@ -119,8 +119,9 @@ fn repair_to_text(report: &RepairReport) -> String {
     }
     if report.lost.is_empty() {
         out.push_str("nothing was lost\n");
-    } else {
-        out.push_str("damaged files are kept in the folder lost+found of the store\n");
+    }
+    for path in &report.set_aside {
+        let _ = writeln!(out, "kept aside: {}", path.display());
     }
     out
 }
@@ -165,5 +166,7 @@ fn repair_to_json(report: &RepairReport) -> Value {
         "entries_salvaged": report.entries_salvaged,
         "commits_salvaged": report.commits_salvaged,
         "lost": lost.collect::<Vec<_>>(),
+        "set_aside": report.set_aside.iter().map(|path| path.display().to_string())
+            .collect::<Vec<_>>(),
     })
 }

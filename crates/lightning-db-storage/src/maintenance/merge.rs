@@ -26,7 +26,7 @@ use pick::Rules;
 
 /// How long no commit may have come before merges are made that no write asks for.
 const IDLE_AFTER: Duration = Duration::from_secs(2);
-/// Bytes that idle merges may read for each byte that flushes write.
+/// Bytes of tables that idle merges may read for each byte that flushes write.
 const IDLE_READ_MAX: u64 = 2;
 /// A due merge comes before one under way if it is smaller by this factor: it is soon done, and the
 /// other one is not kept waiting for merges of its own size.
@@ -40,9 +40,10 @@ pub(crate) struct Merges {
     /// Newest commit at the last look, and when it was first seen.
     last_seq: u64,
     quiet_since: Duration,
-    /// Bytes that idle merges may read besides those that flushes have earned: once what was there.
+    /// Bytes of tables that idle merges may read besides what flushes have earned: once what was
+    /// there.
     idle_start: Option<u64>,
-    /// Bytes that idle merges have read.
+    /// Bytes of tables that idle merges have read.
     idle_read: u64,
 }
 
@@ -261,9 +262,9 @@ impl Engine {
             job.steps += 1;
             counters.merge_steps.fetch_add(1, Ordering::Relaxed);
             counters.merge_bytes.fetch_add(bytes, Ordering::Relaxed);
-            if job.purpose == Purpose::Idle {
-                merges.idle_read += bytes;
-            }
+        }
+        if job.purpose == Purpose::Idle {
+            merges.idle_read += step.used_up;
         }
         if !step.is_last {
             merges.jobs.push(job);

@@ -14,6 +14,8 @@
 mod later;
 mod tables;
 
+use std::collections::BTreeMap;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,6 +49,9 @@ pub struct RepairReport {
     pub commits_salvaged: u64,
     /// What was lost; empty if nothing was.
     pub lost: Vec<Lost>,
+    /// Damaged files that were put aside, where they are now: for who wants to look at them, or
+    /// needs their space.
+    pub set_aside: Vec<PathBuf>,
 }
 
 /// Something that a repair could not save.
@@ -191,7 +196,7 @@ impl Repair<'_, '_> {
     }
 
     /// Moves a damaged file out of the way.
-    fn set_aside(&self, path: &Path) -> Result<()> {
+    fn set_aside(&mut self, path: &Path) -> Result<()> {
         let dir = self.options.path.join(LOST_AND_FOUND);
         self.vfs.create_dir_all(&dir).map_err(Error::io("make folder", &dir))?;
         if !self.vfs.exists(path).map_err(Error::io("look at", path))? {
@@ -207,7 +212,9 @@ impl Repair<'_, '_> {
             target = dir.join(format!("{name}.{number}"));
         }
         self.vfs.rename(path, &target).map_err(Error::io("rename", path))?;
-        self.vfs.sync_dir(&dir).map_err(Error::io("sync folder", &dir))
+        self.vfs.sync_dir(&dir).map_err(Error::io("sync folder", &dir))?;
+        self.report.set_aside.push(target);
+        Ok(())
     }
 
     fn table_path(&self, id: u64) -> PathBuf {
@@ -241,7 +248,10 @@ impl Repair<'_, '_> {
     fn has_keyspace(&mut self, id: u32) -> bool {
         let state = &mut self.state;
         if self.known != Known::Manifest && id >= self.keyspaces_end {
-            state.keyspaces.entry(id).or_insert_with(|| nameless(id));
+            if !state.keyspaces.contains_key(&id) {
+                let record = nameless(id, &state.keyspaces);
+                state.keyspaces.insert(id, record);
+            }
             state.next_keyspace_id = state.next_keyspace_id.max(id + 1);
         }
         state.keyspaces.contains_key(&id)
@@ -285,11 +295,31 @@ impl Repair<'_, '_> {
     }
 }
 
-fn nameless(id: u32) -> KeyspaceRecord {
+/// A keyspace whose name is lost, under one that no other has.
+fn nameless(id: u32, others: &BTreeMap<u32, KeyspaceRecord>) -> KeyspaceRecord {
+    let is_free = |name: &String| others.values().all(|other| other.name != *name);
+    let more = (2_u32..).map(|number| format!("recovered-{id}.{number}"));
+    let name = iter::once(format!("recovered-{id}")).chain(more).find(is_free);
     KeyspaceRecord {
-        name: format!("recovered-{id}"),
+        name: name.unwrap_or_default(),
         compression: crate::table::Compression::Lz4,
         time_to_live: None,
         floors: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keyspace_without_a_name_takes_one_that_no_other_has() {
+        let mut keyspaces = BTreeMap::new();
+        for (id, name) in [(1, "recovered-3"), (2, "recovered-3.2"), (3, "recovered-3.3")] {
+            let found = nameless(3, &keyspaces);
+            assert_eq!(found.name, name);
+            keyspaces.insert(id, found);
+        }
+        assert_eq!(nameless(4, &keyspaces).name, "recovered-4");
     }
 }

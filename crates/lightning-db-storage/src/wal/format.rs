@@ -5,7 +5,7 @@ use lightning_db_types::checksum::{crc32c, crc32c_append};
 /// First bytes of a segment.
 pub(super) const MAGIC: [u8; 8] = *b"LDBWAL\x00\x01";
 /// Version written, and the newest that is read.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// Length of the segment header, in the first sector.
 pub(super) const HEADER_LEN: usize = 64;
 /// Where the durable markers stand: in a sector of their own, so that writing them cannot tear
@@ -13,8 +13,13 @@ pub(super) const HEADER_LEN: usize = 64;
 pub(super) const MARKER_AT: u64 = 512;
 /// Length of one of the two markers.
 pub(super) const MARKER_LEN: usize = 32;
+/// Where the header stands a second time: in a page of its own, so that a disk that loses one of
+/// them does not make a synced segment look like one that never was.
+pub(super) const COPY_AT: u64 = 4096;
 /// Where records start.
-pub(super) const RECORDS_AT: u64 = 1024;
+pub(super) const RECORDS_AT: u64 = COPY_AT + 512;
+/// Where they start in version 1, which has no copy of the header.
+pub(super) const RECORDS_AT_V1: u64 = 1024;
 /// Length of a record's header.
 pub(crate) const RECORD_HEADER_LEN: usize = 24;
 /// Length of an operation's header.
@@ -41,9 +46,13 @@ impl SegmentHeader {
     pub(super) const SPARE: u64 = u64::MAX;
 
     pub(super) fn encode(&self) -> [u8; HEADER_LEN] {
+        self.encode_as(VERSION)
+    }
+
+    pub(super) fn encode_as(&self, version: u32) -> [u8; HEADER_LEN] {
         let mut out = [0; HEADER_LEN];
         out[..8].copy_from_slice(&MAGIC);
-        out[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        out[8..12].copy_from_slice(&version.to_le_bytes());
         out[16..24].copy_from_slice(&self.number.to_le_bytes());
         out[24..32].copy_from_slice(&self.salt.to_le_bytes());
         out[32..40].copy_from_slice(&self.prev_last_seq.to_le_bytes());

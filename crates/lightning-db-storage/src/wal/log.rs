@@ -74,7 +74,7 @@ impl Log {
     ) -> Result<(Self, LogWriter)> {
         // What an ended process left in the page cache was acknowledged, and is built upon now.
         for segment in &segments {
-            segment.sync()?;
+            segment.sync(&*vfs, dir)?;
         }
         let number = segments.back().map_or(0, |last| last.header.number) + 1;
         let log = Self {
@@ -176,7 +176,7 @@ impl Log {
         let upto = self.appended.load(Ordering::Acquire);
         let segments: Vec<_> = self.segments.lock().iter().map(Arc::clone).collect();
         for segment in &segments {
-            segment.sync()?;
+            segment.sync(&*self.vfs, &self.dir)?;
         }
         self.syncs.fetch_add(1, Ordering::Relaxed);
         if let Some(last) = segments.last() {

@@ -67,8 +67,14 @@ pub(crate) fn replay(
         found.durable_seq = found.durable_seq.max(segment.durable_seq()?);
     }
     let limit = if synced_only { found.durable_seq } else { u64::MAX };
-    // A first segment that starts above the checkpoint means that records between are gone.
+    // A first segment that starts above the checkpoint means that records between are gone. If they
+    // were never synced, neither was anything behind them.
     if let Some(first) = segments.front().filter(|first| first.header.prev_last_seq > floor_seq) {
+        if found.durable_seq <= floor_seq {
+            found.leftovers.extend(segments.iter().map(|later| later.path.clone()));
+            found.torn_tail = true;
+            return Ok(found);
+        }
         let detail = format!(
             "the log starts at commit {} but the tables end at {floor_seq}",
             first.header.prev_last_seq + 1

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lightning_db_types::Vfs;
 
-use super::format::{Ops, RECORDS_AT};
+use super::format::Ops;
 use super::replay::Apply;
 use super::segment::{Segment, SegmentReader, Step, list_segments};
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ fn salvage_segment(segment: Segment, apply: &mut Apply<'_>, found: &mut Salvaged
     let path = segment.path.clone();
     let mut reached = segment.header.prev_last_seq;
     let mut reader = SegmentReader::new(Arc::new(segment));
-    let mut offset = RECORDS_AT;
+    let mut offset = reader.offset();
     while offset < capacity {
         reader.jump_within(offset);
         match reader.step()? {

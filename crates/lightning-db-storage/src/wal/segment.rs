@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lightning_db_types::checksum::crc32c;
 use lightning_db_types::{OpenMode, Vfs, VfsFile};
 
 use super::format::{
-    HEADER_LEN, MARKER_AT, MARKER_LEN, RECORD_HEADER_LEN, RECORDS_AT, RecordHeader, SegmentHeader,
-    VERSION, decode_marker, encode_marker, record_len,
+    COPY_AT, HEADER_LEN, MARKER_AT, MARKER_LEN, RECORD_HEADER_LEN, RECORDS_AT, RECORDS_AT_V1,
+    RecordHeader, SegmentHeader, VERSION, decode_marker, encode_marker, record_len,
 };
 use crate::error::{Error, Result};
 use crate::planted;
@@ -25,15 +25,20 @@ pub(crate) struct Segment {
     pub(crate) header: SegmentHeader,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn VfsFile>,
+    /// Where its records start.
+    pub(crate) records_at: u64,
     /// Sequence number of its last record, or of the last one before it while it has none.
     pub(crate) last_seq: AtomicU64,
     /// Sequence number up to which it is on the disk.
     pub(crate) synced_seq: AtomicU64,
+    /// Whether its name and its length are there too.
+    is_named: AtomicBool,
 }
 
 impl Segment {
-    /// Makes a segment and brings it, and its name, to the disk. `synced_seq` is the commit up to
-    /// which the segments before it are there.
+    /// Makes a segment. The first sync brings it and its name to the disk, so that no commit waits
+    /// for that but those that are to be there too. `synced_seq` is the commit up to which the
+    /// segments before it are on the disk.
     pub(crate) fn create(
         vfs: &dyn Vfs,
         dir: &Path,
@@ -43,26 +48,22 @@ impl Segment {
         let path = dir.join(format!("{:016x}{EXTENSION}", header.number));
         let mode = OpenMode::Mapped { len: header.capacity };
         let file = vfs.open(&path, mode).map_err(Error::io("make log segment", &path))?;
-        file.write_all_at(&header.encode(), 0).map_err(Error::io("write", &path))?;
-        let segment = Self::new(header, path, file);
-        segment.mark_durable(synced_seq)?;
-        segment.file.sync_all().map_err(Error::io("sync", &segment.path))?;
-        if !planted::is("skip-log-dir-sync") {
-            vfs.sync_dir(dir).map_err(Error::io("sync folder", dir))?;
-        }
-        Ok(segment)
+        Self::new(header, path, file).write_head(synced_seq)
     }
 
-    /// Makes a spare part of the log. The header is not synced by itself: it is with the first
-    /// record, and until then a power cut leaves a spare, which holds nothing that was
-    /// acknowledged.
+    /// Makes a spare part of the log.
     pub(crate) fn begin(self, prev_last_seq: u64, synced_seq: u64) -> Result<Self> {
         let header = SegmentHeader { prev_last_seq, ..self.header };
-        let begun = Self::new(header, self.path, self.file);
-        begun.mark_durable(synced_seq)?;
-        let written = begun.file.write_all_at(&header.encode(), 0);
-        written.map_err(Error::io("write", &begun.path))?;
-        Ok(begun)
+        Self::new(header, self.path, self.file).write_head(synced_seq)
+    }
+
+    fn write_head(self, synced_seq: u64) -> Result<Self> {
+        self.mark_durable(synced_seq)?;
+        for at in [COPY_AT, 0] {
+            let written = self.file.write_all_at(&self.header.encode(), at);
+            written.map_err(Error::io("write", &self.path))?;
+        }
+        Ok(self)
     }
 
     /// Opens a segment for reading. `None` if its header never reached the disk, which only
@@ -73,17 +74,33 @@ impl Segment {
         if len == 0 {
             return Ok(None);
         }
-        if len < RECORDS_AT {
-            return Err(Error::corrupt(path, len, "log segment is cut short"));
+        let cut_short = || Error::corrupt(path, len, "log segment is cut short");
+        if len < RECORDS_AT_V1 {
+            return Err(cut_short());
         }
-        let mut bytes = [0; HEADER_LEN];
-        file.read_exact_at(&mut bytes, 0).map_err(Error::io("read", path))?;
+        let head_at = |at| {
+            let mut bytes = [0; HEADER_LEN];
+            if at + HEADER_LEN as u64 <= len {
+                file.read_exact_at(&mut bytes, at).map_err(Error::io("read", path))?;
+            }
+            Ok(bytes)
+        };
+        let (head, copy) = (head_at(0)?, head_at(COPY_AT)?);
+        let (is_lost, has_copy) =
+            (SegmentHeader::decode(&head).is_err(), SegmentHeader::decode(&copy).is_ok());
+        let bytes = if is_lost && has_copy { copy } else { head };
         let header = match SegmentHeader::decode(&bytes) {
             Ok(header) if header.prev_last_seq == SegmentHeader::SPARE => return Ok(None),
             Ok(header) => header,
-            // The header is synced before the first record is written: a segment without records
-            // was being made when the power went, the process ended, or the disk refused.
-            Err(_) if is_zero(&*file, path, RECORDS_AT..len)? => return Ok(None),
+            // Nothing of the head was ever there: the segment was not synced. Or it was being made
+            // when the power went, the process ended, or the disk refused.
+            Err(_) if [head, copy] == [[0; HEADER_LEN]; 2] => return Ok(None),
+            Err(_)
+                if is_zero(&*file, path, RECORDS_AT_V1..COPY_AT.min(len))?
+                    && is_zero(&*file, path, RECORDS_AT..len)? =>
+            {
+                return Ok(None);
+            }
             Err(detail) => return Err(Error::corrupt(path, 0, detail)),
         };
         let version = SegmentHeader::version(&bytes);
@@ -91,15 +108,20 @@ impl Segment {
             let path = path.to_owned();
             return Err(Error::FormatVersion { path, found: version, supported: VERSION });
         }
+        let records_at = if version == 1 { RECORDS_AT_V1 } else { RECORDS_AT };
+        if len < records_at {
+            return Err(cut_short());
+        }
         // A log that was closed is cut to what it holds. The durable note tells if that was more.
         let header = SegmentHeader { capacity: header.capacity.min(len), ..header };
-        Ok(Some(Self::new(header, path.to_owned(), file)))
+        Ok(Some(Self { records_at, ..Self::new(header, path.to_owned(), file) }))
     }
 
     fn new(header: SegmentHeader, path: PathBuf, file: Arc<dyn VfsFile>) -> Self {
         let last_seq = AtomicU64::new(header.prev_last_seq);
         let synced_seq = AtomicU64::new(header.prev_last_seq);
-        Self { header, path, file, last_seq, synced_seq }
+        let (records_at, is_named) = (RECORDS_AT, AtomicBool::new(false));
+        Self { header, path, file, records_at, last_seq, synced_seq, is_named }
     }
 
     /// Notes, without syncing, that everything up to `seq` is on the disk. The note survives the
@@ -119,11 +141,17 @@ impl Segment {
         Ok(markers.filter_map(|bytes| decode_marker(self.header.salt, bytes)).max().unwrap_or(0))
     }
 
-    /// Syncs what was appended when the call began.
-    pub(crate) fn sync(&self) -> Result<()> {
+    /// Syncs what was appended when the call began, and the name in `dir`, its folder.
+    pub(crate) fn sync(&self, vfs: &dyn Vfs, dir: &Path) -> Result<()> {
         let upto = self.last_seq.load(Ordering::Acquire);
         if self.synced_seq.load(Ordering::Acquire) < upto {
             self.file.sync_data().map_err(Error::io("sync", &self.path))?;
+            if !self.is_named.load(Ordering::Acquire) {
+                if !planted::is("skip-log-dir-sync") {
+                    vfs.sync_dir(dir).map_err(Error::io("sync folder", dir))?;
+                }
+                self.is_named.store(true, Ordering::Release);
+            }
             self.synced_seq.fetch_max(upto, Ordering::AcqRel);
         }
         Ok(())
@@ -183,7 +211,8 @@ pub(crate) struct SegmentReader {
 
 impl SegmentReader {
     pub(crate) fn new(segment: Arc<Segment>) -> Self {
-        Self { segment, offset: RECORDS_AT, window: Vec::new(), window_at: 0 }
+        let offset = segment.records_at;
+        Self { segment, offset, window: Vec::new(), window_at: 0 }
     }
 
     /// Bytes of records read so far, headers included.

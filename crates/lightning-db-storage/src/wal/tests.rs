@@ -7,12 +7,12 @@ use std::sync::Arc;
 use lightning_db_types::{Persistence, Rng, SeededRng, SimVfs, Vfs};
 use proptest::prelude::*;
 
-use super::format::RECORDS_AT;
+use super::format::{COPY_AT, HEADER_LEN, RECORDS_AT, RECORDS_AT_V1, SegmentHeader};
 use super::*;
 use crate::error::{Error, Result};
 
 const DIR: &str = "/wal";
-const SEGMENT_SIZE: u64 = 4 << 10;
+const SEGMENT_SIZE: u64 = 8 << 10;
 
 /// A log on a disk of its own, and the payloads that were appended to it.
 struct Bench {
@@ -130,6 +130,82 @@ fn regression_new_segment_claims_no_more_than_was_synced() {
     assert!(bench.segment_paths().len() > 1);
     let replayed = bench.check_replay(&bench.disk.crashed(Persistence::None, 0), 0).unwrap();
     assert_eq!(replayed.last_seq, 1);
+}
+
+#[test]
+fn header_that_is_lost_is_read_from_its_copy_and_without_both_nothing_was_synced() {
+    let mut bench = Bench::new();
+    bench.append_all([100, 100]);
+    bench.log.sync().unwrap();
+    let disk = bench.disk.crashed(Persistence::None, 0);
+    let path = &bench.segment_paths()[0];
+    let whole = disk.file_bytes(path).unwrap();
+    let with = |places: &[u64], byte: u8| {
+        let mut bytes = whole.clone();
+        for at in places {
+            let at = usize::try_from(*at).unwrap();
+            bytes[at..at + HEADER_LEN].fill(byte);
+        }
+        disk.set_file_bytes(path, &bytes).unwrap();
+        bench.check_replay(&disk, 0)
+    };
+    for lost in [0, COPY_AT] {
+        assert_eq!(with(&[lost], 0).unwrap().commits, 2);
+        assert_eq!(with(&[lost], 0xa5).unwrap().commits, 2);
+    }
+    let never = with(&[0, COPY_AT], 0).unwrap();
+    assert_eq!((never.commits, &never.leftovers[..]), (0, &[path.clone()][..]));
+    let damaged = with(&[0, COPY_AT], 0xa5);
+    assert!(matches!(damaged, Err(Error::Corrupt { .. })), "{damaged:?}");
+}
+
+#[test]
+fn log_of_version_1_is_read() {
+    let mut bench = Bench::new();
+    bench.append_all([100, 200, 300]);
+    bench.log.sync().unwrap();
+    let disk = bench.disk.crashed(Persistence::All, 0);
+    let path = &bench.segment_paths()[0];
+    let bytes = disk.file_bytes(path).unwrap();
+    let [records_at, copy_at, records_at_v1] =
+        [RECORDS_AT, COPY_AT, RECORDS_AT_V1].map(|at| usize::try_from(at).unwrap());
+    let mut old = bytes[..records_at_v1].to_vec();
+    let header = SegmentHeader::decode(bytes[..HEADER_LEN].first_chunk().unwrap()).unwrap();
+    old[..HEADER_LEN].copy_from_slice(&header.encode_as(1));
+    old.extend_from_slice(&bytes[records_at..]);
+    for len in [old.len(), records_at_v1 + 136] {
+        disk.set_file_bytes(path, &old[..len]).unwrap();
+        let replayed = bench.check_replay(&disk, 0);
+        if len < copy_at {
+            assert!(matches!(replayed, Err(Error::Corrupt { .. })), "commits 2 and 3 were synced");
+        } else {
+            assert_eq!(replayed.unwrap().commits, 3);
+        }
+    }
+}
+
+/// A segment whose name the disk lost, and a later one that it kept, when the tables hold what came
+/// before both.
+#[test]
+fn segments_behind_a_gap_that_was_never_synced_are_left_out() {
+    let mut bench = Bench::new();
+    bench.append_all([2_000]);
+    bench.log.sync().unwrap();
+    bench.append_all(std::iter::repeat_n(2_000, 6));
+    let paths = bench.segment_paths();
+    assert!(paths.len() > 3);
+    let disk = bench.disk.crashed(Persistence::All, 0);
+    disk.remove_file(&paths[0]).unwrap();
+    disk.remove_file(&paths[1]).unwrap();
+    let replayed = bench.check_replay(&disk, 1).unwrap();
+    assert_eq!((replayed.commits, &replayed.leftovers[..]), (0, &paths[2..]));
+    assert!(replayed.torn_tail);
+    bench.log.sync().unwrap();
+    let disk = bench.disk.crashed(Persistence::All, 0);
+    disk.remove_file(&paths[0]).unwrap();
+    disk.remove_file(&paths[1]).unwrap();
+    let refused = bench.check_replay(&disk, 1);
+    assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
 }
 
 /// Symptom: a change reader met a hole and called the log damaged. Mechanism: names of released

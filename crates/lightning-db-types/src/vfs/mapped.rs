@@ -100,8 +100,8 @@ pub(super) struct MappedFile {
 }
 
 impl MappedFile {
-    /// Locks the file, gives it exactly `len` bytes with all blocks allocated and on the disk, and
-    /// maps it.
+    /// Locks the file, gives it exactly `len` bytes with all blocks allocated, and maps it. The
+    /// length is on the disk with the first sync, as the bytes are.
     ///
     /// # Errors
     /// `InvalidInput` if `len` is zero or too large for memory, `WouldBlock` if the file is locked
@@ -122,7 +122,6 @@ impl MappedFile {
             file.set_len(len)?;
         }
         allocate(&file, old_len.min(len), len)?;
-        file.sync_all()?;
         // SAFETY: the file is locked against any other mapping of ours, is exactly `map_len` long
         // with no holes, is never cut while `self` lives, and its bytes leave only as copies.
         let map = unsafe { MmapOptions::new().len(map_len).map_mut(&file)? };
@@ -220,7 +219,9 @@ fn allocate(file: &File, old_len: u64, len: u64) -> io::Result<()> {
             }
         }
     }
-    rewrite(file, old_len, len)
+    rewrite(file, old_len, len)?;
+    // Only now is a block sure to read as what was written, whatever stood there before.
+    file.sync_all()
 }
 
 /// Allocates by writing: the bytes that are there are written back in place, because some of them

@@ -39,6 +39,8 @@ struct Written {
 pub(super) struct Step {
     /// Bytes of the entries that it has read; `None` if it has changed nothing.
     pub(super) bytes: Option<u64>,
+    /// Bytes of the tables of which nothing is left: on disk they are fewer than their entries.
+    pub(super) used_up: u64,
     /// Whether the merge has come to its end.
     pub(super) is_last: bool,
 }
@@ -63,7 +65,7 @@ impl Engine {
         let view = keyspace.view.load_full();
         let runs = job.runs(&view);
         if runs.is_empty() || keyspace.is_dropped() {
-            return Ok(Step { bytes: None, is_last: true });
+            return Ok(Step { bytes: None, used_up: 0, is_last: true });
         }
         let place = place(&runs, &job.from, &self.rules(&keyspace, &view));
         let written = if place.is_end {
@@ -77,11 +79,12 @@ impl Engine {
         let change = change(&runs, &place.from, end, &tables);
         let is_last = end.is_none();
         if change.is_empty() && tables.is_empty() {
-            return Ok(Step { bytes: None, is_last });
+            return Ok(Step { bytes: None, used_up: 0, is_last });
         }
         job.from = end.unwrap_or_default().to_vec();
+        let used_up = change.removed.iter().map(|table| table.meta().file_len).sum();
         self.install_slice(&keyspace, change, &written)?;
-        Ok(Step { bytes: Some(written.bytes), is_last })
+        Ok(Step { bytes: Some(written.bytes), used_up, is_last })
     }
 
     fn write_slice(

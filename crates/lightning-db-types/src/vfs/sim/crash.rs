@@ -117,8 +117,12 @@ fn surviving_names(names: &Names, keep: Keep, rng: &dyn Rng) -> NameMap {
 /// The bytes of a file that are on the disk after a power cut or a failed sync.
 pub(super) fn surviving_bytes(inode: &Inode, keep: Keep, rng: &dyn Rng) -> Vec<u8> {
     let mut image = inode.durable.clone();
+    // End of a length that was lost: what is written before it does not bring the length back.
+    let mut lost_len = 0;
     for Change { seq, kind } in &inode.log {
         match (kind, keep) {
+            (ChangeKind::Write { offset, bytes }, Keep::Random)
+                if (image.len() + 1..=lost_len).contains(&(offset + bytes.len())) => {}
             (ChangeKind::Write { offset, bytes }, Keep::Random) => {
                 write_randomly(&mut image, *offset, bytes, rng);
             }
@@ -130,9 +134,12 @@ pub(super) fn surviving_bytes(inode: &Inode, keep: Keep, rng: &dyn Rng) -> Vec<u
                     kept
                 });
             }
-            (_, keep) if !keep.keeps(*seq, rng) => {}
-            (ChangeKind::Write { offset, bytes }, _) => write_at(&mut image, *offset, bytes),
-            (ChangeKind::SetLen(len), _) => image.resize(*len, 0),
+            (ChangeKind::SetLen(len), keep) if keep.keeps(*seq, rng) => image.resize(*len, 0),
+            (ChangeKind::SetLen(len), _) => lost_len = *len,
+            (ChangeKind::Write { offset, bytes }, keep) if keep.keeps(*seq, rng) => {
+                write_at(&mut image, *offset, bytes);
+            }
+            (ChangeKind::Write { .. }, _) => {}
         }
     }
     image

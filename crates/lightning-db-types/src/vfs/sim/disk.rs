@@ -149,7 +149,7 @@ impl Disk {
         }
     }
 
-    /// Opens a file of exactly `len` bytes and makes those durable, as the real disk does.
+    /// Opens a file of exactly `len` bytes.
     pub(super) fn open_mapped(&mut self, path: &Path, len: u64) -> io::Result<NodeRef> {
         let target = usize::try_from(len).ok().filter(|&n| n > 0 && len <= FILE_BYTES_MAX);
         let Some(target) = target else {
@@ -162,9 +162,10 @@ impl Disk {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         self.account(inode.current.len() as u64, len)?;
-        inode.sync();
-        inode.current.resize(target, 0);
-        inode.durable.resize(target, 0);
+        if inode.current.len() != target {
+            let seq = self.seq();
+            inode.set_len(seq, target);
+        }
         inode.locked = true;
         drop(inode);
         Ok(node)
