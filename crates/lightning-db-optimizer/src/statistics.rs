@@ -10,8 +10,8 @@ mod group;
 pub use collect::{StatisticsBuilder, StatisticsLimits};
 pub use digest::StatisticsDigest;
 
-use lightning_db_types::Value;
 use lightning_db_types::sketch::{Histogram, HyperLogLog};
+use lightning_db_types::{Value, ValueRef};
 use serde::{Deserialize, Serialize};
 
 /// What is known of a table: counts, columns, a sample of whole rows, columns together.
@@ -84,6 +84,18 @@ pub struct JoinSketch {
     pub row_hash_max: u64,
     /// Largest number of rows of one value.
     pub degree_max: u64,
+}
+
+impl ColumnStatistics {
+    /// Share of the values that are neither null nor common below a value, or at most it: by the
+    /// histogram, or spread evenly between the least and the largest; `None` if there is neither.
+    pub(crate) fn fraction_below(&self, value: ValueRef<'_>, or_equal: bool) -> Option<f64> {
+        if self.histogram.buckets() > 0 {
+            return Some(self.histogram.fraction_below(value, or_equal));
+        }
+        let ends = [self.min.clone()?, self.max.clone()?];
+        Some(Histogram::of_sorted(&ends, 1).fraction_below(value, or_equal))
+    }
 }
 
 impl TableStatistics {

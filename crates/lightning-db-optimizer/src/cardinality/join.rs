@@ -197,7 +197,7 @@ impl Cardinality<'_> {
         let (mut count, mut sum) = (0.0, 0.0);
         for value in values.filter(|value| !value.is_null()) {
             count += 1.0;
-            sum += 1.0 - share_below(of, value, true);
+            sum += 1.0 - share_below(of, value, true)?;
         }
         (count > 0.0).then(|| sum / count)
     }

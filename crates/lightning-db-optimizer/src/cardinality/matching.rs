@@ -137,16 +137,17 @@ fn inside(side: Side<'_>, other: Side<'_>) -> f64 {
     if own.min.as_ref().zip(own.max.as_ref()).is_some_and(|(low, high)| low > max || high < min) {
         return 0.0;
     }
-    let share = share_below(own, max, true) - share_below(own, min, false);
-    share.clamp(1.0 / side.rows(), 1.0)
+    let below = share_below(own, max, true).zip(share_below(own, min, false));
+    below.map_or(1.0, |(high, low)| (high - low).clamp(1.0 / side.rows(), 1.0))
 }
 
-/// Share of a column's rows, nulls apart, below a value, or at most it.
+/// Share of a column's rows, nulls apart, below a value, or at most it; `None` if nothing is known
+/// of how its values spread.
 pub(super) fn share_below(
     of: &ColumnStatistics,
     value: &lightning_db_types::Value,
     or_equal: bool,
-) -> f64 {
+) -> Option<f64> {
     let (mut all, mut below) = (0.0, 0.0);
     for (common, share) in &of.common {
         all += share;
@@ -154,8 +155,12 @@ pub(super) fn share_below(
             below += share;
         }
     }
+    // What is not common may be no value at all, but null.
+    if of.histogram.buckets() == 0 && all > 0.5 {
+        return Some(below / all);
+    }
     let rest = (1.0 - all).max(0.0);
-    below + rest * of.histogram.fraction_below(value.as_value_ref(), or_equal)
+    Some(below + rest * of.fraction_below(value.as_value_ref(), or_equal)?)
 }
 
 /// By the rows of each value: of the common values as they are counted, of the others by the

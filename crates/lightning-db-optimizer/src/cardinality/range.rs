@@ -282,18 +282,15 @@ impl Rest {
     }
 
     fn interval(&self, of: &ColumnStatistics) -> f64 {
-        if of.histogram.buckets() == 0 {
-            let bounds = [&self.low, &self.high].into_iter().flatten().count();
-            return match bounds {
-                0 => 1.0,
-                1 => BOUND_SHARE,
-                _ => BOUND_SHARE * BOUND_SHARE,
-            };
+        let below = |value: ValueRef<'_>, equal| of.fraction_below(value, equal);
+        let high = self.high.as_ref().map(|(it, equal)| below(it.as_value_ref(), *equal));
+        let low = self.low.as_ref().map(|(it, equal)| below(it.as_value_ref(), !*equal));
+        match (low, high) {
+            (None, None) => 1.0,
+            (Some(None), Some(None)) => BOUND_SHARE * BOUND_SHARE,
+            (Some(None), None) | (None, Some(None)) => BOUND_SHARE,
+            (low, high) => (high.flatten().unwrap_or(1.0) - low.flatten().unwrap_or(0.0)).max(0.0),
         }
-        let below = |value: ValueRef<'_>, equal| of.histogram.fraction_below(value, equal);
-        let high = self.high.as_ref().map_or(1.0, |(it, equal)| below(it.as_value_ref(), *equal));
-        let low = self.low.as_ref().map_or(0.0, |(it, equal)| below(it.as_value_ref(), !*equal));
-        (high - low).max(0.0)
     }
 }
 

@@ -288,3 +288,47 @@ fn conditions_that_depend_on_each_other_across_a_join_are_seen_together() {
     check(JoinKind::Inner, Comparison::AtLeast, 25.0);
     check(JoinKind::Anti, Comparison::AtLeast, 2_475.0);
 }
+
+/// Two tables of 1,000 rows whose first columns are known by their least and largest values alone.
+fn known_by_ends(one: (i64, i64), other: (i64, i64)) -> Shop {
+    let table = |name: &str, (min, max): (i64, i64)| {
+        let column = ColumnStatistics {
+            min: Some(min.into()),
+            max: Some(max.into()),
+            distinct: 1_000.0,
+            ..ColumnStatistics::default()
+        };
+        let known =
+            TableStatistics { rows: 1_000, columns: vec![column], ..TableStatistics::default() };
+        let mut definition = definition(name, &["id"], vec![]);
+        definition.keys.clear();
+        (Arc::new(definition), Some(Arc::new(known)))
+    };
+    Shop { tables: vec![table("one", one), table("other", other)] }
+}
+
+#[test]
+fn values_spread_evenly_between_ends_where_there_is_no_histogram() {
+    let rows = |one, other| {
+        let shop = known_by_ends(one, other);
+        let mut made = Made::new();
+        let (left, right) = (made.scan(&shop, 0), made.scan(&shop, 1));
+        let on = vec![made.equal(0, 1)];
+        let join = Node::Join { kind: JoinKind::Inner, left, right, on };
+        let join = made.query.add_node(join);
+        made.query.set_root(join);
+        Cardinality::new(&made.query, &shop, None).rows(join).point
+    };
+    let near = |found: f64, expected: f64| {
+        assert!(crate::q_error(found, expected) < 1.05, "{found} is not near {expected}");
+    };
+    near(rows((0, 999), (0, 999)), 1_000.0);
+    near(rows((0, 999), (500, 1_499)), 500.0);
+    near(rows((0, 999), (2_000, 2_999)), 0.0);
+    let shop = known_by_ends((0, 1_000), (0, 1_000));
+    let mut made = Made::new();
+    let scan = made.scan(&shop, 0);
+    let tenth = made.compare(Comparison::Less, 0, 100);
+    let cardinality = Cardinality::new(&made.query, &shop, None);
+    near(cardinality.selectivity(scan, &[tenth]).point * 1_000.0, 100.0);
+}
