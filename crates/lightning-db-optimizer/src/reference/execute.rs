@@ -13,13 +13,13 @@ use std::cell::RefCell;
 
 use lightning_db_types::Value;
 
-use super::interpret::{Interpreter, Relation, sort};
+use super::interpret::{Interpreter, Nested, Relation, sort};
 use super::scalar::Outer;
 use super::{Failure, Rows};
 use crate::catalog::Catalog;
 use crate::explain::Actual;
 use crate::plan::{Exchange, Operator, Plan, PlanId};
-use crate::query::{ColumnId, SortKey};
+use crate::query::{ColumnId, NodeId, SortKey};
 
 /// What came of a plan.
 #[derive(Debug, Clone)]
@@ -30,16 +30,15 @@ pub struct Executed {
     pub actual: Vec<(PlanId, Actual)>,
 }
 
-/// Runs a plan. Subqueries in scalars are interpreted.
+/// Runs a plan. Subqueries in scalars run by their plans, each time that a scalar is evaluated.
 ///
 /// # Errors
 /// [`Failure`] as the query gives it, and [`Failure::Unknown`] for a plan that does not keep to
 /// what it says of its rows.
 pub fn execute(plan: &Plan, catalog: &dyn Catalog, source: &dyn Rows) -> Result<Executed, Failure> {
-    let interpreter = Interpreter { query: plan.query(), source };
     let actual = RefCell::new(vec![Actual::default(); plan.nodes().len()]);
     let states = RefCell::default();
-    let executor = Executor { plan, catalog, interpreter, actual, states };
+    let executor = Executor { plan, catalog, source, actual, states };
     let parts = executor.run(plan.root(), &Outer::default())?;
     let [rows] = <[_; 1]>::try_from(parts).map_err(|parts| {
         Failure::Unknown(format!("a plan whose root has {} workers", parts.len()))
@@ -55,7 +54,7 @@ type Parts = Vec<Vec<Vec<Value>>>;
 struct Executor<'a> {
     plan: &'a Plan,
     catalog: &'a dyn Catalog,
-    interpreter: Interpreter<'a>,
+    source: &'a dyn Rows,
     actual: RefCell<Vec<Actual>>,
     /// Values that partial aggregates have gathered, by the number that stands in their rows.
     states: RefCell<Vec<Vec<Value>>>,
@@ -65,7 +64,22 @@ fn wrong(what: impl Into<String>) -> Failure {
     Failure::Unknown(what.into())
 }
 
+impl Nested for Executor<'_> {
+    fn rows(&self, root: NodeId, outer: &Outer) -> Result<Vec<Vec<Value>>, Failure> {
+        let plan = self.plan.subqueries().iter().find(|(node, _)| *node == root);
+        let (_, id) = plan.ok_or_else(|| wrong("a subquery without a plan"))?;
+        let [rows] = <[_; 1]>::try_from(self.run(*id, outer)?)
+            .map_err(|_| wrong("a subquery of several workers"))?;
+        Ok(rows)
+    }
+}
+
 impl Executor<'_> {
+    /// What evaluates scalars.
+    fn interpreter(&self) -> Interpreter<'_> {
+        Interpreter { query: self.plan.query(), source: self.source, nested: Some(self) }
+    }
+
     fn run(&self, id: PlanId, outer: &Outer) -> Result<Parts, Failure> {
         let parts = self.operator(id, outer)?;
         let node = self.plan.node(id);
@@ -132,11 +146,11 @@ impl Executor<'_> {
             }),
             Operator::Project { input, columns } => self.each(*input, outer, |relation| {
                 let compile =
-                    |(_, id): &(_, _)| self.interpreter.compile(*id, &relation.columns, outer);
+                    |(_, id): &(_, _)| self.interpreter().compile(*id, &relation.columns, outer);
                 let scalars = columns.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
                 let turn = |row: &Vec<Value>| {
                     let value =
-                        |scalar| self.interpreter.value(scalar, &relation.columns, row, outer);
+                        |scalar| self.interpreter().value(scalar, &relation.columns, row, outer);
                     scalars.iter().map(value).collect::<Result<Vec<_>, _>>()
                 };
                 relation.rows.iter().map(turn).collect()
@@ -161,7 +175,7 @@ impl Executor<'_> {
                 Ok(rows.take(limit.map_or(usize::MAX, number)).collect())
             }),
             Operator::Window { input, functions } => self.each(*input, outer, |relation| {
-                Ok(self.interpreter.window(relation, functions, outer)?.rows)
+                Ok(self.interpreter().window(relation, functions, outer)?.rows)
             }),
             Operator::Exchange { input, exchange } => {
                 self.exchange(*input, exchange, node.degree as usize, outer)
@@ -176,10 +190,10 @@ impl Executor<'_> {
         conditions: &[crate::query::ScalarId],
         outer: &Outer,
     ) -> Result<Vec<Vec<Value>>, Failure> {
-        let compile = |id: &_| self.interpreter.compile(*id, columns, outer);
+        let compile = |id: &_| self.interpreter().compile(*id, columns, outer);
         let conditions = conditions.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
         let mut failure = None;
-        rows.retain(|row| match self.interpreter.holds(&conditions, columns, row, outer) {
+        rows.retain(|row| match self.interpreter().holds(&conditions, columns, row, outer) {
             Ok(holds) => holds,
             Err(error) => {
                 failure.get_or_insert(error);

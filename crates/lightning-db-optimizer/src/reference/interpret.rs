@@ -28,12 +28,23 @@ pub fn evaluate_node(
     node: NodeId,
     source: &dyn Rows,
 ) -> Result<Vec<Vec<Value>>, Failure> {
-    Ok(Interpreter { query, source }.node(node, &Outer::default())?.rows)
+    Ok(Interpreter { query, source, nested: None }.node(node, &Outer::default())?.rows)
+}
+
+/// What gives the rows of subqueries.
+pub(super) trait Nested {
+    /// Rows of the subquery with this root, for values of columns of rows around it.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    fn rows(&self, root: NodeId, outer: &Outer) -> Result<Vec<Vec<Value>>, Failure>;
 }
 
 pub(super) struct Interpreter<'a> {
     pub(super) query: &'a Query,
     pub(super) source: &'a dyn Rows,
+    /// What subqueries in scalars are run by; they are interpreted if it is not there.
+    pub(super) nested: Option<&'a dyn Nested>,
 }
 
 /// Rows with their columns.
@@ -122,6 +133,13 @@ impl Interpreter<'_> {
             Node::Window { input, functions } => {
                 self.window(self.node(*input, outer)?, functions, outer)
             }
+        }
+    }
+
+    pub(super) fn subquery(&self, root: NodeId, outer: &Outer) -> Result<Vec<Vec<Value>>, Failure> {
+        match self.nested {
+            Some(nested) => nested.rows(root, outer),
+            None => Ok(self.node(root, outer)?.rows),
         }
     }
 

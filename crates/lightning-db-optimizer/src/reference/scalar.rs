@@ -125,9 +125,9 @@ impl Interpreter<'_> {
                 let unknown = || Failure::Unknown(function.clone());
                 self.source.external(function, &arguments).ok_or_else(unknown)
             }
-            Part::Exists(node) => Ok(Value::Bool(!self.node(*node, &inner())?.rows.is_empty())),
+            Part::Exists(node) => Ok(Value::Bool(!self.subquery(*node, &inner())?.is_empty())),
             Part::Value(node) => {
-                let mut rows = self.node(*node, &inner())?.rows;
+                let mut rows = self.subquery(*node, &inner())?;
                 match rows.len() {
                     0 => Ok(Value::Null),
                     1 => Ok(rows.swap_remove(0).swap_remove(0)),
@@ -136,7 +136,7 @@ impl Interpreter<'_> {
             }
             Part::Quantified { any, comparison, value, node } => {
                 let value = self.value(value, columns, row, outer)?;
-                let rows = self.node(*node, &inner())?.rows;
+                let rows = self.subquery(*node, &inner())?;
                 let compared = rows.into_iter().map(|mut row| {
                     Expression::Literal(value.clone())
                         .compare(*comparison, Expression::Literal(row.swap_remove(0)))

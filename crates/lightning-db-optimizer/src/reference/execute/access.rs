@@ -81,7 +81,7 @@ impl Executor<'_> {
             return Err(wrong("an access that is none"));
         };
         let definition = self.catalog.definition(*table);
-        let rows = self.interpreter.source.rows(*table);
+        let rows = self.source.rows(*table);
         let table = Table { rows, definition: &definition, columns: relation };
         for check in checks {
             if !self.perhaps(&table, check, outer)? {
@@ -145,10 +145,10 @@ impl Executor<'_> {
             found = kept;
         }
         if let Some(nearest) = scan.nearest {
-            let by = self.interpreter.compile(nearest, table.columns, outer)?;
+            let by = self.interpreter().compile(nearest, table.columns, outer)?;
             let mut by_value = Vec::new();
             for at in found {
-                let value = self.interpreter.value(&by, table.columns, &row(&at), outer)?;
+                let value = self.interpreter().value(&by, table.columns, &row(&at), outer)?;
                 if !value.is_null() {
                     by_value.push((value, at));
                 }
@@ -198,8 +198,8 @@ impl Executor<'_> {
 
     /// A scalar that has one value for all rows.
     fn fixed(&self, id: ScalarId, outer: &Outer) -> Result<Value, Failure> {
-        let compiled = self.interpreter.compile(id, &[], outer)?;
-        self.interpreter.value(&compiled, &[], &[], outer)
+        let compiled = self.interpreter().compile(id, &[], outer)?;
+        self.interpreter().value(&compiled, &[], &[], outer)
     }
 
     /// Rows of a search; where none are fetched, with what the entries hold alone.
@@ -279,15 +279,15 @@ impl Executor<'_> {
         };
         let table: TableId = *table;
         let definition = self.catalog.definition(table);
-        let rows = self.interpreter.source.rows(table);
+        let rows = self.source.rows(table);
         let table = Table { rows, definition: &definition, columns: relation };
         let answer = |one: &crate::plan::IndexAggregate| {
             let rows = self.index(&table, &one.scan, outer)?;
             let (Some(row), Some(argument)) = (rows.first(), one.aggregate.argument) else {
                 return Ok(Value::Null);
             };
-            let compiled = self.interpreter.compile(argument, table.columns, outer)?;
-            self.interpreter.value(&compiled, table.columns, row, outer)
+            let compiled = self.interpreter().compile(argument, table.columns, outer)?;
+            self.interpreter().value(&compiled, table.columns, row, outer)
         };
         aggregates.iter().map(answer).collect()
     }

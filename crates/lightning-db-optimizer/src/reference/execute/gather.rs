@@ -66,17 +66,17 @@ impl Executor<'_> {
         members: &[usize],
         outer: &Outer,
     ) -> Result<Row, Failure> {
-        let compile = |id| self.interpreter.compile(id, &input.columns, outer);
+        let compile = |id| self.interpreter().compile(id, &input.columns, outer);
         let filter = aggregate.filter.into_iter().map(compile).collect::<Result<Vec<_>, _>>()?;
         let argument = aggregate.argument.map(compile).transpose()?;
         let mut values = Vec::new();
         for member in members {
             let row = &input.rows[*member];
-            if !self.interpreter.holds(&filter, &input.columns, row, outer)? {
+            if !self.interpreter().holds(&filter, &input.columns, row, outer)? {
                 continue;
             }
             let value = match &argument {
-                Some(argument) => self.interpreter.value(argument, &input.columns, row, outer)?,
+                Some(argument) => self.interpreter().value(argument, &input.columns, row, outer)?,
                 None => Value::Bool(true),
             };
             if !value.is_null() {

@@ -87,8 +87,8 @@ impl Executor<'_> {
         };
         let key = |scalars: &[ScalarId], columns: &[ColumnId], row: &Row| {
             let value = |id: &ScalarId| {
-                let compiled = self.interpreter.compile(*id, columns, join.outer)?;
-                self.interpreter.value(&compiled, columns, row, join.outer)
+                let compiled = self.interpreter().compile(*id, columns, join.outer)?;
+                self.interpreter().value(&compiled, columns, row, join.outer)
             };
             scalars.iter().map(value).collect::<Result<Row, Failure>>()
         };
@@ -153,7 +153,7 @@ impl Executor<'_> {
         candidates: &[Vec<usize>],
     ) -> Result<Vec<Row>, Failure> {
         let columns = [join.left, join.right].concat();
-        let compile = |id: &ScalarId| self.interpreter.compile(*id, &columns, join.outer);
+        let compile = |id: &ScalarId| self.interpreter().compile(*id, &columns, join.outer);
         let on = join.on.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
         let nulls = vec![Value::Null; join.right.len()];
         let mut matched = vec![false; right.len()];
@@ -162,7 +162,7 @@ impl Executor<'_> {
             let (mut found, mut unknown) = (0, false);
             for at in candidates {
                 let pair: Row = row.iter().chain(&right[*at]).cloned().collect();
-                match self.interpreter.truth(&on, &columns, &pair, join.outer)? {
+                match self.interpreter().truth(&on, &columns, &pair, join.outer)? {
                     Some(true) => {
                         found += 1;
                         matched[*at] = true;
