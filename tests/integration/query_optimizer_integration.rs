@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use lightning_db_optimizer::build::{AggregateTerm, column};
+use lightning_db_optimizer::cache::{CacheKey, Lookup, PlanCache, Question};
+use lightning_db_optimizer::learning::Memory;
 use lightning_db_optimizer::{
-    Access, AggregateFunction, AggregateMethod, Catalog, ColumnStatistics, IndexDefinition,
-    IndexKind, JoinMethod, JoinType, MemoryCatalog, Operator, Optimizer, Pages, Plan, QueryBuilder,
-    Settings, TableId, TableStatistics,
+    Access, Actual, AggregateFunction, AggregateMethod, Catalog, ColumnStatistics, Context, Hints,
+    IndexDefinition, IndexKind, JoinMethod, JoinType, MemoryCatalog, Operator, Optimizer, Pages,
+    Plan, QueryBuilder, Settings, TableId, TableStatistics,
 };
 use lightning_db_types::ValueType::{I64, Text};
 
@@ -159,4 +161,74 @@ fn long_scans_are_shared_among_workers() {
     assert!(shared.elapsed() < shared.cost().total, "{}", shared.explain());
     let small = users(1_000, 100);
     assert_eq!(with(&query, &small, settings).degree(), 1);
+}
+
+#[test]
+fn a_plan_that_was_made_is_found_again() {
+    let mut catalog = users(100_000, 2_000);
+    let table = catalog.table("users").unwrap();
+    catalog.add_index(table, IndexDefinition::new("idx_email", IndexKind::Ordered, &[1]));
+    let query = scan().filter(column("email").equal("ada@example.org"));
+    let mut cache: PlanCache<String> = PlanCache::new(100);
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        let version = catalog.version();
+        let key = CacheKey { query: b"users by email", types: &[Text], settings: 0, version };
+        let question = Question { key, selectivities: &[1e-6], epoch: 1 };
+        let digest = |table| Some(catalog.statistics(table)?.digest());
+        if let Lookup::Hit(text) = cache.find(&question, digest) {
+            found.push(text.clone());
+            continue;
+        }
+        let text = plan(&query, &catalog).explain().to_string();
+        let statistics = vec![(table, catalog.statistics(table).unwrap().digest())];
+        cache.insert(&question, statistics, text.clone());
+        found.push(text);
+    }
+    let counters = cache.counters();
+    assert_eq!((counters.hits, counters.misses), (1, 1));
+    assert_eq!(found[0], found[1]);
+}
+
+/// Orders of users of one age and city, which are the same users: statistics do not know.
+fn together(catalog: &mut MemoryCatalog) -> QueryBuilder {
+    let columns = [("id", I64), ("city", I64), ("age", I64)];
+    let users = catalog.add_table("users", &columns, &["id"]).unwrap();
+    let orders = catalog.add_table("orders", &[("id", I64), ("user", I64)], &["id"]).unwrap();
+    sized(catalog, users, 1_000_000, 20_000, &[1e6, 1e3, 1e3]);
+    sized(catalog, orders, 500_000, 10_000, &[5e5, 4e5]);
+    catalog.add_index(orders, IndexDefinition::new("by_user", IndexKind::Ordered, &[1]));
+    let same = column("u.city").equal(7).and(column("u.age").equal(7));
+    let on = column("o.user").equal(column("u.id"));
+    scan().filter(same).join(JoinType::Inner, QueryBuilder::scan("orders", "o"), on)
+}
+
+#[test]
+fn feedback_makes_a_plan_cheaper_by_a_fifth() {
+    let mut catalog = MemoryCatalog::new();
+    let query = together(&mut catalog).build(&catalog).unwrap();
+    let optimizer = Optimizer::default();
+    let mut memory = Memory::new(1_000);
+    let first = optimizer.optimize(&query, &catalog).unwrap();
+    // A hundred thousand users are found, not one; each has an order or two.
+    let counted = |plan: &Plan| {
+        let of = |id| match &plan.node(id).operator {
+            Operator::Access { alias, .. } if &**alias == "u" => Some((id, Actual::rows(100_000))),
+            Operator::Join { .. } => Some((id, Actual::rows(125_000))),
+            _ => None,
+        };
+        plan.below(plan.root()).into_iter().filter_map(of).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        memory.observe_plan(&first, counted(&first));
+    }
+    let context = Context::new(&catalog).with_learned(&memory);
+    let second = optimizer.optimize_with(&query, &context).unwrap();
+    // What the first plan costs, now that it is known what it finds.
+    let pins = Hints::pin(&first);
+    let again = optimizer.optimize_with(&query, &context.with_hints(&pins)).unwrap();
+    assert!(again.unmet().is_empty(), "{:?}", again.unmet());
+    assert_eq!(Hints::pin(&again), pins);
+    let (before, after) = (again.cost().total, second.cost().total);
+    assert!(after <= 0.8 * before, "{}\n{}", again.explain(), second.explain());
 }

@@ -18,7 +18,7 @@ pub(crate) use path::{Path, paths};
 use crate::catalog::{Catalog, IndexDefinition, TableDefinition, TableId};
 use crate::cost::CostModel;
 use crate::estimate::Estimate;
-use crate::plan::OrderKey;
+use crate::plan::{Access, OrderKey};
 use crate::query::{ColumnId, Node, NodeId, Query, Scalar, ScalarId};
 use crate::statistics::TableStatistics;
 
@@ -148,6 +148,8 @@ pub(crate) struct Search<'a> {
     pub(crate) risk: f64,
     /// How many of the rows are wanted, if not all.
     pub(crate) goal: Option<f64>,
+    /// Whether a hint speaks against a way.
+    pub(crate) refused: &'a dyn Fn(&Access) -> bool,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts for estimates")]

@@ -23,26 +23,24 @@ use foldhash::fast::FixedState;
 
 use crate::catalog::Catalog;
 use crate::estimate::{Estimate, Source};
-use crate::query::{ColumnId, JoinKind, NodeId, Query, ScalarId};
+use crate::fingerprint::Signature;
+use crate::query::{ColumnId, JoinKind, Node, NodeId, Query, ScalarId};
 use facts::{Facts, Relation};
 use join::{Combined, Edge};
 use scan::Scan;
 
-/// What was seen when the same was run before. An answer replaces the estimate, within its bounds.
+/// What was seen when the same was run before.
 pub trait Learned: fmt::Debug {
-    /// Share of a table's rows for which all conditions are true; `estimated` is what statistics
-    /// say of it.
-    fn selected(
-        &self,
-        query: &Query,
-        scan: NodeId,
-        conditions: &[ScalarId],
-        estimated: Estimate,
-    ) -> Option<Estimate>;
-
-    /// Rows of a node; `estimated` is what statistics say of it.
-    fn rows(&self, query: &Query, node: NodeId, estimated: Estimate) -> Option<Estimate>;
+    /// Rows of a part of a query, where `estimated` are those that statistics alone expect; or of a
+    /// filter over a table the share of the table's rows, where `estimated` is a share.
+    ///
+    /// An answer replaces the estimate, as far as it is a number and not above what is certain.
+    /// Plans are right whatever it is.
+    fn corrected(&self, part: Signature, estimated: Estimate) -> Option<Estimate>;
 }
+
+/// No operator is held to give more rows, whatever was learned: costs stay numbers.
+const ROWS_MAX: f64 = 1e18;
 
 /// Estimates for the operators of one query. Every answer is remembered.
 ///
@@ -59,6 +57,8 @@ pub struct Cardinality<'a> {
     query: &'a Query,
     catalog: &'a dyn Catalog,
     learned: Option<&'a dyn Learned>,
+    /// The same by statistics alone, if something was learned.
+    plain: Option<Box<Self>>,
     facts: Facts,
     rows: RefCell<Vec<Option<Estimate>>>,
     selected: RefCell<HashMap<(NodeId, Vec<ScalarId>), Estimate, FixedState>>,
@@ -79,6 +79,7 @@ impl<'a> Cardinality<'a> {
             query,
             catalog,
             learned,
+            plain: learned.map(|_| Box::new(Self::new(query, catalog, None))),
             facts: Facts::new(query, catalog),
             rows: RefCell::new(vec![None; query.node_count()]),
             selected: RefCell::default(),
@@ -93,9 +94,12 @@ impl<'a> Cardinality<'a> {
         if let Some(known) = self.rows.borrow().get(node.index()).copied().flatten() {
             return known;
         }
-        let estimated = self.rows_of(node);
-        let learned = self.learned.and_then(|it| it.rows(self.query, node, estimated));
-        let rows = learned.map_or(estimated, |learned| within(learned, estimated));
+        // How many rows a table has the engine knows.
+        let learned = match self.query.node(node) {
+            Node::Scan { .. } => None,
+            _ => self.corrected(|| self.query.signature(node), |plain| plain.rows(node)),
+        };
+        let rows = learned.unwrap_or_else(|| self.rows_of(node));
         if let Some(slot) = self.rows.borrow_mut().get_mut(node.index()) {
             *slot = Some(rows);
         }
@@ -114,9 +118,11 @@ impl<'a> Cardinality<'a> {
         if let Some(known) = self.selected.borrow().get(&key) {
             return *known;
         }
-        let estimated = self.scan(relation).selectivity(&key.1);
-        let learned = self.learned.and_then(|it| it.selected(self.query, scan, &key.1, estimated));
-        let share = learned.map_or(estimated, |learned| within(learned, estimated)).at_most(1.0);
+        let learned = self.corrected(
+            || self.query.signature_of_filter(scan, &key.1),
+            |plain| plain.selectivity(scan, &key.1),
+        );
+        let share = learned.unwrap_or_else(|| self.scan(relation).selectivity(&key.1)).at_most(1.0);
         self.selected.borrow_mut().insert(key, share);
         share
     }
@@ -147,6 +153,23 @@ impl<'a> Cardinality<'a> {
         distinct::among(&self.facts, columns, rows, &|column| self.restricted(column))
     }
 
+    /// The same by statistics alone.
+    pub(crate) fn by_statistics(&self) -> &Self {
+        self.plain.as_deref().unwrap_or(self)
+    }
+
+    /// What was learned of a part.
+    pub(crate) fn corrected(
+        &self,
+        part: impl FnOnce() -> Signature,
+        estimated: impl FnOnce(&Self) -> Estimate,
+    ) -> Option<Estimate> {
+        let estimated = estimated(self.plain.as_deref()?);
+        let learned = self.learned?.corrected(part(), estimated)?;
+        let most = if estimated.source == Source::Exact { estimated.high } else { ROWS_MAX };
+        learned.point.is_finite().then(|| learned.at_most(most))
+    }
+
     fn scan<'s>(&'s self, relation: &'s Relation) -> Scan<'s> {
         Scan { query: self.query, catalog: self.catalog, relation }
     }
@@ -171,12 +194,6 @@ impl fmt::Debug for Cardinality<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cardinality").field("rows", &self.rows).finish_non_exhaustive()
     }
-}
-
-/// What was learned, kept within the bounds of what is certain.
-fn within(learned: Estimate, estimated: Estimate) -> Estimate {
-    let high = if estimated.source == Source::Exact { estimated.high } else { f64::INFINITY };
-    learned.at_most(high)
 }
 
 #[cfg(test)]

@@ -16,15 +16,59 @@ use lightning_db_types::Value;
 )]
 pub struct Signature(u64);
 
+impl Signature {
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// What a part of a query adds up to: inner joins of parts are sums of them, so that their order
+/// does not count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sum(u64);
+
+impl Sum {
+    pub(crate) fn signature(self) -> Signature {
+        Signature(mix(self.0))
+    }
+
+    /// Both of two lists of conditions.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
+
+    /// A join of two parts on conditions that add up to `on`.
+    pub(crate) fn join(kind: JoinKind, left: Self, right: Self, on: Self) -> Self {
+        let name = match kind {
+            JoinKind::Inner => return Self(left.0.wrapping_add(right.0).wrapping_add(on.0)),
+            JoinKind::Left => "left",
+            JoinKind::Full => "full",
+            JoinKind::Semi => "semi",
+            JoinKind::Anti => "anti",
+            JoinKind::Mark(_) => "mark",
+            JoinKind::Single => "single",
+        };
+        Self(list(name, [left.0, right.0, on.0]))
+    }
+}
+
 impl Query {
     /// The signature of a node and all that is below it. Costs a visit to each.
     pub fn signature(&self, node: NodeId) -> Signature {
-        Signature(mix(self.sum_of(node)))
+        Sum(self.sum_of(node)).signature()
     }
 
     /// The signature that a filter with these conditions over a node has.
     pub fn signature_of_filter(&self, input: NodeId, conditions: &[ScalarId]) -> Signature {
-        Signature(mix(self.sum_of(input).wrapping_add(self.all(conditions))))
+        self.filter_sum(input, conditions).signature()
+    }
+
+    pub(crate) fn filter_sum(&self, input: NodeId, conditions: &[ScalarId]) -> Sum {
+        Sum(self.sum_of(input).wrapping_add(self.all(conditions)))
+    }
+
+    pub(crate) fn conditions_sum(&self, conditions: &[ScalarId]) -> Sum {
+        Sum(self.all(conditions))
     }
 
     fn sum_of(&self, node: NodeId) -> u64 {
@@ -48,18 +92,7 @@ impl Query {
             // They give as many rows as they get.
             Node::Project { .. } | Node::Sort { .. } | Node::Window { .. } => input(0),
             Node::Join { kind, on, .. } => {
-                let name = match kind {
-                    JoinKind::Inner => {
-                        return input(0).wrapping_add(input(1)).wrapping_add(self.all(on));
-                    }
-                    JoinKind::Left => "left",
-                    JoinKind::Full => "full",
-                    JoinKind::Semi => "semi",
-                    JoinKind::Anti => "anti",
-                    JoinKind::Mark(_) => "mark",
-                    JoinKind::Single => "single",
-                };
-                list(name, [input(0), input(1), self.all(on)])
+                Sum::join(*kind, Sum(input(0)), Sum(input(1)), self.conditions_sum(on)).0
             }
             Node::Aggregate { groups, .. } => {
                 let groups = groups.iter().map(|column| self.column_hash(*column));
@@ -181,7 +214,7 @@ fn list(name: &str, parts: impl IntoIterator<Item = u64>) -> u64 {
 }
 
 /// FNV-1a.
-fn text(text: &str) -> u64 {
+pub(crate) fn text(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

@@ -15,6 +15,7 @@ mod compiled;
 mod components;
 mod conflict;
 mod exact;
+mod given;
 mod graph;
 mod greedy;
 mod linear;
@@ -24,6 +25,7 @@ mod set;
 mod tree;
 
 pub use conflict::{Condition, JoinTree, TreeId};
+pub(crate) use given::given;
 pub use graph::{Edge, JoinGraph};
 
 use crate::error::{Error, Result};

@@ -5,8 +5,14 @@
 //! automatic plan correction of SQL Server. Results never depend on it: it changes estimates, and
 //! estimates change plans.
 
+mod feedback;
 mod memory;
+mod observe;
 mod trial;
 
+#[cfg(test)]
+mod tests;
+
+pub use feedback::Feedback;
 pub use memory::{GroupProposal, Memory};
 pub use trial::{Trials, Verdict};

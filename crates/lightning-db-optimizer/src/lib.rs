@@ -61,6 +61,9 @@ pub mod build;
 mod memory;
 pub mod rewrite;
 
+mod hint;
+mod what_if;
+
 mod access;
 mod plan;
 
@@ -69,6 +72,9 @@ mod optimize;
 
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
+
+#[cfg(test)]
+mod tests;
 
 pub use lightning_db_expression as expression;
 pub use lightning_db_types as types;
@@ -84,11 +90,12 @@ pub use error::{Error, Result};
 pub use estimate::{Estimate, Source, q_error};
 pub use explain::{Actual, Explain};
 pub use fingerprint::Signature;
+pub use hint::{Hint, HintMethod, Hints, JoinOrder, Unmet, UnmetReason};
 pub use memory::MemoryCatalog;
-pub use optimize::{Optimizer, Settings};
+pub use optimize::{Context, Optimizer, Settings};
 pub use plan::{
     Access, AggregateMethod, BloomCheck, Cost, Exchange, IndexAggregate, IndexScan, JoinMethod,
-    KeyBound, KeyPart, Operator, Phase, Plan, PlanId, PlanNode, Rejected, RowSet, SetMethod,
+    KeyBound, KeyPart, Operator, Part, Phase, Plan, PlanId, PlanNode, Rejected, RowSet, SetMethod,
 };
 pub use query::{
     Aggregate, AggregateFunction, Column, ColumnId, ColumnSet, JoinKind, Node, NodeId, Origin,
@@ -99,3 +106,4 @@ pub use statistics::{
     ColumnGroup, ColumnStatistics, JoinSketch, StatisticsBuilder, StatisticsDigest,
     StatisticsLimits, TableStatistics,
 };
+pub use what_if::{IndexProposal, ProposalLimits, WhatIf, propose_indexes};

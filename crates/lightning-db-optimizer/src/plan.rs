@@ -17,6 +17,8 @@ pub use operator::{
 pub(crate) use order::{Order, OrderKey, OrderPart};
 
 use crate::estimate::Estimate;
+use crate::fingerprint::Signature;
+use crate::hint::Unmet;
 use crate::query::{ColumnId, NodeId, Query, SortKey};
 use crate::rewrite::Applied;
 
@@ -66,10 +68,24 @@ pub struct PlanNode {
     pub degree: u32,
     /// The node of the query whose rows it gives, if it gives those of one.
     pub node: Option<NodeId>,
+    /// What part of the query its rows are, if they are those of one whatever the plan: what is
+    /// counted of it may be learned from.
+    pub part: Option<Part>,
     /// Other ways to the same rows, and why they were not taken.
     pub rejected: Vec<Rejected>,
     /// Whether `order` is all of the rows' order: operators above may rely on more than columns.
     pub(crate) order_is_whole: bool,
+}
+
+/// A part of a query, in a form that is the same in other queries and plans.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What it is.
+    pub signature: Signature,
+    /// Its rows as statistics alone expect them.
+    pub by_statistics: Estimate,
+    /// Positions of the columns that conditions are on, ascending, if it is a filter of one table.
+    pub columns: Vec<usize>,
 }
 
 /// A way that was not taken.
@@ -91,6 +107,7 @@ pub struct Plan {
     pub(crate) root: PlanId,
     pub(crate) subqueries: Vec<(NodeId, PlanId)>,
     pub(crate) applied: Vec<Applied>,
+    pub(crate) unmet: Vec<Unmet>,
     pub(crate) unit: &'static str,
     pub(crate) version: u64,
 }
@@ -125,6 +142,11 @@ impl Plan {
     /// What the query was rewritten by, in order.
     pub fn applied(&self) -> &[Applied] {
         &self.applied
+    }
+
+    /// Hints that it does not follow, and why not.
+    pub fn unmet(&self) -> &[Unmet] {
+        &self.unmet
     }
 
     /// Unit of the costs.

@@ -50,6 +50,9 @@ pub(crate) fn paths(search: &Search<'_>) -> (Vec<Path>, Vec<Rejected>) {
     paths.extend(maker.of_sets(&found));
     for path in &mut paths {
         maker.check_first(path);
+        if (search.refused)(&path.access) {
+            crate::optimize::penalize(&mut path.cost);
+        }
     }
     (choose(search, paths, &mut rejected), rejected)
 }

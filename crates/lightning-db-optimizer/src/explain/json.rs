@@ -71,8 +71,8 @@ impl Writer {
 }
 
 impl Explain<'_> {
-    /// The plan as JSON: an object with `unit`, `rewrites`, `root`, `subqueries` and `nodes`. Nodes
-    /// are named by their positions in `nodes`, where each stands after its inputs.
+    /// The plan as JSON: an object with `unit`, `rewrites`, `unmet_hints`, `root`, `subqueries` and
+    /// `nodes`. Nodes are named by their positions in `nodes`, where each stands after its inputs.
     pub fn json(&self) -> String {
         let mut writer = Writer::default();
         writer.text.push('{');
@@ -82,6 +82,12 @@ impl Explain<'_> {
             writer.text.push('{');
             writer.text_of("rule", applied.rule);
             writer.text_of("detail", &applied.detail);
+            writer.text.push('}');
+        });
+        writer.list("unmet_hints", self.plan.unmet(), |writer, unmet| {
+            writer.text.push('{');
+            writer.text_of("hint", &unmet.hint.to_string());
+            writer.text_of("reason", &unmet.reason.to_string());
             writer.text.push('}');
         });
         writer.number_of("root", position(self.plan.root()));

@@ -96,6 +96,9 @@ impl Display for Explain<'_> {
                 write!(f, "\n{:1$}not {2}{cost}: {reason}", "", 2 * depth + 4, other.what)?;
             }
         }
+        for unmet in self.plan.unmet() {
+            write!(f, "\nHint not followed: {unmet}")?;
+        }
         for applied in self.plan.applied() {
             write!(f, "\nRewritten by {}: {}", applied.rule, applied.detail)?;
         }

@@ -1,6 +1,6 @@
 //! Corrections of estimates by signature.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lightning_db_types::checksum::crc32c;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::catalog::TableId;
 use crate::error::{Error, Result};
 use crate::estimate::{Estimate, Source};
 use crate::fingerprint::Signature;
-use crate::query::{Node, NodeId, Query, ScalarId};
+use crate::plan::Part;
 
 /// Times that a part of a query must have been seen before it counts.
 const SEEN_MIN: u32 = 3;
@@ -23,10 +23,10 @@ const LOGARITHM_MAX: f64 = 13.8;
 
 /// How far estimates were off, by signature of the part of the query.
 ///
-/// Give it to [`Cardinality`](crate::Cardinality), and tell it what was counted with
-/// [`observe`](Self::observe). A part that was seen three times is corrected by the average of the
-/// logarithms, the last ones counting most, and by a factor of a million at most. Its bounds are
-/// then a half and twice of it.
+/// Give it to the [`Context`](crate::Context) that queries are planned in, and tell it what was
+/// counted when the plans ran with [`observe_plan`](Self::observe_plan). A part that was seen three
+/// times is corrected by the average of the logarithms, the last ones counting most, and by a
+/// factor of a million at most. Its bounds are then a half and twice of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memory {
     records: BTreeMap<Signature, Record>,
@@ -78,12 +78,13 @@ impl Memory {
         Self { records_max: records_max.max(1), ..Self::default() }
     }
 
-    /// Notes that a node gave so many rows. `estimated` is its estimate when the query was planned,
-    /// with what was learned then, as this memory is now, or of statistics alone.
-    pub fn observe(&mut self, query: &Query, node: NodeId, estimated: Estimate, rows: f64) {
-        self.note(query.signature(node), estimated, rows);
-        if let Some(record) = self.records.get_mut(&query.signature(node)) {
-            record.columns = filtered(query, node);
+    /// Notes that a part of a query gave so many rows where statistics alone expect those of
+    /// `by_statistics`. `columns` are those of a table that it filters by, by position.
+    pub fn observe(&mut self, part: &Part, table: Option<TableId>, rows: f64) {
+        self.note(part.signature, part.by_statistics, rows);
+        if let Some(record) = self.records.get_mut(&part.signature) {
+            let several = table.filter(|_| part.columns.len() > 1);
+            record.columns = several.map(|table| (table.0, part.columns.clone()));
         }
     }
 
@@ -109,12 +110,9 @@ impl Memory {
         groups
     }
 
-    fn note(&mut self, signature: Signature, estimated: Estimate, rows: f64) {
+    fn note(&mut self, signature: Signature, by_statistics: Estimate, rows: f64) {
         self.now += 1;
-        let learned = estimated.source == Source::Learned;
-        // What was learned is taken back, so that corrections do not correct each other.
-        let factor = if learned { self.factor(signature).unwrap_or(1.0) } else { 1.0 };
-        let expected = estimated.point / factor;
+        let expected = by_statistics.point;
         // Less than a row and none are the same, but what is far below one may be far off.
         let logarithm = match expected.max(rows) {
             most if most <= 1.0 => 0.0,
@@ -156,15 +154,6 @@ impl Memory {
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
-    }
-
-    fn corrected(&self, signature: Signature, estimated: Estimate) -> Option<Estimate> {
-        // Of a filter the selection was corrected before the rows are: once is enough.
-        if estimated.is_exact() || estimated.source == Source::Learned {
-            return None;
-        }
-        let point = estimated.point * self.factor(signature)?;
-        Some(Estimate::new(point, point / SPREAD, point * SPREAD, Source::Learned))
     }
 
     /// As bytes that [`decode`](Self::decode) reads.
@@ -229,31 +218,13 @@ impl Memory {
     }
 }
 
-/// The columns of a filter over one table, if they are several.
-fn filtered(query: &Query, node: NodeId) -> Option<(u32, Vec<usize>)> {
-    let Node::Filter { input, conditions } = query.node(node) else { return None };
-    let Node::Scan { table, columns, .. } = query.node(*input) else { return None };
-    let used = conditions.iter().flat_map(|condition| query.scalar_columns(*condition));
-    let places = used.map(|used| columns.iter().position(|column| *column == used));
-    // A column from elsewhere is that of a row around: nothing of this table alone.
-    let places: Option<BTreeSet<usize>> = places.collect();
-    let places = places.filter(|places| places.len() > 1)?;
-    Some((table.0, places.into_iter().collect()))
-}
-
 impl Learned for Memory {
-    fn selected(
-        &self,
-        query: &Query,
-        scan: NodeId,
-        conditions: &[ScalarId],
-        estimated: Estimate,
-    ) -> Option<Estimate> {
-        self.corrected(query.signature_of_filter(scan, conditions), estimated)
-    }
-
-    fn rows(&self, query: &Query, node: NodeId, estimated: Estimate) -> Option<Estimate> {
-        self.corrected(query.signature(node), estimated)
+    fn corrected(&self, part: Signature, estimated: Estimate) -> Option<Estimate> {
+        if estimated.is_exact() {
+            return None;
+        }
+        let point = estimated.point * self.factor(part)?;
+        Some(Estimate::new(point, point / SPREAD, point * SPREAD, Source::Learned))
     }
 }
 
@@ -262,7 +233,7 @@ mod tests {
     use super::*;
     use crate::build::{QueryBuilder, column};
     use crate::catalog::Catalog;
-    use crate::{Cardinality, MemoryCatalog};
+    use crate::{Actual, Cardinality, Context, MemoryCatalog, Optimizer};
     use lightning_db_types::ValueType::I64;
 
     fn signature(number: i64) -> Signature {
@@ -285,8 +256,6 @@ mod tests {
         assert!((memory.factor(signature(1)).unwrap() - 100.0).abs() < 1e-6);
         let learned = memory.corrected(signature(1), estimated).unwrap();
         assert!((learned.point - 1_000.0).abs() < 1e-6 && learned.source == Source::Learned);
-        memory.note(signature(1), learned, 1_000.0);
-        assert!((memory.factor(signature(1)).unwrap() - 100.0).abs() < 1e-6, "taken back");
         assert!(memory.column_groups().is_empty(), "one column is no group");
         assert!((learned.low - 500.0).abs() < 1e-6 && (learned.high - 2_000.0).abs() < 1e-6);
         assert_eq!(memory.corrected(signature(1), Estimate::exact(10.0)), None);
@@ -311,8 +280,9 @@ mod tests {
         assert!(before.point < 60.0, "{before:?}");
         let mut memory = Memory::new(100);
         for _ in 0..3 {
-            let now = Cardinality::new(&query, &catalog, Some(&memory)).rows(root);
-            memory.observe(&query, root, now, 100.0);
+            let context = Context::new(&catalog).with_learned(&memory);
+            let plan = Optimizer::default().optimize_with(&query, &context).unwrap();
+            memory.observe_plan(&plan, [(plan.root(), Actual::rows(100))]);
         }
         let after = Cardinality::new(&query, &catalog, Some(&memory)).rows(root);
         assert!((after.point - 100.0).abs() < 1.0, "{after:?}");

@@ -1,5 +1,6 @@
 //! Aggregates: in a hash table, over sorted rows, or from an index alone.
 
+use super::hinted::{Hinted, penalize};
 use super::planner::{Draft, Planner, Request, Way, Ways, dearer};
 use super::rows::{count, plus};
 use crate::access::{Path, Search, paths, pessimistic};
@@ -41,7 +42,11 @@ impl Planner<'_> {
             list.push((self.cheapest(&below.list, 1.0), AggregateMethod::Hash));
         }
         let made = list.into_iter().map(|(way, method)| {
-            let cost = self.aggregate_cost(&below, way, method, &rows, aggregates);
+            let mut cost = self.aggregate_cost(&below, way, method, &rows, aggregates);
+            let wanted = self.prepared.hinted.as_ref().and_then(Hinted::aggregate);
+            if !groups.is_empty() && wanted.is_some_and(|wanted| wanted != method) {
+                penalize(&mut cost);
+            }
             let order = match method {
                 AggregateMethod::Stream => order_of_groups(&way.order, &scalars),
                 AggregateMethod::Hash => Order::default(),
@@ -56,6 +61,7 @@ impl Planner<'_> {
                 cost,
                 order,
                 node: Some(node),
+                part: None,
                 rejected: Vec::new(),
             })
         });
@@ -173,6 +179,7 @@ impl Planner<'_> {
             cost,
             order: Order::default(),
             node: Some(node),
+            part: None,
             rejected: Vec::new(),
         }))
     }
@@ -210,6 +217,7 @@ impl Planner<'_> {
             selectivity: &|conditions| self.estimates.selectivity(relation, conditions),
             risk: self.settings.risk_weight,
             goal: Some(1.0),
+            refused: &|_| false,
         };
         paths(&search).0.into_iter().find_map(|path| {
             let sorted = path.order.satisfied(&orders[0]) == 1;

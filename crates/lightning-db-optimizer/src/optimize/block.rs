@@ -6,7 +6,7 @@ use super::rows::count;
 use super::tree::{Leaf, Tree};
 use crate::access::{Relation, Search, paths, pessimistic};
 use crate::cost::Work;
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Source};
 use crate::plan::{Cost, JoinMethod, Operator, OrderKey};
 use crate::query::{JoinKind, Node, NodeId, ScalarId};
 
@@ -71,6 +71,13 @@ impl Planner<'_> {
         let needed = self.needed(relation, conditions);
         let share = self.estimates.selectivity(relation, conditions);
         let rows = share.times(self.estimates.rows(relation.node));
+        let part = self.estimates.part_of(relation, conditions);
+        let selectivity = |some: &[ScalarId]| {
+            let found = self.estimates.selectivity(relation, some);
+            // What was learned of all conditions holds for each of them too.
+            let is_part = share.source == Source::Learned && found.point < share.point;
+            if is_part && some.iter().all(|id| conditions.contains(id)) { share } else { found }
+        };
         let search = Search {
             query: self.query,
             catalog: self.catalog,
@@ -80,9 +87,13 @@ impl Planner<'_> {
             needed: &needed,
             orders: &orders,
             rows,
-            selectivity: &|conditions| self.estimates.selectivity(relation, conditions),
+            selectivity: &selectivity,
             risk: self.settings.risk_weight,
             goal: request.goal,
+            refused: &|access| {
+                let hinted = self.prepared.hinted.as_ref();
+                hinted.is_some_and(|it| it.refuses_access(relation.node, access))
+            },
         };
         let (paths, mut rejected) = paths(&search);
         let rows = paths.first().map_or(rows, |path| path.rows);
@@ -101,6 +112,7 @@ impl Planner<'_> {
                 cost: path.cost,
                 order: path.order,
                 node,
+                part: part.clone(),
                 // The cheapest one, which is the first, tells of the others.
                 rejected: std::mem::take(&mut rejected),
             })
@@ -159,6 +171,7 @@ impl Planner<'_> {
                 cost: of(way.cost, &rows),
                 order: way.order.clone(),
                 node: Some(node),
+                part: None,
                 rejected: Vec::new(),
             })
         });

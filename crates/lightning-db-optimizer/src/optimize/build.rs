@@ -14,7 +14,7 @@ impl Joiner<'_, '_> {
     /// The best ways of a group as nodes.
     pub(super) fn finish(&mut self, group: u32, root: NodeId, request: &Request) -> Ways {
         let ways = self.groups[group as usize].ways.clone();
-        let rows = self.groups[group as usize].rows;
+        let rows = self.groups[group as usize].known.rows;
         let list: Vec<Way> = ways.into_iter().map(|way| self.build(way)).collect();
         for way in &list {
             self.planner.nodes.borrow_mut()[way.id.index()].node = Some(root);
@@ -94,16 +94,17 @@ impl Joiner<'_, '_> {
         let group = self.group_of(step);
         let way = &self.ways[number as usize];
         let order = self.orders[way.order as usize].0.clone();
-        let (cost, rows) = (way.cost, self.groups[group as usize].rows);
+        let (cost, known) = (way.cost, self.groups[group as usize].known);
         let columns = self.columns_of(step.kind, left, right);
         let (kind, method) = (step.kind, step.method);
         self.planner.add(Draft {
             operator: Operator::Join { kind, method, left, right, keys, on },
             columns,
-            rows,
+            rows: known.rows,
             cost,
             order,
             node: None,
+            part: Some(known.part()),
             rejected,
         })
     }
@@ -128,7 +129,7 @@ impl Joiner<'_, '_> {
             })
             .collect();
         let input = self.way(way, id);
-        let rows = self.groups[group as usize].rows;
+        let rows = self.groups[group as usize].known.rows;
         self.planner.sorted(rows, &input, &keys, 0, None, None).id
     }
 

@@ -8,10 +8,13 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
+use super::estimates::Known;
+use super::hinted::{Hinted, penalize};
 use super::planner::{Planner, Request};
 use super::tree::{Part, Tree};
 use crate::access::pessimistic;
-use crate::estimate::Estimate;
+use crate::fingerprint::Sum;
+use crate::hint::{Set, inner_is_left};
 use crate::plan::{Cost, JoinMethod, Order, OrderKey, PlanId};
 use crate::query::{ColumnId, JoinKind, Scalar, ScalarId};
 use lightning_db_expression::Comparison;
@@ -61,6 +64,8 @@ impl Leaves {
 #[derive(Debug, Clone)]
 pub(super) struct Edge {
     pub(super) conditions: Vec<Condition>,
+    /// What they add up to.
+    pub(super) sum: Sum,
 }
 
 /// A condition of an edge.
@@ -75,9 +80,11 @@ pub(super) struct Condition {
 #[derive(Debug)]
 pub(super) struct Group {
     set: Leaves,
+    /// Its relations, where hints ask for them.
+    pub(super) relations: Set,
     /// The leaf, if it is one alone.
     pub(super) leaf: Option<usize>,
-    pub(super) rows: Estimate,
+    pub(super) known: Known,
     /// Rows to reckon with if there are more.
     pub(super) more: f64,
     pub(super) width: f64,
@@ -221,7 +228,8 @@ impl<'p, 'a> Joiner<'p, 'a> {
             let found = self.planner.leaf(leaf, &request, None);
             let set = Leaves::single(position, count);
             let columns = self.planner.columns(found.list[0].id);
-            let group = self.new_group(set, Some(position), found.rows, &columns);
+            let known = self.planner.estimates.known(leaf.node, &leaf.conditions, found.rows);
+            let group = self.new_group(set, position, known, &columns);
             for way in found.list {
                 let order = self.order_number(way.order);
                 self.offer(group, JoinWay { cost: way.cost, order, how: How::Leaf(way.id) });
@@ -229,22 +237,12 @@ impl<'p, 'a> Joiner<'p, 'a> {
         }
     }
 
-    fn new_group(
-        &mut self,
-        set: Leaves,
-        leaf: Option<usize>,
-        rows: Estimate,
-        columns: &[ColumnId],
-    ) -> u32 {
+    fn new_group(&mut self, set: Leaves, leaf: usize, known: Known, columns: &[ColumnId]) -> u32 {
         let width = self.planner.estimates.width(columns);
-        self.push_group(Group {
-            set,
-            leaf,
-            rows,
-            more: pessimistic(&rows),
-            width,
-            ways: Vec::new(),
-        })
+        let (more, ways) = (pessimistic(&known.rows), Vec::new());
+        let below = |hinted: &Hinted| hinted.below(self.planner.query, self.tree.leaves[leaf].node);
+        let relations = self.planner.prepared.hinted.as_ref().map_or_else(Set::default, below);
+        self.push_group(Group { set, relations, leaf: Some(leaf), known, more, width, ways })
     }
 
     fn push_group(&mut self, group: Group) -> u32 {
@@ -286,6 +284,12 @@ impl<'p, 'a> Joiner<'p, 'a> {
         Condition { scalar, sides }
     }
 
+    /// An edge of conditions.
+    pub(super) fn edge(&self, on: &[ScalarId]) -> Edge {
+        let conditions = on.iter().map(|it| self.condition(*it)).collect();
+        Edge { conditions, sum: self.planner.query.conditions_sum(on) }
+    }
+
     /// Number of an order.
     pub(super) fn order_number(&mut self, order: Order) -> u32 {
         if let Some(known) = self.order_numbers.get(&order) {
@@ -305,8 +309,23 @@ impl<'p, 'a> Joiner<'p, 'a> {
         self.planner.rank(cost, self.share)
     }
 
+    /// Whether a hint speaks against a way.
+    fn is_refused(&self, group: u32, way: &JoinWay) -> bool {
+        let (Some(hinted), How::Join(step)) = (&self.planner.prepared.hinted, way.how) else {
+            return false;
+        };
+        let relations = |group: u32| &self.groups[group as usize].relations;
+        let (left, right) = (relations(step.left.0), relations(step.right.0));
+        let inner = inner_is_left(step.method).map(|is| if is { left } else { right });
+        hinted.refuses_pair(left, right)
+            || hinted.refuses_method(relations(group), step.method, inner)
+    }
+
     /// Keeps a way unless another is as good in every respect.
-    pub(super) fn offer(&mut self, group: u32, way: JoinWay) {
+    pub(super) fn offer(&mut self, group: u32, mut way: JoinWay) {
+        if self.is_refused(group, &way) {
+            penalize(&mut way.cost);
+        }
         if let Some(collected) = &mut self.collected {
             collected.push(way);
             return;
@@ -375,18 +394,21 @@ impl<'p, 'a> Joiner<'p, 'a> {
         if let Some(known) = self.sets.get(&set) {
             return *known;
         }
-        let on: Vec<ScalarId> = edges
-            .iter()
-            .flat_map(|edge| self.edges[*edge].conditions.iter().map(|it| it.scalar))
-            .collect();
-        let rows = self.planner.estimates.join(kind, one.rows, other.rows, &on);
+        let edges = || edges.iter().map(|edge| &self.edges[*edge]);
+        let on: Vec<ScalarId> =
+            edges().flat_map(|edge| edge.conditions.iter().map(|it| it.scalar)).collect();
+        let of_edges = edges().fold(Sum::default(), |sum, edge| sum.plus(edge.sum));
+        let sum = Sum::join(kind, one.known.sum, other.known.sum, of_edges);
+        let known = self.planner.estimates.joined(kind, [&one.known, &other.known], &on, sum);
         let width = match kind {
             JoinKind::Semi | JoinKind::Anti => one.width,
             JoinKind::Mark(_) => one.width + 1.0,
             _ => one.width + other.width,
         };
-        let (leaf, ways) = (None, Vec::new());
-        self.push_group(Group { set, leaf, rows, more: pessimistic(&rows), width, ways })
+        let mut relations = one.relations.clone();
+        relations.extend(&other.relations);
+        let (leaf, more, ways) = (None, pessimistic(&known.rows), Vec::new());
+        self.push_group(Group { set, relations, leaf, known, more, width, ways })
     }
 
     /// Joins as the query has them.
@@ -396,8 +418,8 @@ impl<'p, 'a> Joiner<'p, 'a> {
             let group = match part {
                 Part::Leaf(leaf) => number(*leaf),
                 Part::Join { kind, left, right, on } => {
-                    let conditions = on.iter().map(|it| self.condition(*it)).collect();
-                    self.edges.push(Edge { conditions });
+                    let edge = self.edge(on);
+                    self.edges.push(edge);
                     let edges = [self.edges.len() - 1];
                     self.join_groups(*kind, made[*left], made[*right], &edges)
                 }

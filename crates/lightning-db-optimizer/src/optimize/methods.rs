@@ -144,9 +144,9 @@ impl Joiner<'_, '_> {
         let [one, other, both] = [left, right, into].map(|group| &self.groups[group as usize]);
         let (left_width, right_width) = (one.width, other.width);
         let expected = Sizes {
-            left: one.rows.point,
-            right: other.rows.point,
-            rows: both.rows.point,
+            left: one.known.rows.point,
+            right: other.known.rows.point,
+            rows: both.known.rows.point,
             left_width,
             right_width,
         };

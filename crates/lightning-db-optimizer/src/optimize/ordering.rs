@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::joiner::{Edge, Joiner, number};
+use super::joiner::{Joiner, number};
 use super::tree::Part;
 use super::uses;
 use crate::error::Result;
-use crate::join::{Condition, JoinGraph, JoinModel, JoinTree, Ordered, TreeId, order};
+use crate::hint::Set;
+use crate::join::{
+    Condition, JoinGraph, JoinModel, JoinTree, Method, Ordered, TreeId, given, order,
+};
 use crate::query::{JoinKind, Query, Scalar, ScalarId};
 
 impl JoinModel for Joiner<'_, '_> {
@@ -27,7 +30,7 @@ impl JoinModel for Joiner<'_, '_> {
     }
 
     fn rows(&self, entry: &u32) -> f64 {
-        self.groups[*entry as usize].rows.point
+        self.groups[*entry as usize].known.rows.point
     }
 
     /// Both are the same group, which has the ways of both.
@@ -48,14 +51,21 @@ impl Joiner<'_, '_> {
         self.edges = graph
             .edges()
             .iter()
-            .map(|edge| Edge {
-                conditions: edge
-                    .conditions()
-                    .iter()
-                    .map(|it| self.condition(handles[*it]))
-                    .collect(),
+            .map(|edge| {
+                let on: Vec<ScalarId> = edge.conditions().iter().map(|it| handles[*it]).collect();
+                self.edge(&on)
             })
             .collect();
+        if let Some(hinted) = &self.planner.prepared.hinted {
+            let leaves = &self.groups[..self.tree.leaves.len()];
+            let leaves: Vec<&Set> = leaves.iter().map(|group| &group.relations).collect();
+            if let Some(tree) = hinted.tree(&leaves)
+                && let Some(entry) = given(&graph, self, &tree)
+            {
+                let pairs = tree.iter().filter(|part| part.is_none()).count();
+                return Ok(Ordered { entry, pairs, method: Method::AsWritten });
+            }
+        }
         let budget = self.planner.settings.join_budget;
         order(&graph, self, &budget)
     }

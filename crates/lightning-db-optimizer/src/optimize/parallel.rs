@@ -39,6 +39,7 @@ fn shared(plan: &Plan, model: &dyn CostModel, degree: u32) -> Plan {
         root,
         subqueries,
         applied: plan.applied.clone(),
+        unmet: plan.unmet.clone(),
         unit: plan.unit,
         version: plan.version,
     }
@@ -207,6 +208,7 @@ impl Sharer<'_> {
             order,
             degree,
             node: None,
+            part: None,
             rejected: Vec::new(),
         })
     }

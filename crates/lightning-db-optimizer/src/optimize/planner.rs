@@ -7,12 +7,14 @@ use foldhash::fast::FixedState;
 
 use super::Settings;
 use super::estimates::Estimates;
+use super::hinted::Hinted;
 use super::uses;
 use crate::access::Relation;
 use crate::catalog::Catalog;
 use crate::cost::Work;
 use crate::estimate::Estimate;
-use crate::plan::{Cost, Operator, Order, OrderKey, Plan, PlanId, PlanNode, Rejected};
+use crate::hint::Hints;
+use crate::plan::{Cost, Operator, Order, OrderKey, Part, Plan, PlanId, PlanNode, Rejected};
 use crate::query::{ColumnId, Node, NodeId, Query, Scalar, ScalarId};
 
 /// A query with all that plans use in it: no scalar is added while it is planned.
@@ -23,10 +25,12 @@ pub(super) struct Prepared {
     pub(super) column_scalars: Vec<ScalarId>,
     /// The condition that the argument of a smallest or largest value is not null.
     pub(super) not_null: HashMap<ScalarId, ScalarId, FixedState>,
+    /// What was said of the plan, if something was.
+    pub(super) hinted: Option<Hinted>,
 }
 
 impl Prepared {
-    pub(super) fn new(mut query: Query, catalog: &dyn Catalog) -> Self {
+    pub(super) fn new(mut query: Query, catalog: &dyn Catalog, hints: Option<&Hints>) -> Self {
         let columns = query.column_ids();
         let add = |column: ColumnId| query.add_scalar(Scalar::Column(column));
         let column_scalars = columns.map(add).collect();
@@ -44,7 +48,8 @@ impl Prepared {
                 not_null.insert(argument, query.add_scalar(Scalar::Not(null)));
             }
         }
-        Self { query, relations, column_scalars, not_null }
+        let hinted = hints.map(|hints| Hinted::new(&query, hints));
+        Self { query, relations, column_scalars, not_null, hinted }
     }
 }
 
@@ -82,6 +87,7 @@ pub(super) struct Draft {
     pub(super) cost: Cost,
     pub(super) order: Order,
     pub(super) node: Option<NodeId>,
+    pub(super) part: Option<Part>,
     pub(super) rejected: Vec<Rejected>,
 }
 
@@ -129,7 +135,7 @@ impl<'a> Planner<'a> {
             }
         }
         let id = self.best(root);
-        super::finish::finish(self, id)
+        super::finish::finish(&self, id)
     }
 
     /// The best way to a node's rows, with its columns in order.
@@ -150,6 +156,7 @@ impl<'a> Planner<'a> {
             cost,
             order: best.order.clone(),
             node: Some(node),
+            part: None,
             rejected: Vec::new(),
         };
         self.add(draft).id
@@ -220,6 +227,7 @@ impl<'a> Planner<'a> {
             order,
             degree: 1,
             node: draft.node,
+            part: draft.part,
             rejected: draft.rejected,
         });
         Way { id, cost: draft.cost, order: draft.order }

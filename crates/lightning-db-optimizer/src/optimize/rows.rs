@@ -50,6 +50,7 @@ impl Planner<'_> {
             cost: Cost { start: 0.0, total, high: total },
             order: Order::default(),
             node: Some(node),
+            part: None,
             rejected: Vec::new(),
         });
         Ways { rows: estimate, list: vec![way] }
@@ -84,6 +85,7 @@ impl Planner<'_> {
                 cost: plus(way.cost, 0.0, expected, more),
                 order: way.order,
                 node,
+                part: None,
                 rejected: Vec::new(),
             })
         });
@@ -129,6 +131,7 @@ impl Planner<'_> {
                 cost: plus(way.cost, 0.0, expected, more),
                 order: self.order_above(&way.order, made),
                 node: Some(node),
+                part: None,
                 rejected: Vec::new(),
             })
         });
@@ -196,6 +199,7 @@ impl Planner<'_> {
             cost: Cost { start, total, high },
             order: Order::default(),
             node: Some(node),
+            part: None,
             rejected: Vec::new(),
         });
         Ways { rows, list: vec![way] }
@@ -234,6 +238,7 @@ impl Planner<'_> {
             cost,
             order: Order::default(),
             node: Some(node),
+            part: None,
             rejected: Vec::new(),
         });
         Ways { rows: input.rows, list: vec![way] }

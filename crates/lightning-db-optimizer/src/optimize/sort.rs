@@ -108,6 +108,7 @@ impl Planner<'_> {
             cost,
             order: Order { parts, constants: way.order.constants.clone() },
             node,
+            part: None,
             rejected: Vec::new(),
         })
     }
@@ -161,6 +162,7 @@ impl Planner<'_> {
             cost,
             order: best.order.clone(),
             node: Some(node),
+            part: None,
             rejected: Vec::new(),
         });
         Ways { rows, list: vec![way] }

@@ -2,5 +2,8 @@
 
 mod bounds;
 mod catalog;
+mod hints;
+mod many;
 mod plans;
 mod random;
+mod unions;

@@ -24,7 +24,7 @@ pub(super) fn subqueries(query: &Query, id: ScalarId, found: &mut Vec<NodeId>) {
 }
 
 /// Nodes of a query, those of subqueries among them, each after its inputs and subqueries.
-pub(super) fn all_nodes(query: &Query, root: NodeId) -> Vec<NodeId> {
+pub(crate) fn all_nodes(query: &Query, root: NodeId) -> Vec<NodeId> {
     let (mut stack, mut order) = (vec![root], Vec::new());
     while let Some(id) = stack.pop() {
         order.push(id);

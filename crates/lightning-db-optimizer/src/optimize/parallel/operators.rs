@@ -136,7 +136,7 @@ impl Sharer<'_> {
         let mut partial = node.clone();
         set_phase(&mut partial, Phase::Partial);
         partial.rows = node.rows.scaled(f64::from(self.degree)).at_most(rows.high);
-        partial.node = None;
+        (partial.node, partial.part) = (None, None);
         partial.rejected = Vec::new();
         let partial = self.finish(partial, &[input], self.degree);
         let passed = self.node(partial).rows;

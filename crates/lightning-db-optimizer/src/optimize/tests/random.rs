@@ -1,17 +1,22 @@
 //! Random queries: every plan gives the rows of the query, whatever the statistics say.
 
 use std::collections::BTreeSet;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use lightning_db_expression::Expression;
 use lightning_db_types::{Rng, SeededRng, Value};
 
 use crate::access::as_f64;
+use crate::cardinality::Learned;
 use crate::catalog::{Catalog, IndexDefinition, IndexKind, IndexPart, TableId};
 use crate::cost::{CostModel, Nanoseconds, Pages, Work};
+use crate::estimate::{Estimate, Source};
+use crate::fingerprint::Signature;
 use crate::join::Budget;
 use crate::memory::MemoryCatalog;
-use crate::optimize::{Optimizer, Settings};
+use crate::optimize::{Context, Optimizer, Settings};
 use crate::plan::{Access, KeyPart, Operator, RowSet};
 use crate::query::Query;
 use crate::reference::{Profile, evaluate, execute, random_catalog, random_query};
@@ -19,12 +24,12 @@ use crate::statistics::TableStatistics;
 
 /// Queries that are tried; more with `OPTIMIZER_QUERIES`.
 fn queries() -> u64 {
-    std::env::var("OPTIMIZER_QUERIES").ok().and_then(|it| it.parse().ok()).unwrap_or(400)
+    std::env::var("OPTIMIZER_QUERIES").ok().and_then(|it| it.parse().ok()).unwrap_or(700)
 }
 
 /// A model that says whatever comes to its mind, so that every way is chosen by some seed.
 #[derive(Debug)]
-struct Moody(u64);
+pub(super) struct Moody(pub(super) u64);
 
 impl CostModel for Moody {
     fn cost(&self, work: &Work) -> f64 {
@@ -47,8 +52,29 @@ impl CostModel for Moody {
     }
 }
 
+/// A memory that says whatever comes to its mind of some parts.
+#[derive(Debug)]
+pub(super) struct Liar(pub(super) u64);
+
+impl Learned for Liar {
+    fn corrected(&self, part: Signature, estimated: Estimate) -> Option<Estimate> {
+        let hash = FixedState::with_seed(self.0).hash_one(part);
+        let point = match hash % 9 {
+            0 => return None,
+            1 => f64::NAN,
+            2 => f64::INFINITY,
+            3 => -1.0,
+            4 => 0.0,
+            5 => f64::MAX,
+            _ => estimated.point * as_f64(hash >> 40) / 1e3,
+        };
+        let (low, high) = (point / as_f64(hash % 7), point * as_f64(hash % 5));
+        Some(Estimate { point, low, high, source: Source::Learned })
+    }
+}
+
 /// More indexes than the random catalogs have: of every kind that works on their columns.
-fn with_indexes(catalog: &mut MemoryCatalog, rng: &SeededRng) {
+pub(super) fn with_indexes(catalog: &mut MemoryCatalog, rng: &SeededRng) {
     for table in 0..4 {
         let table = TableId(table);
         let mut made = vec![
@@ -83,7 +109,7 @@ fn with_indexes(catalog: &mut MemoryCatalog, rng: &SeededRng) {
 }
 
 /// Statistics that have nothing to do with the rows.
-fn poison(catalog: &mut MemoryCatalog, rng: &SeededRng) {
+pub(super) fn poison(catalog: &mut MemoryCatalog, rng: &SeededRng) {
     for table in 0..4 {
         let table = TableId(table);
         let known = catalog.statistics(table);
@@ -107,7 +133,7 @@ fn poison(catalog: &mut MemoryCatalog, rng: &SeededRng) {
     }
 }
 
-fn settings(seed: u64, rng: &SeededRng) -> Settings {
+pub(super) fn settings(seed: u64, rng: &SeededRng) -> Settings {
     let cost_model: Arc<dyn CostModel> = match rng.below(4) {
         0 => Arc::new(Nanoseconds::default()),
         1 => Arc::new(Pages::default()),
@@ -126,7 +152,7 @@ fn settings(seed: u64, rng: &SeededRng) -> Settings {
     }
 }
 
-fn sorted(mut rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
+pub(super) fn sorted(mut rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
     rows.sort();
     rows
 }
@@ -136,11 +162,13 @@ fn check(
     query: &Query,
     catalog: &MemoryCatalog,
     settings: Settings,
+    learned: Option<&dyn Learned>,
     used: &mut BTreeSet<String>,
 ) -> Result<bool, String> {
     let Ok(expected) = evaluate(query, catalog) else { return Ok(false) };
+    let context = Context { learned, ..Context::new(catalog) };
     let plan = Optimizer::new(settings)
-        .optimize(query, catalog)
+        .optimize_with(query, &context)
         .map_err(|error| format!("no plan: {error}\n{query}"))?;
     for node in plan.nodes() {
         used.insert(node.operator.name());
@@ -245,7 +273,10 @@ fn try_seed(seed: u64, used: &mut BTreeSet<String>) -> Result<bool, String> {
     let joins = Profile { steps_max: 9, depth_max: 1, subqueries: false, limits: false };
     let profile = if seed.is_multiple_of(2) { Profile::default() } else { joins };
     let query = random_query(seed, profile, &catalog).map_err(|error| error.to_string())?;
-    check(&query, &catalog, settings(seed, &rng), used)
+    let liar = Liar(seed);
+    let lies = seed % 5 == 4 && seed >= 400;
+    let learned: Option<&dyn Learned> = if lies { Some(&liar) } else { None };
+    check(&query, &catalog, settings(seed, &rng), learned, used)
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! What holds for several modules together.
+
+mod decoders;
