@@ -134,3 +134,13 @@ async fn a_refused_connection_says_so() {
     assert_eq!((backend, attempts), (address, 3));
     assert!(source.to_string().contains("error connecting to server"), "{source}");
 }
+
+#[tokio::test]
+async fn a_server_without_tls_refuses_those_who_need_it() {
+    let Some(postgres) = start() else { return };
+    wait_for(&pool(&postgres.address)).await;
+    let pool = pool(&format!("{} sslmode=require", postgres.address));
+    let error = pool.get().await.unwrap_err();
+    let Error::Connect { source, .. } = error else { panic!("{error}") };
+    assert!(source.to_string().contains("TLS"), "{source}");
+}

@@ -20,9 +20,11 @@ pub struct PooledConnection<M: Manager> {
 
 impl<M: Manager> PooledConnection<M> {
     /// Runs the acquire hook.
+    #[inline]
     pub(crate) fn begin(shared: Arc<Shared<M>>, mut lease: Lease<M::Connection>) -> Result<Self> {
         let held = &mut lease.held;
-        let refused = shared.hooks.acquired(&mut held.connection, shared.describe(&held.meta));
+        let of = || shared.describe(held.meta.identity());
+        let refused = shared.hooks.acquired(&mut held.connection, of);
         if let Err(error) = refused {
             let verdict = Verdict::Bad(CloseReason::Hook);
             shared.change(|state, now, actions| state.release(lease, now, verdict, actions));

@@ -5,14 +5,14 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::connection::PooledConnection;
 use crate::error::{Error, Result};
 use crate::manager::Manager;
 use crate::shared::Shared;
-use crate::state::{Lease, Priority};
+use crate::state::{Actions, Lease, Priority};
 
 /// A connection that is on its way: what [`Pool::get`](crate::Pool::get) gives.
 ///
@@ -21,7 +21,8 @@ use crate::state::{Lease, Priority};
 /// and what was begun for it goes on for others: nothing is lost, and nothing is closed.
 #[must_use = "it does nothing until it is awaited"]
 pub struct Get<M: Manager> {
-    shared: Arc<Shared<M>>,
+    /// `None` once it was answered: the connection has it then.
+    shared: Option<Arc<Shared<M>>>,
     priority: Priority,
     timeout: Option<Duration>,
     site: &'static Location<'static>,
@@ -31,6 +32,7 @@ pub struct Get<M: Manager> {
 
 impl<M: Manager> Get<M> {
     pub(crate) fn new(shared: Arc<Shared<M>>, site: &'static Location<'static>) -> Self {
+        let shared = Some(shared);
         Self { shared, priority: Priority::Normal, timeout: None, site, place: None }
     }
 
@@ -56,65 +58,72 @@ impl<M: Manager> Get<M> {
         crate::runtime::block_on(self)
     }
 
-    fn begin(&mut self, context: &Context<'_>) -> Poll<Result<Lease<M::Connection>>> {
-        let shared = &self.shared;
-        let mut actions = Vec::new();
-        let (answer, deadline) = {
-            let now = shared.now();
-            let mut state = shared.state.lock();
-            if let Some(lease) = state.try_acquire(now, self.site) {
-                return Poll::Ready(Ok(lease));
-            }
-            let timeout = self.timeout.unwrap_or(state.settings().acquire_timeout);
-            let deadline = now.saturating_add(timeout);
-            let waker = context.waker().clone();
-            let joined = state.join(self.priority, now, deadline, self.site, waker, &mut actions);
-            let place = match joined {
-                Ok(place) => place,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            // It may have been served while it got in line.
-            let answer = state.poll(place, context.waker());
-            self.place = answer.is_none().then_some(place);
-            (answer, deadline)
-        };
-        shared.run(actions);
-        if let Some(answer) = answer {
-            return Poll::Ready(answer);
+    #[inline]
+    fn begin(
+        &mut self,
+        shared: &Arc<Shared<M>>,
+        waker: &Waker,
+    ) -> Poll<Result<Lease<M::Connection>>> {
+        let now = shared.now();
+        let mut state = shared.state.lock();
+        if let Some(lease) = state.try_acquire(now, self.site) {
+            return Poll::Ready(Ok(lease));
         }
-        shared.plan_sweep(deadline);
-        Poll::Pending
+        let timeout = self.timeout.unwrap_or(state.settings().acquire_timeout);
+        let deadline = now.saturating_add(timeout);
+        let mut actions = Actions::new();
+        let joined =
+            state.join(self.priority, now, deadline, self.site, waker.clone(), &mut actions);
+        let place = match joined {
+            Ok(place) => place,
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        // It may have been served while it got in line.
+        let answer = state.poll(place, waker);
+        self.place = answer.is_none().then_some(place);
+        let sweep = if answer.is_none() { state.plan_sweep(deadline) } else { None };
+        drop(state);
+        shared.run(actions);
+        if let Some(sweep) = sweep {
+            shared.start_sweep(sweep, deadline);
+        }
+        answer.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 impl<M: Manager> Future for Get<M> {
     type Output = Result<PooledConnection<M>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match self.place {
-            None => self.begin(context),
+        let this = &mut *self;
+        #[expect(clippy::expect_used, reason = "as every future that has ended")]
+        let shared = this.shared.take().expect("a future that has ended is not polled again");
+        let answer = match this.place {
+            None => this.begin(&shared, context.waker()),
             Some(place) => {
-                let answer = self.shared.state.lock().poll(place, context.waker());
-                match answer {
-                    None => return Poll::Pending,
-                    Some(answer) => {
-                        self.place = None;
-                        Poll::Ready(answer)
-                    }
-                }
+                let answer = shared.state.lock().poll(place, context.waker());
+                answer.map_or(Poll::Pending, |answer| {
+                    this.place = None;
+                    Poll::Ready(answer)
+                })
             }
         };
-        answer.map(|answer| {
-            let shared = Arc::clone(&self.shared);
-            answer.and_then(|lease| PooledConnection::begin(shared, lease))
-        })
+        match answer {
+            Poll::Ready(Ok(lease)) => Poll::Ready(PooledConnection::begin(shared, lease)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                this.shared = Some(shared);
+                Poll::Pending
+            }
+        }
     }
 }
 
 impl<M: Manager> Drop for Get<M> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.shared.change(|state, now, actions| state.cancel(place, now, actions));
+        if let (Some(place), Some(shared)) = (self.place, &self.shared) {
+            shared.change(|state, now, actions| state.cancel(place, now, actions));
         }
     }
 }

@@ -129,12 +129,28 @@ impl<C> Hooks<C> {
         run(self.connect.as_deref(), "connect", connection, of)
     }
 
-    pub(crate) fn acquired(&self, connection: &mut C, of: ConnectionInfo<'_>) -> Result<(), Error> {
-        run(self.acquire.as_deref(), "acquire", connection, of)
+    #[inline]
+    pub(crate) fn acquired<'a>(
+        &self,
+        connection: &mut C,
+        of: impl FnOnce() -> ConnectionInfo<'a>,
+    ) -> Result<(), Error> {
+        match &self.acquire {
+            None => Ok(()),
+            Some(hook) => run(Some(&**hook), "acquire", connection, of()),
+        }
     }
 
-    pub(crate) fn released(&self, connection: &mut C, of: ConnectionInfo<'_>) -> Result<(), Error> {
-        run(self.release.as_deref(), "release", connection, of)
+    #[inline]
+    pub(crate) fn released<'a>(
+        &self,
+        connection: &mut C,
+        of: impl FnOnce() -> ConnectionInfo<'a>,
+    ) -> Result<(), Error> {
+        match &self.release {
+            None => Ok(()),
+            Some(hook) => run(Some(&**hook), "release", connection, of()),
+        }
     }
 
     pub(crate) fn closing(&self, of: ConnectionInfo<'_>, reason: CloseReason) {

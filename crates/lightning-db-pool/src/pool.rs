@@ -266,3 +266,6 @@ impl<M: Manager> fmt::Debug for Pool<M> {
             .finish()
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

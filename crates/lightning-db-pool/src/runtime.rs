@@ -10,13 +10,14 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::Duration;
 
 #[cfg(feature = "tokio")]
 pub use on_tokio::TokioRuntime;
 pub use sim::SimRuntime;
 pub use threads::ThreadRuntime;
+
+use crate::sync::Signal;
 
 /// A future on the heap.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -56,22 +57,22 @@ pub(crate) async fn within<T>(
 /// Runs a future on this thread, which sleeps while there is nothing to do.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let woken = Arc::new(Woken(Signal::new()));
+    let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
             return value;
         }
-        // A wake between the poll and here makes this return at once.
-        std::thread::park();
+        woken.0.wait();
     }
 }
 
-struct Unpark(Thread);
+struct Woken(Signal);
 
-impl Wake for Unpark {
+impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.0.set();
     }
 }
 

@@ -9,13 +9,8 @@ use crate::hooks::{CloseReason, ConnectionInfo, Hooks, Leak};
 use crate::manager::Manager;
 use crate::options::{RetryOptions, Settings};
 use crate::runtime::{Runtime, within};
-use crate::state::{Action, Held, Lease, Meta, State, Verdict};
+use crate::state::{Action, Actions, Held, Identity, Lease, State, Verdict};
 use crate::sync::Mutex;
-
-/// Shortest time between two looks at deadlines.
-const SWEEP_MIN: Duration = Duration::from_millis(1);
-
-type Actions<M> = Vec<Action<<M as Manager>::Connection>>;
 
 pub(crate) struct Shared<M: Manager> {
     pub(crate) manager: M,
@@ -34,11 +29,12 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Changes the state, then does what is to be done outside of the lock.
+    #[inline]
     pub(crate) fn change<T>(
         self: &Arc<Self>,
-        change: impl FnOnce(&mut State<M::Connection>, Duration, &mut Actions<M>) -> T,
+        change: impl FnOnce(&mut State<M::Connection>, Duration, &mut Actions<M::Connection>) -> T,
     ) -> T {
-        let mut actions = Vec::new();
+        let mut actions = Actions::new();
         let now = self.now();
         let result = change(&mut self.state.lock(), now, &mut actions);
         self.run(actions);
@@ -46,12 +42,20 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Does what a change of the state asks for.
-    pub(crate) fn run(self: &Arc<Self>, actions: Actions<M>) {
+    #[inline]
+    pub(crate) fn run(self: &Arc<Self>, actions: Actions<M::Connection>) {
+        let others = actions.wake_all();
+        if !others.is_empty() {
+            self.act(others);
+        }
+    }
+
+    fn act(self: &Arc<Self>, actions: Vec<Action<M::Connection>>) {
         for action in actions {
             match action {
-                Action::Wake(waker) => waker.wake(),
                 Action::Connect(seat) => {
-                    let under_way = Connecting { shared: Arc::clone(self), seat: Some(seat) };
+                    let under_way =
+                        Connecting { shared: Arc::clone(self), seat: Some(seat), attempts: 0 };
                     self.runtime.spawn(Box::pin(under_way.connect()));
                 }
                 Action::Check(held) => self.look_after(held, Care::Check),
@@ -70,9 +74,9 @@ impl<M: Manager> Shared<M> {
     }
 
     /// What hooks are told of a connection.
-    pub(crate) fn describe(&self, meta: &Meta) -> ConnectionInfo<'_> {
-        let backend = &self.backends[meta.seat].name;
-        ConnectionInfo { id: meta.id, backend, generation: meta.generation }
+    pub(crate) fn describe(&self, of: Identity) -> ConnectionInfo<'_> {
+        let backend = &self.backends[of.seat].name;
+        ConnectionInfo { id: of.id, backend, generation: of.generation }
     }
 
     /// Takes a connection back from its user.
@@ -80,7 +84,7 @@ impl<M: Manager> Shared<M> {
         let Held { connection, meta } = &mut lease.held;
         let verdict = if is_broken || self.manager.is_broken(connection) {
             Verdict::Bad(CloseReason::Broken)
-        } else if self.hooks.released(connection, self.describe(meta)).is_err() {
+        } else if self.hooks.released(connection, || self.describe(meta.identity())).is_err() {
             Verdict::Bad(CloseReason::Hook)
         } else if self.manager.needs_reset(connection) {
             Verdict::NeedsReset
@@ -90,41 +94,19 @@ impl<M: Manager> Shared<M> {
         self.change(|state, now, actions| state.release(lease, now, verdict, actions));
     }
 
-    /// Sees to it that those who wait are answered when their time is over.
-    pub(crate) fn plan_sweep(self: &Arc<Self>, deadline: Duration) {
-        let is_planned = {
-            let mut state = self.state.lock();
-            let is_planned = state.sweep_at.is_some_and(|at| at <= deadline);
-            if !is_planned {
-                state.sweep_at = Some(deadline);
-            }
-            is_planned
-        };
-        if !is_planned {
-            let shared = Arc::clone(self);
-            self.runtime.spawn(Box::pin(async move { shared.sweep(deadline).await }));
-        }
-    }
-
-    async fn sweep(self: &Arc<Self>, mut at: Duration) {
-        loop {
-            let wait = at.saturating_sub(self.now());
-            self.runtime.sleep(wait).await;
-            let next = self.change(|state, now, actions| {
-                state.expire(now, actions);
-                // Another sweep with an earlier time has taken over.
-                if state.sweep_at.is_some_and(|planned| planned < at) {
-                    return None;
+    /// Starts the sweep of that number: it answers those whose time is over.
+    pub(crate) fn start_sweep(self: &Arc<Self>, number: u64, mut at: Duration) {
+        let shared = Arc::clone(self);
+        self.runtime.spawn(Box::pin(async move {
+            loop {
+                let wait = at.saturating_sub(shared.now());
+                shared.runtime.sleep(wait).await;
+                match shared.change(|state, now, actions| state.sweep(number, now, actions)) {
+                    Some(next) => at = next,
+                    None => return,
                 }
-                let next = state.next_deadline().map(|next| next.max(now + SWEEP_MIN));
-                state.sweep_at = next;
-                next
-            });
-            match next {
-                Some(next) => at = next,
-                None => return,
             }
-        }
+        }));
     }
 
     /// Looks after idle connections as long as there are handles.
@@ -140,8 +122,8 @@ impl<M: Manager> Shared<M> {
                 state.maintain(now, actions);
                 state.leaks(now)
             });
-            for (meta, acquired_at, in_use) in leaks {
-                let connection = shared.describe(&meta);
+            for (identity, acquired_at, in_use) in leaks {
+                let connection = shared.describe(identity);
                 shared.hooks.leaking(Leak { connection, acquired_at, in_use });
             }
             #[cfg(feature = "metrics")]
@@ -169,14 +151,15 @@ struct Connecting<M: Manager> {
     shared: Arc<Shared<M>>,
     /// Position of the backend; `None` once it has ended.
     seat: Option<usize>,
+    attempts: u32,
 }
 
 impl<M: Manager> Connecting<M> {
     async fn connect(mut self) {
         let settings = self.shared.settings();
-        let mut attempts = 0;
         while let Some(seat) = self.seat {
-            attempts += 1;
+            self.attempts += 1;
+            let attempts = self.attempts;
             let cause = match self.attempt(seat, settings.connect_timeout).await {
                 Ok(held) => {
                     self.seat = None;
@@ -215,7 +198,7 @@ impl<M: Manager> Connecting<M> {
         };
         meta.worked_at = shared.now();
         meta.used_at = meta.worked_at;
-        match shared.hooks.connected(&mut connection, shared.describe(&meta)) {
+        match shared.hooks.connected(&mut connection, shared.describe(meta.identity())) {
             Ok(()) => Ok(Held { connection, meta }),
             Err(error) => {
                 // Its end is not waited for longer than a check would be.
@@ -247,7 +230,8 @@ impl<M: Manager> Drop for Connecting<M> {
     fn drop(&mut self) {
         if let Some(seat) = self.seat {
             let backend = self.shared.backends[seat].name.clone();
-            self.fail(Error::Connect { backend, attempts: 1, source: Arc::new(Lost) });
+            let attempts = self.attempts;
+            self.fail(Error::Connect { backend, attempts, source: Arc::new(Lost) });
         }
     }
 }
@@ -312,7 +296,7 @@ struct Closing<M: Manager> {
 impl<M: Manager> Closing<M> {
     async fn close(self, held: Held<M::Connection>, reason: CloseReason) {
         let shared = &self.shared;
-        shared.hooks.closing(shared.describe(&held.meta), reason);
+        shared.hooks.closing(shared.describe(held.meta.identity()), reason);
         let limit = shared.settings().check_timeout;
         // A close that takes longer is dropped, which ends the connection as well.
         within(&*shared.runtime, limit, shared.manager.close(held.connection)).await;

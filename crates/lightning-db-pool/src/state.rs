@@ -1,11 +1,13 @@
 //! The pool under its one lock: who waits, what is idle, what is under way.
 //!
 //! Plain data and transitions, without futures or locks. A transition that needs something done
-//! outside adds an [`Action`], which the caller runs after it has let go of the lock. A free
+//! outside adds it to [`Actions`], which the caller runs after it has let go of the lock. A free
 //! connection goes to the first waiter at once and never through the idle ones, so that nobody who
 //! comes later can take it.
 
+mod action;
 mod balance;
+mod deadline;
 mod health;
 mod outcome;
 mod queue;
@@ -18,50 +20,35 @@ use std::time::Duration;
 
 use slab::Slab;
 
+pub(crate) use self::action::{Action, Actions};
 use self::balance::Balancer;
 pub use self::queue::Priority;
 use self::queue::Queue;
 use self::seat::Seat;
-pub(crate) use self::seat::{Held, Meta};
+pub(crate) use self::seat::{Held, Identity, Meta};
 use crate::error::Error;
 use crate::hooks::CloseReason;
 use crate::manager::Backend;
-use crate::options::Settings;
+use crate::options::{Settings, Strategy};
 use crate::statistics::{Circuit, Counts, Histogram};
 
-/// What is to be done outside of the lock.
-#[derive(Debug)]
-pub(crate) enum Action<C> {
-    /// Connect to the backend at this position.
-    Connect(usize),
-    /// Ask a connection whether it works.
-    Check(Held<C>),
-    /// Take the last user's state off a connection.
-    Reset(Held<C>),
-    /// Close a connection.
-    Close(Held<C>, CloseReason),
-    /// Wake one who waits.
-    Wake(Waker),
-}
-
-/// A connection that is given out.
+/// A connection that is given out. It is moved often: what can be looked up stands in [`Lent`].
 #[derive(Debug)]
 pub(crate) struct Lease<C> {
     pub(crate) held: Held<C>,
     /// Its place among those given out.
-    pub(crate) lent: usize,
-    /// When it was given out.
-    pub(crate) since: Duration,
-    /// How long its user waited for it.
-    waited: Duration,
+    lent: usize,
 }
 
 /// What is known of a connection that is given out.
 #[derive(Debug)]
 struct Lent {
     site: &'static Location<'static>,
+    /// When it was given out.
     since: Duration,
-    meta: Meta,
+    /// How long its user waited for it.
+    waited: Duration,
+    identity: Identity,
     is_reported: bool,
 }
 
@@ -108,7 +95,9 @@ pub(crate) struct State<C> {
     /// Woken by readiness and by the end.
     watchers: Vec<Waker>,
     /// When the next look at deadlines is due, if one is planned.
-    pub(crate) sweep_at: Option<Duration>,
+    sweep_at: Option<Duration>,
+    /// Number of the sweep that looks; those before it have nothing left to do.
+    sweep: u64,
     /// The choice that the next one in line is to be served by.
     chosen: Option<usize>,
     eligible: Vec<usize>,
@@ -138,6 +127,7 @@ impl<C> State<C> {
             start_error: None,
             watchers: Vec::new(),
             sweep_at: None,
+            sweep: 0,
             chosen: None,
             eligible: Vec::new(),
         }
@@ -180,7 +170,7 @@ impl<C> State<C> {
     fn count(&mut self, lease: &Lease<C>) {
         self.counts.acquired += 1;
         self.seats[lease.held.meta.seat].acquired += 1;
-        self.wait.record(lease.waited);
+        self.wait.record(self.lent[lease.lent].waited);
     }
 
     /// Gets in line.
@@ -194,7 +184,7 @@ impl<C> State<C> {
         deadline: Duration,
         site: &'static Location<'static>,
         waker: Waker,
-        actions: &mut Vec<Action<C>>,
+        actions: &mut Actions<C>,
     ) -> Result<usize, Error> {
         if self.phase != Phase::Open {
             return Err(Error::Closed);
@@ -215,30 +205,13 @@ impl<C> State<C> {
     }
 
     /// One who waits gives up. A connection that was on its way goes to the next.
-    pub(crate) fn cancel(&mut self, key: usize, now: Duration, actions: &mut Vec<Action<C>>) {
+    pub(crate) fn cancel(&mut self, key: usize, now: Duration, actions: &mut Actions<C>) {
         self.counts.cancelled += 1;
         if let Some(Ok(lease)) = self.queue.leave(key) {
             self.lent.remove(lease.lent);
             self.seats[lease.held.meta.seat].busy -= 1;
             self.place(lease.held, now, actions);
         }
-    }
-
-    /// Answers all whose time is over.
-    pub(crate) fn expire(&mut self, now: Duration, actions: &mut Vec<Action<C>>) {
-        for key in self.queue.overdue(now) {
-            self.counts.timed_out += 1;
-            let waited = now.saturating_sub(self.queue.waiter(key).since);
-            let waiting = self.queue.len() - 1;
-            let (in_use, max_size) = (self.lent.len(), self.settings.max_size);
-            let error = Error::Timeout { waited, in_use, max_size, waiting };
-            actions.extend(self.queue.answer(key, Err(error)).map(Action::Wake));
-        }
-    }
-
-    /// When the next one in line must be answered.
-    pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.queue.next_deadline()
     }
 
     /// Takes a connection back.
@@ -248,14 +221,16 @@ impl<C> State<C> {
         lease: Lease<C>,
         now: Duration,
         verdict: Verdict,
-        actions: &mut Vec<Action<C>>,
+        actions: &mut Actions<C>,
     ) {
-        let Lease { mut held, lent, since, .. } = lease;
-        self.lent.remove(lent);
+        let Lease { mut held, lent } = lease;
+        let since = self.lent.remove(lent).since;
         let seat = &mut self.seats[held.meta.seat];
         seat.busy -= 1;
         let used = now.saturating_sub(since);
-        seat.peak.record(now, used);
+        if self.settings.strategy == Strategy::PeakEwma {
+            seat.peak.record(now, used);
+        }
         self.counts.released += 1;
         self.usage.record(used);
         (held.meta.used_at, held.meta.worked_at) = (now, now);
@@ -273,12 +248,7 @@ impl<C> State<C> {
     }
 
     /// Takes a connection out for good.
-    pub(crate) fn detach(
-        &mut self,
-        lease: Lease<C>,
-        now: Duration,
-        actions: &mut Vec<Action<C>>,
-    ) -> C {
+    pub(crate) fn detach(&mut self, lease: Lease<C>, now: Duration, actions: &mut Actions<C>) -> C {
         self.lent.remove(lease.lent);
         self.seats[lease.held.meta.seat].busy -= 1;
         self.counts.detached += 1;
@@ -288,7 +258,7 @@ impl<C> State<C> {
     }
 
     /// Gives a connection to the first waiter, or keeps it.
-    fn place(&mut self, held: Held<C>, now: Duration, actions: &mut Vec<Action<C>>) {
+    fn place(&mut self, held: Held<C>, now: Duration, actions: &mut Actions<C>) {
         if let Some(reason) = self.reason_to_close(&held.meta, now) {
             self.end(held, reason, actions);
             return self.dispatch(now, actions);
@@ -306,10 +276,10 @@ impl<C> State<C> {
         }
     }
 
-    fn deliver(&mut self, key: usize, held: Held<C>, now: Duration, actions: &mut Vec<Action<C>>) {
+    fn deliver(&mut self, key: usize, held: Held<C>, now: Duration, actions: &mut Actions<C>) {
         let (site, since) = (self.queue.waiter(key).site, self.queue.waiter(key).since);
         let lease = self.lend(held, now, now.saturating_sub(since), site);
-        actions.extend(self.queue.answer(key, Ok(lease)).map(Action::Wake));
+        actions.wake(self.queue.answer(key, Ok(lease)));
     }
 
     fn lend(
@@ -320,9 +290,9 @@ impl<C> State<C> {
         site: &'static Location<'static>,
     ) -> Lease<C> {
         self.seats[held.meta.seat].busy += 1;
-        let (since, meta) = (now, held.meta);
-        let lent = self.lent.insert(Lent { site, since, meta, is_reported: false });
-        Lease { held, lent, since, waited }
+        let (since, identity) = (now, held.meta.identity());
+        let lent = self.lent.insert(Lent { site, since, waited, identity, is_reported: false });
+        Lease { held, lent }
     }
 
     fn take_idle(&mut self, seat: usize) -> Option<Held<C>> {
@@ -331,7 +301,7 @@ impl<C> State<C> {
         Some(held)
     }
 
-    fn end(&mut self, held: Held<C>, reason: CloseReason, actions: &mut Vec<Action<C>>) {
+    fn end(&mut self, held: Held<C>, reason: CloseReason, actions: &mut Actions<C>) {
         self.closing += 1;
         self.counts.closed += 1;
         actions.push(Action::Close(held, reason));
@@ -417,9 +387,12 @@ impl<C> State<C> {
 
     /// Starts what those in line need, as far as it is allowed, and answers those for whom nothing
     /// can be done.
-    fn dispatch(&mut self, now: Duration, actions: &mut Vec<Action<C>>) {
+    fn dispatch(&mut self, now: Duration, actions: &mut Actions<C>) {
         // What is under way will serve as many; for the others, something must begin.
         while self.queue.len() > self.connecting + self.checking {
+            if self.idle == 0 && !self.may_grow() {
+                break;
+            }
             let Some(seat) = self.choose(now) else { break };
             match self.take_idle(seat) {
                 Some(held) if self.is_spent(&held.meta, now) => {
@@ -442,7 +415,7 @@ impl<C> State<C> {
         }
     }
 
-    fn begin_connect(&mut self, seat: usize, now: Duration, actions: &mut Vec<Action<C>>) {
+    fn begin_connect(&mut self, seat: usize, now: Duration, actions: &mut Actions<C>) {
         self.connecting += 1;
         self.seats[seat].busy += 1;
         self.seats[seat].health.begin(now);
@@ -451,7 +424,7 @@ impl<C> State<C> {
 
     /// There is no connection, and none can be made: if that is because of errors, everyone is
     /// told so instead of waiting for a time that may not come.
-    fn refuse_all(&mut self, now: Duration, actions: &mut Vec<Action<C>>) {
+    fn refuse_all(&mut self, now: Duration, actions: &mut Actions<C>) {
         let paused = self.seats.iter().filter(|seat| seat.is_paused).count();
         let broken = |seat: &&Seat<C>| !seat.is_paused && !seat.health.may_connect(now);
         let ejected = self.seats.iter().filter(broken).count();
@@ -461,7 +434,7 @@ impl<C> State<C> {
         let source = self.seats.iter().find_map(|seat| seat.health.last_error.clone());
         while let Some(key) = self.queue.front() {
             let error = Error::Unavailable { paused, ejected, source: source.clone() };
-            actions.extend(self.queue.answer(key, Err(error)).map(Action::Wake));
+            actions.wake(self.queue.answer(key, Err(error)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the whole pool, most of them on a simulated runtime.
 
 mod life;
+mod line;
 mod seeds;
 mod threads;
 mod world;
@@ -113,6 +114,27 @@ fn everyone_is_answered_by_the_deadline() {
         assert!(pool.get_timeout(ms(5)).await.unwrap().is_some());
     });
     assert_eq!(pool.statistics().counts.timed_out, 3);
+}
+
+#[test]
+fn many_deadlines_are_kept_by_one_task() {
+    let world = World::new(14);
+    let pool = world.pool(|options| options.max_size(1));
+    world.run(async {
+        let _held = pool.get().await.unwrap();
+        let mut patient = Box::pin(pool.get());
+        assert!(patient.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        for _ in 0..100 {
+            assert!(pool.get_timeout(ms(5)).await.unwrap().is_none());
+        }
+        // Those that others have taken over from end at their first look.
+        world.sleep(Duration::from_secs(40)).await;
+        assert!(matches!(patient.await, Err(Error::Timeout { .. })));
+        let mut last = Box::pin(pool.get());
+        assert!(last.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(world.runtime.tasks(), 2, "maintenance, and one sweep");
+    });
+    assert_eq!(pool.statistics().counts.timed_out, 101);
 }
 
 #[test]

@@ -79,6 +79,12 @@ impl SimRuntime {
         }
     }
 
+    /// Tasks that have not ended.
+    #[cfg(test)]
+    pub(crate) fn tasks(&self) -> usize {
+        self.world.lock().tasks.len()
+    }
+
     /// Runs one task that is ready; says whether there was one.
     fn step(&self) -> bool {
         let task = {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Action, Held, Meta, Phase, Seat, State};
+use super::{Actions, Held, Meta, Phase, Seat, State};
 use crate::error::{Cause, Error};
 use crate::hooks::CloseReason;
 use crate::statistics::Circuit;
 
 impl<C> State<C> {
     /// A connect succeeded.
-    pub(crate) fn connected(&mut self, held: Held<C>, now: Duration, actions: &mut Vec<Action<C>>) {
+    pub(crate) fn connected(&mut self, held: Held<C>, now: Duration, actions: &mut Actions<C>) {
         let seat = &mut self.seats[held.meta.seat];
         self.connecting -= 1;
         seat.busy -= 1;
@@ -65,7 +65,7 @@ impl<C> State<C> {
         seat: usize,
         now: Duration,
         error: Error,
-        actions: &mut Vec<Action<C>>,
+        actions: &mut Actions<C>,
     ) {
         self.connecting -= 1;
         self.seats[seat].busy -= 1;
@@ -74,7 +74,7 @@ impl<C> State<C> {
         if self.queue.len() > self.connecting + self.checking + self.lent.len()
             && let Some(key) = self.queue.front()
         {
-            actions.extend(self.queue.answer(key, Err(error.clone())).map(Action::Wake));
+            actions.wake(self.queue.answer(key, Err(error.clone())));
         }
         if !self.is_ready {
             self.start_error = Some(error);
@@ -84,12 +84,7 @@ impl<C> State<C> {
     }
 
     /// A check or a reset ended well.
-    pub(crate) fn checked(
-        &mut self,
-        mut held: Held<C>,
-        now: Duration,
-        actions: &mut Vec<Action<C>>,
-    ) {
+    pub(crate) fn checked(&mut self, mut held: Held<C>, now: Duration, actions: &mut Actions<C>) {
         self.checking -= 1;
         self.counts.checks += 1;
         self.seats[held.meta.seat].health.succeed();
@@ -103,7 +98,7 @@ impl<C> State<C> {
         held: Held<C>,
         now: Duration,
         cause: Cause,
-        actions: &mut Vec<Action<C>>,
+        actions: &mut Actions<C>,
     ) {
         self.counts.check_errors += 1;
         self.counts.checks += 1;
@@ -114,7 +109,7 @@ impl<C> State<C> {
     }
 
     /// A connection is closed.
-    pub(crate) fn closed(&mut self, now: Duration, actions: &mut Vec<Action<C>>) {
+    pub(crate) fn closed(&mut self, now: Duration, actions: &mut Actions<C>) {
         self.closing -= 1;
         self.dispatch(now, actions);
         self.notify(actions);

@@ -108,14 +108,13 @@ impl<T> Queue<T> {
 
     /// The answer, if there is one: the waiter is gone then. Otherwise `waker` is woken by it.
     pub(super) fn poll(&mut self, key: usize, waker: &Waker) -> Option<T> {
-        if let Some(answer) = self.waiters[key].answer.take() {
-            self.waiters.remove(key);
-            return Some(answer);
+        let waiter = &mut self.waiters[key];
+        if waiter.answer.is_some() {
+            return self.waiters.remove(key).answer;
         }
-        let known = &mut self.waiters[key].waker;
-        match known {
+        match &mut waiter.waker {
             Some(known) => known.clone_from(waker),
-            None => *known = Some(waker.clone()),
+            none => *none = Some(waker.clone()),
         }
         None
     }

@@ -4,17 +4,17 @@ use std::panic::Location;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::{Action, Meta, Phase, State};
+use super::{Action, Actions, Identity, Meta, Phase, State};
 use crate::error::Error;
 use crate::hooks::CloseReason;
 use crate::statistics::{BackendStatistics, Circuit, Statistics};
 
 /// A connection that has been in use for long: the connection, where it was acquired, how long.
-pub(crate) type Overdue = (Meta, &'static Location<'static>, Duration);
+pub(crate) type Overdue = (Identity, &'static Location<'static>, Duration);
 
 impl<C> State<C> {
     /// Looks after idle connections: lifetimes, idle times, checks, and how many there are.
-    pub(crate) fn maintain(&mut self, now: Duration, actions: &mut Vec<Action<C>>) {
+    pub(crate) fn maintain(&mut self, now: Duration, actions: &mut Actions<C>) {
         let mut spare = self.idle.saturating_sub(self.settings.min_idle);
         for position in 0..self.seats.len() {
             // The first ones were used last longest ago.
@@ -61,7 +61,7 @@ impl<C> State<C> {
     }
 
     /// Closes idle connections that are too many.
-    fn shrink(&mut self, actions: &mut Vec<Action<C>>) {
+    fn shrink(&mut self, actions: &mut Actions<C>) {
         while self.size() - self.closing > self.settings.max_size {
             let most = (0..self.seats.len()).max_by_key(|seat| self.seats[*seat].idle.len());
             let Some(held) = most.and_then(|seat| self.take_idle(seat)) else { break };
@@ -70,7 +70,7 @@ impl<C> State<C> {
     }
 
     /// Begins connects until there will be `min_idle` connections that nobody uses.
-    pub(crate) fn refill(&mut self, now: Duration, actions: &mut Vec<Action<C>>) {
+    pub(crate) fn refill(&mut self, now: Duration, actions: &mut Actions<C>) {
         while self.idle + self.connecting + self.checking < self.settings.min_idle
             && self.may_grow()
         {
@@ -91,7 +91,7 @@ impl<C> State<C> {
             let in_use = now.saturating_sub(lent.since);
             if in_use >= limit && !lent.is_reported {
                 lent.is_reported = true;
-                found.push((lent.meta, lent.site, in_use));
+                found.push((lent.identity, lent.site, in_use));
             }
         }
         self.counts.leaks += found.len() as u64;
@@ -104,7 +104,7 @@ impl<C> State<C> {
         max_size: usize,
         min_idle: usize,
         now: Duration,
-        actions: &mut Vec<Action<C>>,
+        actions: &mut Actions<C>,
     ) {
         self.settings.max_size = max_size;
         self.settings.min_idle = min_idle;
@@ -117,7 +117,7 @@ impl<C> State<C> {
         name: &str,
         is_paused: bool,
         now: Duration,
-        actions: &mut Vec<Action<C>>,
+        actions: &mut Actions<C>,
     ) -> bool {
         let Some(seat) = self.seats.iter_mut().find(|seat| seat.backend.name == name) else {
             return false;
@@ -128,17 +128,17 @@ impl<C> State<C> {
     }
 
     /// Begins a generation: connections of earlier ones are closed as soon as nobody uses them.
-    pub(crate) fn invalidate(&mut self, now: Duration, actions: &mut Vec<Action<C>>) -> u64 {
+    pub(crate) fn invalidate(&mut self, now: Duration, actions: &mut Actions<C>) -> u64 {
         self.generation += 1;
         self.maintain(now, actions);
         self.generation
     }
 
     /// Begins the end: nobody gets a connection any more.
-    pub(crate) fn close(&mut self, actions: &mut Vec<Action<C>>) {
+    pub(crate) fn close(&mut self, actions: &mut Actions<C>) {
         self.phase = Phase::Closing;
         while let Some(key) = self.queue.front() {
-            actions.extend(self.queue.answer(key, Err(Error::Closed)).map(Action::Wake));
+            actions.wake(self.queue.answer(key, Err(Error::Closed)));
         }
         for seat in 0..self.seats.len() {
             while let Some(held) = self.take_idle(seat) {
@@ -182,12 +182,13 @@ impl<C> State<C> {
     }
 
     /// Wakes those who watch for readiness or the end, if something has changed for them.
-    pub(super) fn notify(&mut self, actions: &mut Vec<Action<C>>) {
+    #[inline]
+    pub(super) fn notify(&mut self, actions: &mut Actions<C>) {
         if !self.is_ready && self.idle + self.lent.len() >= self.settings.min_idle {
             self.is_ready = true;
         }
         if !self.watchers.is_empty() {
-            actions.extend(self.watchers.drain(..).map(Action::Wake));
+            self.watchers.drain(..).for_each(|watcher| actions.wake(Some(watcher)));
         }
     }
 

@@ -28,6 +28,21 @@ pub(crate) struct Meta {
     pub(crate) worked_at: Duration,
 }
 
+/// Which connection it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity {
+    pub(crate) id: u64,
+    /// Position of its backend.
+    pub(crate) seat: usize,
+    pub(crate) generation: u64,
+}
+
+impl Meta {
+    pub(crate) fn identity(&self) -> Identity {
+        Identity { id: self.id, seat: self.seat, generation: self.generation }
+    }
+}
+
 /// A backend in the pool.
 #[derive(Debug)]
 pub(super) struct Seat<C> {

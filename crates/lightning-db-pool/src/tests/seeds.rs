@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use super::line::Line;
 use super::world::{World, ms};
 use crate::runtime::Runtime;
-use crate::{Backend, BreakerOptions, Error, Pool, RetryOptions, Strategy};
+use crate::{Backend, BreakerOptions, Error, Pool, Priority, RetryOptions, Strategy};
 
 const STRATEGIES: [Strategy; 6] = [
     Strategy::RoundRobin,
@@ -65,19 +66,25 @@ fn live(seed: u64) {
         faults.slow = ms(4);
     });
     let pool = make_pool(&world, max_size);
-    let left = Arc::new(AtomicUsize::new(0));
+    let (line, left) = (Line::default(), Arc::new(AtomicUsize::new(0)));
     for _ in 0..2 + world.draw(12) {
         left.fetch_add(1, Ordering::Relaxed);
         let (world_of_user, pool, left) = (world.clone(), pool.clone(), Arc::clone(&left));
+        let line = line.clone();
         world.spawn(async move {
-            use_pool(&world_of_user, &pool).await;
+            use_pool(&world_of_user, &pool, &line).await;
             left.fetch_sub(1, Ordering::Relaxed);
         });
     }
     world.run(async {
+        let (mut limit, mut size) = (max_size, 0);
         while left.load(Ordering::Relaxed) > 0 {
             world.sleep(ms(20)).await;
-            meddle(&world, &pool);
+            // Where it shrank, those that are too many go one by one, and none is added.
+            let now = pool.statistics().size;
+            assert!(now <= limit.max(size), "{now} connections, {size} before, of {limit}");
+            size = now;
+            meddle(&world, &pool, &mut limit);
             assert!(world.now() < Duration::from_hours(1), "users wait for ever");
         }
         let statistics = pool.statistics();
@@ -121,11 +128,12 @@ fn make_pool(world: &World, max_size: usize) -> Pool<World> {
     })
 }
 
-async fn use_pool(world: &World, pool: &Pool<World>) {
+async fn use_pool(world: &World, pool: &Pool<World>, line: &Line) {
     for _ in 0..5 + world.draw(10) {
         let limit = ms(1 + world.draw(150));
         let started = world.now();
-        let get = pin!(pool.get().timeout(limit));
+        let class = if world.happens(0.2) { Priority::High } else { Priority::Normal };
+        let get = pin!(line.watch(pool.get().timeout(limit), class));
         let answer = if world.happens(0.3) {
             // Gives up after a while.
             until(get, world.runtime.sleep(ms(world.draw(20)))).await
@@ -167,12 +175,15 @@ async fn until<T>(
     .await
 }
 
-fn meddle(world: &World, pool: &Pool<World>) {
+fn meddle(world: &World, pool: &Pool<World>, limit: &mut usize) {
     match world.draw(12) {
         0 => {
             pool.invalidate();
         }
-        1 => pool.resize(1 + usize::try_from(world.draw(7)).unwrap(), 0).unwrap(),
+        1 => {
+            *limit = 1 + usize::try_from(world.draw(7)).unwrap();
+            pool.resize(*limit, 0).unwrap();
+        }
         2 => pool.pause("a").unwrap(),
         3 | 4 => pool.resume("a").unwrap(),
         _ => {}

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(feature = "tokio")]
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::{Backend, Error, Manager, Pool, ThreadRuntime};
@@ -89,4 +91,48 @@ async fn tasks_of_tokio_share_connections() {
     let statistics = pool.statistics();
     assert_eq!((statistics.counts.acquired, statistics.in_use), (3200, 0));
     assert!(statistics.counts.connected <= 2);
+}
+
+#[cfg(feature = "tokio")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_tasks_that_give_up_makes_no_connection_more() {
+    let manager = Counting::default();
+    let made = Arc::clone(&manager.made);
+    let pool = Pool::builder(manager).backend(Backend::new("a")).max_size(8);
+    let pool = pool.check_after(Duration::ZERO).build().unwrap();
+    let tasks: Vec<_> = (0..64_u32)
+        .map(|task| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                for number in 0..1_600 {
+                    let mut get = std::pin::pin!(pool.get());
+                    let mut rounds = (task + number) % 7;
+                    let answer = std::future::poll_fn(|context| {
+                        if let Poll::Ready(answer) = get.as_mut().poll(context) {
+                            return Poll::Ready(Some(answer));
+                        }
+                        let Some(left) = rounds.checked_sub(1) else { return Poll::Ready(None) };
+                        rounds = left;
+                        context.waker().wake_by_ref();
+                        Poll::Pending
+                    });
+                    if let Some(connection) = answer.await {
+                        drop(connection.unwrap());
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(pool.get().await.unwrap());
+    }
+    let statistics = pool.statistics();
+    assert_eq!((statistics.in_use, statistics.waiting), (8, 0), "{statistics:?}");
+    assert!(statistics.counts.cancelled > 1_000, "{statistics:?}");
+    assert_eq!(made.load(Ordering::Relaxed), 8);
 }
