@@ -99,7 +99,12 @@ fn check_refused(
 ) -> Result<(), String> {
     let (commits, registries) = find_state(store, plan, ledger)?;
     let probe = store.keyspace("probe", KeyspaceOptions::new());
-    match (probe.and_then(|probe| probe.insert("key", "value")), poisons) {
+    let wrote = probe.and_then(|probe| probe.insert("key", "value"));
+    let is_poisoned = matches!(store.health(), Err(Error::Poisoned { .. }));
+    if is_poisoned != matches!(wrote, Err(Error::Poisoned { .. })) {
+        return Err(format!("the health is {:?} after the write {wrote:?}", store.health()));
+    }
+    match (wrote, poisons) {
         (Err(Error::Poisoned { .. }), None | Some(true)) => return Ok(()),
         (Ok(()), Some(true)) => return Err("the store takes writes, and must be poisoned".into()),
         (Ok(()), None | Some(false)) => {}

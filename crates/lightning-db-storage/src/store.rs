@@ -250,6 +250,19 @@ impl Store {
         self.engine.snapshots.oldest_lsn(&self.engine.visible)
     }
 
+    /// Whether the store works: it is open, and takes commits unless it was opened read-only. Reads
+    /// two atomics, so that a pool or a health check may ask often.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Poisoned`].
+    pub fn health(&self) -> Result<()> {
+        self.engine.check_open()?;
+        match self.engine.log.get() {
+            Some(log) => log.check(),
+            None => Ok(()),
+        }
+    }
+
     /// Brings every commit made so far to the disk, of whatever level it is.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Lightning DB: an embedded, ordered, transactional key-value store that is durable by default.
 //!
-//! This crate has no code of its own: it gives the crates of Lightning DB one name. The parts are
-//! [`types`], [`storage`] and, behind a feature, `tables` with `tables::index`; the main names of
-//! the store stand at the top. A [`Store`] is a folder with named
+//! This crate gives the crates of Lightning DB one name. The parts are [`types`], [`storage`] and,
+//! behind features, `tables` with `tables::index`, and `pool`; the main names of the store stand at
+//! the top. A [`Store`] is a folder with named
 //! [`Keyspace`]s, each an ordered map from bytes to bytes. A [`WriteBatch`] or a [`Transaction`]
 //! changes several of them in one commit, a [`Snapshot`] reads all of them as they were at one, and
 //! each commit is as durable as its [`Durability`] level says.
@@ -47,11 +47,14 @@
 //! * `storage` (default): the store, as [`storage`] and at the top.
 //! * `tables`: tables of typed rows with their indexes, as `tables`.
 //! * `text`, `spatial`: full-text and spatial indexes of tables.
+//! * `pool`: the connection pool, and sessions of a store or of tables in it, as `pool`.
+//! * `tokio`: waiting in the pool as a task of tokio; without it a thread waits.
 //!
 //! The types are always there, as [`types`].
 //!
 //! # Invariants
-//! * Whatever is here is a public item of one of the parts; there is no code to find.
+//! * Whatever is here is a public item of one of the parts, but for the sessions in `pool`: the
+//!   parts know nothing of each other that they would need.
 
 pub use lightning_db_types as types;
 
@@ -67,6 +70,9 @@ pub mod tables {
     pub use lightning_db_derive::FacadeRecord as Record;
     pub use lightning_db_table::*;
 }
+
+#[cfg(feature = "pool")]
+pub mod pool;
 
 #[cfg(feature = "storage")]
 pub use lightning_db_storage::{
