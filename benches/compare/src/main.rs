@@ -11,6 +11,7 @@ mod comparison;
 mod indexes;
 mod measure;
 mod optimizer;
+mod pool;
 mod process;
 mod report;
 mod shapes;
@@ -36,6 +37,8 @@ enum Subject {
     StorageChild(storage::ChildArgs),
     #[command(about = "The estimates of the optimizer against the truth")]
     Optimizer(optimizer::Args),
+    #[command(about = "The connection pool against bb8, deadpool and r2d2")]
+    Pool(pool::Args),
     #[command(about = "The shape of our storage core against the shapes that it could have")]
     Shapes(shapes::Args),
     /// One store of `shapes`; the program starts itself so
@@ -55,6 +58,7 @@ fn main() -> anyhow::Result<()> {
         Subject::Storage(args) => storage::run(&args),
         Subject::StorageChild(args) => storage::child(&args),
         Subject::Optimizer(args) => optimizer::run(&args),
+        Subject::Pool(args) => pool::run(&args),
         Subject::Shapes(args) => shapes::run(&args),
         Subject::ShapesChild(args) => shapes::child(&args),
         #[cfg(feature = "lightning")]
