@@ -202,7 +202,11 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Ends the pool: from now on nobody gets a connection, those who wait are told so, and idle
-    /// connections are closed. Ends when all connections are closed, or at the deadline.
+    /// connections are closed. Ends when all connections are closed, or at the deadline; those that
+    /// are still in use then are closed when they come back.
+    ///
+    /// # Cancel safety
+    /// Dropped before its end, the pool closes all the same. It may be called again, to wait.
     pub async fn close(&self, deadline: Duration) -> CloseReport {
         let shared = &self.0.shared;
         let in_use = shared.change(|state, _, actions| {

@@ -26,7 +26,7 @@ pub(super) struct Scale {
 
 impl Scale {
     pub(super) fn new(quick: bool, cancelled: Option<u64>) -> Self {
-        let (time, otherwise) = if quick { (60, 30_000) } else { (400, 1_000_000) };
+        let (time, otherwise) = if quick { (60, 30_000) } else { (1_000, 1_000_000) };
         Self { time: Duration::from_millis(time), cancelled: cancelled.unwrap_or(otherwise) }
     }
 }

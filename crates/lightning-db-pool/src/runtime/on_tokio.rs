@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::{BoxFuture, Runtime};
 
-/// Tasks and timers of a tokio runtime. Under a paused clock the pool's time stands still as well.
+/// Tasks and timers of a tokio runtime, which must have its timers enabled (`enable_time`, or
+/// `#[tokio::main]`). Under a paused clock the pool's time stands still as well.
 #[derive(Debug, Clone)]
 pub struct TokioRuntime {
     handle: Handle,
