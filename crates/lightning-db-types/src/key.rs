@@ -260,6 +260,7 @@ fn tag_of(value_type: ValueType) -> u8 {
 }
 
 /// The type whose tag this is, other than null, which has tags of its own.
+#[inline]
 fn type_of(tag: u8) -> Option<ValueType> {
     let index = usize::from(tag.checked_sub(0x10)?);
     ValueType::ALL.get(index).copied().filter(|&value_type| value_type != ValueType::Null)

@@ -63,19 +63,17 @@ impl<'k> KeyDecoder<'k> {
     /// [`Error::KeyTruncated`], [`Error::KeyTag`], [`Error::KeyEscape`], [`Error::KeyText`] or
     /// [`Error::KeyPayload`] if the bytes are not those of a column under this order. The decoder
     /// stays where it was.
+    #[inline]
     pub fn column(&mut self, order: ColumnOrder) -> Result<Value> {
         let start = self.offset;
         let (raw, end) = self.raw(order)?;
         let value = match raw.value_type {
-            ValueType::Text => {
-                let text = String::from_utf8(escape::unescape(raw.payload, raw.mask));
-                Value::Text(text.map_err(|error| {
-                    let source = error.utf8_error();
-                    Error::KeyText { offset: start, source }
-                })?)
-            }
+            ValueType::Text => raw.to_text(start)?,
             ValueType::Bytes => Value::Bytes(escape::unescape(raw.payload, raw.mask)),
-            value_type => raw.to_fixed().ok_or(Error::KeyPayload { offset: start, value_type })?,
+            value_type => match raw.to_fixed() {
+                Some(value) => value,
+                None => return Err(Error::KeyPayload { offset: start, value_type }),
+            },
         };
         self.offset = end;
         Ok(value)
@@ -86,6 +84,7 @@ impl<'k> KeyDecoder<'k> {
     ///
     /// # Errors
     /// [`Error::KeyTruncated`], [`Error::KeyTag`] or [`Error::KeyEscape`].
+    #[inline]
     pub fn skip(&mut self, order: ColumnOrder) -> Result<ValueType> {
         let (raw, end) = self.raw(order)?;
         self.offset = end;
@@ -93,10 +92,10 @@ impl<'k> KeyDecoder<'k> {
     }
 
     /// The next column and where it ends.
+    #[inline]
     fn raw(&self, order: ColumnOrder) -> Result<(RawColumn<'k>, usize)> {
-        let truncated = || Error::KeyTruncated { offset: self.offset, len: self.key.len() };
         let Some((&first, rest)) = self.rest().split_first() else {
-            return Err(truncated());
+            return Err(self.truncated());
         };
         let mask = if order.descending { 0xFF } else { 0 };
         if first == if order.nulls_first { NULL_FIRST } else { NULL_LAST } {
@@ -104,25 +103,43 @@ impl<'k> KeyDecoder<'k> {
             return Ok((raw, self.offset + 1));
         }
         let tag = first ^ mask;
-        let value_type = type_of(tag).ok_or(Error::KeyTag { offset: self.offset, tag })?;
+        let Some(value_type) = type_of(tag) else {
+            return Err(Error::KeyTag { offset: self.offset, tag });
+        };
         let (len, end_len) = match payload_len(value_type) {
             Some(len) => (len, 0),
-            None => match escape::find_end(rest, mask) {
-                Found::End { len } => (len, escape::END.len()),
-                Found::Truncated => return Err(truncated()),
-                Found::BadEscape { at } => {
-                    let byte = rest.get(at).map_or(0, |byte| byte ^ mask);
-                    return Err(Error::KeyEscape { offset: self.offset + 1 + at, byte });
-                }
-            },
+            None => (self.escaped_len(rest, mask)?, escape::END.len()),
         };
-        let payload = rest.get(..len).ok_or_else(truncated)?;
+        let Some(payload) = rest.get(..len) else { return Err(self.truncated()) };
         Ok((RawColumn { value_type, payload, mask }, self.offset + 1 + len + end_len))
+    }
+
+    /// Length of an escaped string, without its end mark.
+    fn escaped_len(&self, bytes: &[u8], mask: u8) -> Result<usize> {
+        match escape::find_end(bytes, mask) {
+            Found::End { len } => Ok(len),
+            Found::Truncated => Err(self.truncated()),
+            Found::BadEscape { at } => {
+                let byte = bytes.get(at).map_or(0, |byte| byte ^ mask);
+                Err(Error::KeyEscape { offset: self.offset + 1 + at, byte })
+            }
+        }
+    }
+
+    #[cold]
+    fn truncated(&self) -> Error {
+        Error::KeyTruncated { offset: self.offset, len: self.key.len() }
     }
 }
 
 impl RawColumn<'_> {
+    fn to_text(&self, offset: usize) -> Result<Value> {
+        let text = String::from_utf8(escape::unescape(self.payload, self.mask));
+        text.map(Value::Text).map_err(|error| Error::KeyText { offset, source: error.utf8_error() })
+    }
+
     /// The value of a type of fixed length, or `None` if it is never written so.
+    #[inline]
     fn to_fixed(&self) -> Option<Value> {
         Some(match self.value_type {
             ValueType::Null => Value::Null,
@@ -151,18 +168,26 @@ impl RawColumn<'_> {
         })
     }
 
+    #[inline]
     fn signed(&self) -> Option<i64> {
         Some((u64::from_be_bytes(self.bytes()?) ^ (1 << 63)).cast_signed())
     }
 
     /// The payload with the inversion undone.
+    #[inline]
     fn bytes<const N: usize>(&self) -> Option<[u8; N]> {
-        let bytes: [u8; N] = self.payload.try_into().ok()?;
-        Some(bytes.map(|byte| byte ^ self.mask))
+        let mut bytes: [u8; N] = self.payload.try_into().ok()?;
+        if self.mask != 0 {
+            for byte in &mut bytes {
+                *byte ^= self.mask;
+            }
+        }
+        Some(bytes)
     }
 }
 
 /// Length of the payload in bytes; `None` for text and bytes, which have an end mark.
+#[inline]
 fn payload_len(value_type: ValueType) -> Option<usize> {
     Some(match value_type {
         ValueType::Null => 0,
