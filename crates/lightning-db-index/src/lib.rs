@@ -27,6 +27,7 @@
 mod error;
 
 mod estimate;
+mod key_buffer;
 mod row;
 mod row_set;
 
@@ -64,7 +65,9 @@ pub use definition::{IndexDefinition, IndexKind, KeyPart};
 pub use error::{Error, Result};
 pub use estimate::Estimate;
 pub use index::{Index, IndexQuery, IndexStatistics, Loaded, Loader, Problem};
-pub use native::{HashIndex, HashOptions, Hit, KeyQuery, OrderedIndex, OrderedOptions, Scan, Seek};
+pub use native::{
+    HashIndex, HashOptions, Hit, KeyQuery, KeyRows, OrderedIndex, OrderedOptions, Scan, Seek,
+};
 pub use reader::{Reader, ReaderRange};
 pub use row::{RowChange, RowStore, row_id_of, row_key};
 pub use row_set::RowSet;

@@ -8,6 +8,7 @@ mod estimate;
 mod hash;
 mod key;
 mod load;
+mod lookup;
 mod ordered;
 mod payload;
 mod query;
@@ -16,6 +17,7 @@ mod sketch;
 mod unique;
 
 pub use hash::{HashIndex, HashOptions};
+pub use lookup::KeyRows;
 pub use ordered::{OrderedIndex, OrderedOptions};
 pub use query::{KeyQuery, Seek};
 pub use scan::{Hit, Scan};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lightning_db_index::{
-    Estimate, Expression, Index, IndexQuery, KeyQuery, Reader, RowExpression, RowPlan, RowSet,
-    row_id_of, row_key,
+    Estimate, Expression, Index, IndexQuery, Reader, RowExpression, RowPlan, RowSet, row_id_of,
+    row_key,
 };
 use lightning_db_storage::Snapshot;
 use lightning_db_types::{Value, ValueRef};
@@ -106,20 +106,19 @@ impl<'a> TableReader<'a> {
     pub fn get_by(&self, index: &str, key: &[Value]) -> Result<Option<Row>> {
         let index = self.index(index)?;
         let error = || Error::of_index(self.table.name());
-        if let Some(hash) = index.as_hash()
-            && let Some(row_id) = hash.get(self.reader, key.iter().cloned()).map_err(error())?
-            && let Some(row) = self.get_by_id(row_id)?
-        {
-            return Ok(Some(row));
-        }
         if let Some(ordered) = index.as_ordered() {
-            let query = KeyQuery::equal(key.iter().cloned());
-            for hit in ordered.scan(self.reader, &query).map_err(error())? {
-                if let Some(row) = self.get_by_id(hit.map_err(error())?.row_id())? {
+            for row_id in ordered.rows_with_key(self.reader, key).map_err(error())? {
+                if let Some(row) = self.get_by_id(row_id.map_err(error())?)? {
                     return Ok(Some(row));
                 }
             }
             return Ok(None);
+        }
+        if let Some(hash) = index.as_hash()
+            && let Some(row_id) = hash.get(self.reader, key).map_err(error())?
+            && let Some(row) = self.get_by_id(row_id)?
+        {
+            return Ok(Some(row));
         }
         let rows = index.rows(self.reader, &kinds::equal(key.to_vec())).map_err(error())?;
         self.fetch(&rows).next().transpose()
@@ -167,10 +166,9 @@ impl<'a> TableReader<'a> {
             let rows = find_equal(self, &table.schema.record.primary_key, key.to_vec())?;
             return Ok(rows.iter().next());
         };
-        let query = KeyQuery::equal(key.iter().cloned());
-        let hits = primary.scan(self.reader, &query).map_err(Error::of_index(table.name()))?;
-        let first = hits.into_iter().next().transpose().map_err(Error::of_index(table.name()))?;
-        Ok(first.map(|hit| hit.row_id()))
+        let found = primary.rows_with_key(self.reader, key);
+        let first = found.and_then(|mut rows| rows.next().transpose());
+        first.map_err(Error::of_index(table.name()))
     }
 
     /// All rows, by ascending number: for a primary key of whole numbers that is key order.

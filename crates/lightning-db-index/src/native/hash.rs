@@ -24,6 +24,7 @@ use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Loader, Problem, wrong_query};
+use crate::key_buffer::with_key_buffer;
 use crate::reader::Reader;
 use crate::row::RowChange;
 use crate::row_set::RowSet;
@@ -64,10 +65,16 @@ pub struct HashIndex {
 }
 
 /// Key of a row, and whether it is one that no other row may have.
-#[derive(Debug, PartialEq, Eq)]
-struct HashedKey {
-    encoded: Vec<u8>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct HashedKey<B = Vec<u8>> {
+    encoded: B,
     exclusive: bool,
+}
+
+impl HashedKey {
+    fn borrowed(&self) -> HashedKey<&[u8]> {
+        HashedKey { encoded: &self.encoded, exclusive: self.exclusive }
+    }
 }
 
 /// One of the rows in the value of a unique entry: number, length of the key, key.
@@ -168,8 +175,7 @@ impl HashIndex {
     /// Encoded keys of a query.
     fn keys_of(&self, query: &KeyQuery) -> Result<Vec<HashedKey>> {
         if !query.is_whole(self.definition.parts.len()) {
-            let detail = "a hash index answers for whole keys only".to_owned();
-            return Err(Error::Query { index: self.definition.name.clone(), detail });
+            return Err(self.no_whole_key());
         }
         let mut keys: Vec<HashedKey> = Vec::with_capacity(query.keys.len());
         for values in &query.keys {
@@ -186,8 +192,13 @@ impl HashIndex {
     }
 
     /// Calls `found` with each row that has a key.
-    fn find(&self, reader: Reader<'_>, key: &HashedKey, found: &mut dyn FnMut(u64)) -> Result<()> {
-        let hash = self.hash(&key.encoded);
+    fn find(
+        &self,
+        reader: Reader<'_>,
+        key: HashedKey<&[u8]>,
+        found: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        let hash = self.hash(key.encoded);
         if key.exclusive {
             if let Some(value) = reader.get(&self.keyspace, hash)? {
                 let equal = members(&value).filter(|member| member.encoded == key.encoded);
@@ -205,21 +216,37 @@ impl HashIndex {
         Ok(())
     }
 
-    /// The row with a key, of a unique index: one key is read.
+    /// The first row with a key, of a unique index the only one: one key is read then, and nothing
+    /// is allocated.
     ///
     /// # Errors
     /// [`Error::Query`] if the values are not those of a whole key, those of the store.
-    pub fn get<V: Into<Value>>(
+    pub fn get<'v, V: Into<ValueRef<'v>>>(
         &self,
         reader: Reader<'_>,
         values: impl IntoIterator<Item = V>,
     ) -> Result<Option<u64>> {
-        let query = KeyQuery::equal(values);
-        let mut first = None;
-        for key in self.keys_of(&query)? {
-            self.find(reader, &key, &mut |row_id| first = first.or(Some(row_id)))?;
-        }
-        Ok(first)
+        with_key_buffer(|encoded| {
+            let (mut parts, mut null) = (0, false);
+            for value in values {
+                let value = value.into();
+                (parts, null) = (parts + 1, null | value.is_null());
+                Self::push(encoded, value);
+            }
+            if parts != self.definition.parts.len() {
+                return Err(self.no_whole_key());
+            }
+            let mut first = None;
+            let key = HashedKey { encoded: &encoded[..], exclusive: self.unique && !null };
+            self.find(reader, key, &mut |row_id| first = first.or(Some(row_id)))?;
+            Ok(first)
+        })
+    }
+
+    #[cold]
+    fn no_whole_key(&self) -> Error {
+        let detail = "a hash index answers for whole keys only".to_owned();
+        Error::Query { index: self.definition.name.clone(), detail }
     }
 
     fn remove(&self, transaction: &mut Transaction, row_id: u64, key: &HashedKey) -> Result<()> {
@@ -322,7 +349,7 @@ impl Kind for HashIndex {
         let query = self.query(query)?;
         let mut rows = Vec::new();
         for key in self.keys_of(query)? {
-            self.find(reader, &key, &mut |row_id| rows.push(row_id))?;
+            self.find(reader, key.borrowed(), &mut |row_id| rows.push(row_id))?;
         }
         // A hash has no order, so it is that of the rows which a limit follows.
         rows.sort_unstable();
@@ -341,7 +368,7 @@ impl Kind for HashIndex {
             && key.exclusive
         {
             let mut rows = 0;
-            self.find(reader, key, &mut |_| rows += 1)?;
+            self.find(reader, key.borrowed(), &mut |_| rows += 1)?;
             return Ok(Estimate::exact(rows.min(query.limit.unwrap_or(usize::MAX) as u64)));
         }
         if !self.sketch.is_ready() {

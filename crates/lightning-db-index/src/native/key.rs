@@ -127,7 +127,7 @@ impl KeyPlan {
         Ok(())
     }
 
-    fn admits(&self, part: usize, value_type: ValueType, types: Types) -> bool {
+    pub(super) fn admits(&self, part: usize, value_type: ValueType, types: Types) -> bool {
         types == Types::Any || self.has_seen(part, value_type)
     }
 

@@ -181,6 +181,12 @@ impl OrderedIndex {
         Ok(Entry { key, value, exclusive })
     }
 
+    /// The error of an entry without the number of a row.
+    #[cold]
+    pub(super) fn too_short(&self) -> Error {
+        self.plan.corrupt(&"it is too short to hold the number of a row")
+    }
+
     pub(super) fn unique_error(&self, key: &[u8], existing: u64) -> Error {
         let index = self.plan.definition.name.clone();
         Error::Unique { index, key: self.plan.text(key), existing }

@@ -24,14 +24,9 @@ pub struct Hit<'i> {
 impl<'i> Hit<'i> {
     pub(super) fn new(index: &'i OrderedIndex, (key, value): (Slice, Slice)) -> Result<Self> {
         let Some(row_id) = index.row_id_of(&key, &value) else {
-            return Err(Self::too_short(index));
+            return Err(index.too_short());
         };
         Ok(Self { index, row_id, key, value })
-    }
-
-    #[cold]
-    fn too_short(index: &OrderedIndex) -> Error {
-        index.plan().corrupt(&"it is too short to hold the number of a row")
     }
 
     /// Number of the row.
@@ -188,7 +183,7 @@ impl<'i> Scan<'i> {
             return match item {
                 Ok((key, value)) => match index.row_id_of(&key, &value) {
                     Some(row_id) => Some(Ok(Hit { index, row_id, key, value })),
-                    None => Some(self.end_with(Hit::too_short(index))),
+                    None => Some(self.end_with(index.too_short())),
                 },
                 Err(error) => Some(self.end_with(error.into())),
             };

@@ -65,7 +65,7 @@ pub(super) fn check(
     rows.for_each(&mut |row_id, row| {
         let key = index.key(row)?;
         let mut found = false;
-        index.find(reader, &key, &mut |other| found |= other == row_id)?;
+        index.find(reader, key.borrowed(), &mut |other| found |= other == row_id)?;
         if found {
             right += 1;
         } else {

@@ -141,6 +141,18 @@ fn check_query(table: &TestTable, reader: Reader<'_>, model: &Model, rng: &Seede
     assert!(limited.eq(expected.into_iter().take(2)));
 }
 
+/// A whole key, often that of a row.
+fn check_key(table: &TestTable, reader: Reader<'_>, model: &Model, rng: &SeededRng) {
+    let key: Vec<Value> = match model.get(below(rng, 2 * model.len())) {
+        Some((row, _)) => row.clone(),
+        None => (0..3).map(|part| sought(rng, part)).collect(),
+    };
+    let query = KeyQuery::equal(key.clone());
+    let expected = model.iter().filter(|(row, _)| matches(&query, row)).map(|(_, row_id)| *row_id);
+    let rows = index(table).rows_with_key(reader, &key).unwrap().map(Result::unwrap);
+    assert!(rows.eq(expected), "{key:?}");
+}
+
 fn check_seek(
     table: &TestTable,
     reader: Reader<'_>,
@@ -181,6 +193,7 @@ fn composite_keys_in_all_orders_agree_with_a_sorted_model() {
         model.sort_by(|left, right| compare(orders, &left.0, &right.0).then(left.1.cmp(&right.1)));
         let check = |reader: Reader<'_>| {
             (0..120).for_each(|_| check_query(&table, reader, &model, &rng));
+            (0..60).for_each(|_| check_key(&table, reader, &model, &rng));
             (0..20).for_each(|_| check_seek(&table, reader, &model, (orders, &rng)));
         };
         check(Reader::Transaction(&transaction));
