@@ -40,7 +40,7 @@ use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Loader, Probl
 use crate::planted;
 use crate::reader::Reader;
 use crate::row::RowChange;
-use crate::row_set::RowSet;
+use crate::row_set::{RowSet, SharedRows};
 use cache::{SetCache, SetChange};
 use estimate::Estimates;
 use fold::Pending;
@@ -256,6 +256,21 @@ impl Kind for BitmapIndex {
     fn rows(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<RowSet> {
         self.watch_unseen(reader);
         self.select(reader, self.query(query)?)
+    }
+
+    /// Sets of single values are kept. Of a transaction none: an estimate must not make it
+    /// conflict.
+    fn shared_rows(
+        &self,
+        reader: Reader<'_>,
+        query: &IndexQuery,
+    ) -> Result<Option<Arc<SharedRows>>> {
+        match self.query(query)? {
+            BitmapQuery::Equal(value) if reader.transaction().is_none() => {
+                self.shared_equal(reader, value)
+            }
+            _ => Ok(None),
+        }
     }
 
     fn estimate(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<Estimate> {

@@ -2,16 +2,19 @@
 //!
 //! Any kind of index delivers the exact set of rows that match, so that AND, OR and NOT of any
 //! kinds are operations on sets, without loss and without looking at a row again. What is expected
-//! to be small is looked up first; an empty set ends an AND.
+//! to be small is looked up first; an empty set ends an AND. Sets that are in memory are not
+//! estimated: they are combined as they are.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::estimate::Estimate;
 use crate::index::{Index, IndexQuery};
 use crate::reader::Reader;
-use crate::row_set::RowSet;
+use crate::row_set::{RowSet, SharedRows};
 
 /// Characters of a query that a plan shows.
 const SHOWN_MAX: usize = 120;
@@ -81,6 +84,44 @@ impl Context<'_> {
             let _first = self.all.set((self.make_all)()?);
         }
         Ok(self.all.get_or_init(RowSet::new))
+    }
+}
+
+/// A part of an AND, or what one of its complements takes out.
+struct Operand<'e, 'a> {
+    of: &'e RowExpression<'a>,
+    expected: Estimate,
+    /// A set of an index that is in memory: it takes no longer than an estimate. Others are looked
+    /// up when it is their turn.
+    shared: Option<Arc<SharedRows>>,
+}
+
+impl<'e, 'a> Operand<'e, 'a> {
+    fn new(of: &'e RowExpression<'a>, reader: Reader<'_>) -> Result<Self> {
+        let shared = match of {
+            RowExpression::Index(index, query) => index.shared_rows(reader, query)?,
+            _ => None,
+        };
+        let expected = match &shared {
+            Some(rows) => Estimate::exact(rows.len()),
+            None => of.estimate(reader)?,
+        };
+        Ok(Self { of, expected, shared })
+    }
+
+    /// Its rows, noted in the plan of the whole.
+    fn look_up(self, context: &Context<'_>, plan: Option<&mut RowPlan>) -> Result<Cow<'e, RowSet>> {
+        let Self { of, expected, shared } = self;
+        let rows = match (of, shared) {
+            (_, Some(shared)) => Cow::Owned(RowSet::shared(shared)),
+            (RowExpression::Set(rows), None) => Cow::Borrowed(rows),
+            _ => return of.evaluate_part(context, plan, Some(expected)).map(Cow::Owned),
+        };
+        if let Some(whole) = plan {
+            let found = Some(rows.len());
+            whole.parts.push(RowPlan { expected: Some(expected), found, ..of.plan() });
+        }
+        Ok(rows)
     }
 }
 
@@ -200,45 +241,46 @@ impl RowExpression<'_> {
         context: &Context<'_>,
         mut plan: Option<&mut RowPlan>,
     ) -> Result<RowSet> {
-        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
+        let (mut wanted, mut unwanted) = (Vec::with_capacity(parts.len()), Vec::new());
         for part in parts {
             match part {
-                Self::Not(inner) => unwanted.push((inner.estimate(context.reader)?, part, inner)),
-                _ => wanted.push((part.estimate(context.reader)?, part)),
+                Self::Not(inner) => unwanted.push((part, Operand::new(inner, context.reader)?)),
+                _ => wanted.push(Operand::new(part, context.reader)?),
             }
         }
-        wanted.sort_by(|(left, _), (right, _)| left.point.total_cmp(&right.point));
+        wanted.sort_by(|left, right| left.expected.point.total_cmp(&right.expected.point));
         // What takes most away comes first.
-        unwanted.sort_by(|(left, ..), (right, ..)| right.point.total_cmp(&left.point));
-        let mut rows: Option<RowSet> = None;
-        for (expected, part) in wanted {
-            if rows.as_ref().is_some_and(RowSet::is_empty) {
-                part.pass_over(plan.as_deref_mut(), expected);
+        let point = |(_, operand): &(_, Operand<'_, '_>)| operand.expected.point;
+        unwanted.sort_by(|left, right| point(right).total_cmp(&point(left)));
+        let mut rows: Option<Cow<'_, RowSet>> = None;
+        for operand in wanted {
+            if rows.as_ref().is_some_and(|rows| rows.is_empty()) {
+                operand.of.pass_over(plan.as_deref_mut(), operand.expected);
                 continue;
             }
-            let more = part.evaluate_part(context, plan.as_deref_mut(), Some(expected))?;
+            let more = operand.look_up(context, plan.as_deref_mut())?;
             rows = Some(match rows {
-                Some(rows) => rows.and_sized(rows.len(), &more, more.len()),
+                Some(rows) => Cow::Owned(rows.and(&more)),
                 None => more,
             });
         }
         let mut rows = match rows {
             Some(rows) => rows,
-            None => context.all()?.clone(),
+            None => Cow::Borrowed(context.all()?),
         };
-        for (expected, part, inner) in unwanted {
+        for (part, operand) in unwanted {
             if rows.is_empty() {
-                part.pass_over(plan.as_deref_mut(), expected);
+                part.pass_over(plan.as_deref_mut(), operand.expected);
                 continue;
             }
             let mut of_part = plan.is_some().then(|| part.plan());
-            let less = inner.evaluate_part(context, of_part.as_mut(), Some(expected))?;
-            rows = rows.and_not(&less);
+            let less = operand.look_up(context, of_part.as_mut())?;
+            rows = Cow::Owned(rows.and_not(&less));
             if let (Some(whole), Some(of_part)) = (plan.as_deref_mut(), of_part) {
                 whole.parts.push(of_part);
             }
         }
-        Ok(rows)
+        Ok(rows.into_owned())
     }
 
     /// Notes a part that need not be looked at.

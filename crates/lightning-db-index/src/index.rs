@@ -16,7 +16,7 @@ use crate::native::{HashIndex, KeyQuery, OrderedIndex};
 use crate::planted;
 use crate::reader::Reader;
 use crate::row::{RowChange, RowStore};
-use crate::row_set::RowSet;
+use crate::row_set::{RowSet, SharedRows};
 #[cfg(feature = "spatial")]
 use crate::spatial::{SpatialIndex, SpatialQuery};
 #[cfg(feature = "text")]
@@ -46,6 +46,16 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
 
     /// The rows that match, exactly, for the reader's state.
     fn rows(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<RowSet>;
+
+    /// The rows that match, if the index keeps a set of them in memory: it is made if it is not
+    /// there, as an estimate would.
+    fn shared_rows(
+        &self,
+        _reader: Reader<'_>,
+        _query: &IndexQuery,
+    ) -> Result<Option<Arc<SharedRows>>> {
+        Ok(None)
+    }
 
     /// How many rows match, without looking for them.
     fn estimate(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<Estimate>;
@@ -350,6 +360,16 @@ impl Index {
     /// [`Error::Query`] if the kind does not answer such a query; those of the store.
     pub fn rows(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<RowSet> {
         self.kind().rows(reader, query)
+    }
+
+    /// As [`rows`](Self::rows), of an index that keeps the set: it takes no longer than an
+    /// estimate.
+    pub(crate) fn shared_rows(
+        &self,
+        reader: Reader<'_>,
+        query: &IndexQuery,
+    ) -> Result<Option<Arc<SharedRows>>> {
+        self.kind().shared_rows(reader, query)
     }
 
     /// How many rows match, without looking for them.

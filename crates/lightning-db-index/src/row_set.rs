@@ -5,7 +5,7 @@ mod rows;
 pub(crate) mod union;
 
 use std::fmt;
-use std::ops::{BitAndAssign, BitOrAssign, SubAssign};
+use std::ops::{BitAndAssign, BitOrAssign, Deref, SubAssign};
 use std::sync::Arc;
 
 use roaring::{RoaringBitmap, RoaringTreemap};
@@ -14,8 +14,8 @@ pub(crate) use rows::Rows;
 
 use crate::error::Result;
 
-/// One set is so many times larger than the other when single rows are looked up in it.
-const GALLOP_RATIO: u64 = 64;
+/// Looking one row up takes as long as passing so many containers.
+const CONTAINERS_OF_LOOK: u64 = 16;
 
 /// A set of row numbers, compressed (roaring bitmaps of 65,536 rows each).
 ///
@@ -43,7 +43,33 @@ pub struct RowSet {
 #[derive(Clone)]
 enum Held {
     Own(Rows),
-    Shared(Arc<Rows>),
+    Shared(Arc<SharedRows>),
+}
+
+/// Rows that do not change, with their number.
+#[derive(Debug)]
+pub(crate) struct SharedRows {
+    rows: Rows,
+    len: u64,
+}
+
+impl SharedRows {
+    pub(crate) fn new(rows: Rows) -> Arc<Self> {
+        Arc::new(Self { len: rows.len(), rows })
+    }
+
+    /// Number of rows, without counting them.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+impl Deref for SharedRows {
+    type Target = Rows;
+
+    fn deref(&self) -> &Rows {
+        &self.rows
+    }
 }
 
 impl Default for RowSet {
@@ -75,13 +101,16 @@ impl RowSet {
     }
 
     /// A set that others hold too.
-    pub(crate) fn shared(rows: Arc<Rows>) -> Self {
+    pub(crate) fn shared(rows: Arc<SharedRows>) -> Self {
         Self { rows: Held::Shared(rows) }
     }
 
-    /// Number of rows.
+    /// Number of rows. They are counted by containers, but for a set that a bitmap index shares.
     pub fn len(&self) -> u64 {
-        self.held().len()
+        match &self.rows {
+            Held::Own(rows) => rows.len(),
+            Held::Shared(rows) => rows.len(),
+        }
     }
 
     /// Whether there is none.
@@ -96,12 +125,12 @@ impl RowSet {
 
     /// Adds a row; says whether it is new.
     pub fn insert(&mut self, row_id: u64) -> bool {
-        self.held_mut().insert(row_id)
+        self.change(|rows| rows.insert(row_id))
     }
 
     /// Takes a row out; says whether it was there.
     pub fn remove(&mut self, row_id: u64) -> bool {
-        self.held_mut().remove(row_id)
+        self.change(|rows| rows.remove(row_id))
     }
 
     /// The rows, ascending.
@@ -129,22 +158,24 @@ impl RowSet {
         self.held().select(n)
     }
 
-    /// The rows that are in both.
+    /// The rows that are in both. A few rows are looked up one by one in a set of many containers.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
+        if self.is_few_beside(other) {
+            return self.iter().filter(|row_id| other.contains(*row_id)).collect();
+        }
+        if other.is_few_beside(self) {
+            return other.iter().filter(|row_id| self.contains(*row_id)).collect();
+        }
         self.held().and(other.held()).into()
     }
 
-    /// The rows that are in both, where the lengths are known: if the other is more than 64 times
-    /// larger, rows are looked up in it one by one.
-    pub(crate) fn and_sized(&self, len: u64, other: &Self, other_len: u64) -> Self {
-        if len.saturating_mul(GALLOP_RATIO) < other_len {
-            return self.iter().filter(|row_id| other.contains(*row_id)).collect();
-        }
-        if other_len.saturating_mul(GALLOP_RATIO) < len {
-            return other.iter().filter(|row_id| self.contains(*row_id)).collect();
-        }
-        self.and(other)
+    /// Whether its rows are looked up faster in another set than that one's containers are passed.
+    fn is_few_beside(&self, other: &Self) -> bool {
+        // Not less than it has, and known without counting.
+        let containers = other.held().containers_max();
+        let is_few = |rows: u64| rows.saturating_mul(CONTAINERS_OF_LOOK) < containers;
+        is_few(1) && is_few(self.len()) && self.len() < other.len()
     }
 
     /// The rows that are in either.
@@ -223,7 +254,10 @@ impl RowSet {
     pub fn into_treemap(self) -> RoaringTreemap {
         match self.rows {
             Held::Own(rows) => rows.into_treemap(),
-            Held::Shared(rows) => Arc::unwrap_or_clone(rows).into_treemap(),
+            Held::Shared(rows) => match Arc::try_unwrap(rows) {
+                Ok(only) => only.rows.into_treemap(),
+                Err(shared) => shared.rows.clone().into_treemap(),
+            },
         }
     }
 
@@ -235,13 +269,16 @@ impl RowSet {
         }
     }
 
-    fn held_mut(&mut self) -> &mut Rows {
-        if let Held::Shared(shared) = &mut self.rows {
-            self.rows = Held::Own(Rows::clone(shared));
-        }
+    /// Changes the set, or a copy of it if it is shared.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Rows) -> T) -> T {
         match &mut self.rows {
-            Held::Own(rows) => rows,
-            Held::Shared(shared) => Arc::make_mut(shared),
+            Held::Own(rows) => change(rows),
+            Held::Shared(shared) => {
+                let mut rows = shared.rows.clone();
+                let result = change(&mut rows);
+                self.rows = Held::Own(rows);
+                result
+            }
         }
     }
 }
@@ -286,14 +323,14 @@ impl BitAndAssign<&Self> for RowSet {
 impl BitOrAssign<&Self> for RowSet {
     /// Adds the rows of the other.
     fn bitor_assign(&mut self, other: &Self) {
-        self.held_mut().add_all(other.held());
+        self.change(|rows| rows.add_all(other.held()));
     }
 }
 
 impl SubAssign<&Self> for RowSet {
     /// Takes the rows of the other out.
     fn sub_assign(&mut self, other: &Self) {
-        self.held_mut().take_out(other.held());
+        self.change(|rows| rows.take_out(other.held()));
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::row_set::Rows;
+use crate::row_set::SharedRows;
 
 /// Changes that a slot remembers.
 const CHANGES_MAX: usize = 256;
@@ -37,9 +37,9 @@ pub(super) enum SetChange {
 #[derive(Debug)]
 pub(super) enum Cached {
     /// The set.
-    Hit(Arc<Rows>),
+    Hit(Arc<SharedRows>),
     /// The set as it was, and the changes since.
-    Behind(Arc<Rows>, Vec<(u64, bool)>),
+    Behind(Arc<SharedRows>, Vec<(u64, bool)>),
     /// Nothing; changes are noted from now on.
     Miss,
 }
@@ -49,7 +49,7 @@ struct Version {
     /// First and last commit for which the copy is right; the end is excluded.
     from: u64,
     until: u64,
-    rows: Arc<Rows>,
+    rows: Arc<SharedRows>,
     bytes: usize,
 }
 
@@ -166,7 +166,7 @@ impl SetCache {
     }
 
     /// The set for a snapshot, if it is there as it is.
-    pub(super) fn peek(&self, set: &[u8], lsn: u64) -> Option<Arc<Rows>> {
+    pub(super) fn peek(&self, set: &[u8], lsn: u64) -> Option<Arc<SharedRows>> {
         match self.state.read().slots.get(set)?.get(lsn) {
             Cached::Hit(rows) => Some(rows),
             _ => None,
@@ -174,7 +174,7 @@ impl SetCache {
     }
 
     /// Keeps a set that was read for a snapshot.
-    pub(super) fn insert(&self, set: &[u8], lsn: u64, rows: &Arc<Rows>) {
+    pub(super) fn insert(&self, set: &[u8], lsn: u64, rows: &Arc<SharedRows>) {
         let bytes = rows.serialized_size() + 64;
         let mut state = self.state.write();
         if bytes > self.bytes_max / 2 {
@@ -267,8 +267,8 @@ impl State {
 mod tests {
     use super::*;
 
-    fn rows(rows: &[u64]) -> Arc<Rows> {
-        Arc::new(rows.iter().copied().collect())
+    fn rows(rows: &[u64]) -> Arc<SharedRows> {
+        SharedRows::new(rows.iter().copied().collect())
     }
 
     fn hit(cache: &SetCache, lsn: u64) -> Option<Vec<u64>> {
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_many_changes_are_forgotten() {
         let cache = SetCache::new(20_000);
-        let large: Arc<Rows> = Arc::new((0..2_000).map(|row| row * 3).collect());
+        let large: Arc<SharedRows> = SharedRows::new((0..2_000).map(|row| row * 3).collect());
         for set in 0..100_u8 {
             assert!(matches!(cache.get(&[set], 1), Cached::Miss));
             cache.insert(&[set], 1, &large);

@@ -12,7 +12,7 @@ use super::types::{KeyRange, key_range};
 use super::{BitmapEncoding, BitmapIndex};
 use crate::error::Result;
 use crate::reader::Reader;
-use crate::row_set::{RowSet, Rows, union_of};
+use crate::row_set::{RowSet, Rows, SharedRows, union_of};
 
 /// Up to so many sets of a range are kept in memory, each by itself; more are read in one pass.
 const SETS_KEPT_MAX: usize = 256;
@@ -154,12 +154,24 @@ impl BitmapIndex {
         }
     }
 
+    /// The rows with a value, if there is one set of them.
+    pub(super) fn shared_equal(
+        &self,
+        reader: Reader<'_>,
+        value: &Value,
+    ) -> Result<Option<Arc<SharedRows>>> {
+        let is_one = self.encoding == BitmapEncoding::Values
+            && !value.is_null()
+            && self.types.only_as_is(value);
+        if is_one { with_value_set(value, |set| self.set(reader, set)).map(Some) } else { Ok(None) }
+    }
+
     fn equal(&self, reader: Reader<'_>, value: &Value) -> Result<RowSet> {
+        if let Some(only) = self.shared_equal(reader, value)? {
+            return Ok(RowSet::shared(only));
+        }
         match self.encoding {
             _ if value.is_null() => Ok(RowSet::new()),
-            BitmapEncoding::Values if self.types.only_as_is(value) => {
-                with_value_set(value, |set| self.set(reader, set)).map(RowSet::shared)
-            }
             BitmapEncoding::Values => {
                 let forms = self.types.forms(value);
                 let sets =
@@ -228,7 +240,7 @@ impl BitmapIndex {
         let sets: Result<Vec<_>> = if sets.len() <= SETS_KEPT_MAX {
             sets.iter().map(|set| self.set(reader, set)).collect()
         } else {
-            let of = |range| self.load_union(reader, borrowed(range)).map(Arc::new);
+            let of = |range| self.load_union(reader, borrowed(range)).map(SharedRows::new);
             ranges.iter().map(of).collect()
         };
         Ok(united(&sets?))
@@ -283,12 +295,12 @@ pub(super) fn borrowed((low, high): &KeyRange) -> (Bound<&[u8]>, Bound<&[u8]>) {
 }
 
 /// The union of sets, of which nearly always only one holds rows: it is shared then.
-fn united(sets: &[Arc<Rows>]) -> RowSet {
+fn united(sets: &[Arc<SharedRows>]) -> RowSet {
     let mut some = sets.iter().filter(|set| !set.is_empty());
     match (some.next(), some.next()) {
         (None, _) => RowSet::new(),
         (Some(only), None) => RowSet::shared(Arc::clone(only)),
-        _ => union_of(&sets.iter().map(|set| &**set).collect::<Vec<_>>()).into(),
+        _ => union_of(&sets.iter().map(|set| -> &Rows { set }).collect::<Vec<_>>()).into(),
     }
 }
 
@@ -305,7 +317,7 @@ pub(super) struct Slices<'r> {
 
 impl Slices<'_> {
     /// Slice of a bit of the magnitude.
-    pub(super) fn plane(&self, plane: u8) -> Result<Arc<Rows>> {
+    pub(super) fn plane(&self, plane: u8) -> Result<Arc<SharedRows>> {
         self.index.set(self.reader, &key::plane_set(self.value_type, plane))
     }
 

@@ -12,10 +12,11 @@ use super::cache::Cached;
 use super::chunk::{self, Chunk};
 use super::key::{self, parse};
 use crate::error::{Error, Result};
+use crate::key_buffer::with_key_buffer;
 use crate::reader::Reader;
-use crate::row_set::Rows;
 use crate::row_set::portable::{Container, SetWriter};
 use crate::row_set::union::Union;
+use crate::row_set::{Rows, SharedRows};
 
 /// A chunk with the changes behind it, as they stand in the store.
 #[derive(Debug, Default)]
@@ -133,7 +134,7 @@ impl BitmapIndex {
     }
 
     /// The rows of a set.
-    pub(super) fn set(&self, reader: Reader<'_>, set: &[u8]) -> Result<Arc<Rows>> {
+    pub(super) fn set(&self, reader: Reader<'_>, set: &[u8]) -> Result<Arc<SharedRows>> {
         match reader {
             Reader::Snapshot(snapshot) => self.cached(reader, set, snapshot.lsn()),
             Reader::Transaction(transaction) => self.own_set(transaction, set),
@@ -141,7 +142,7 @@ impl BitmapIndex {
     }
 
     /// The rows of a set for a snapshot, from memory if it can be.
-    fn cached(&self, snapshot: Reader<'_>, set: &[u8], lsn: u64) -> Result<Arc<Rows>> {
+    fn cached(&self, snapshot: Reader<'_>, set: &[u8], lsn: u64) -> Result<Arc<SharedRows>> {
         let cache = &self.shared.cache;
         let rows = match cache.get(set, lsn) {
             Cached::Hit(rows) => return Ok(rows),
@@ -152,20 +153,20 @@ impl BitmapIndex {
             }
             Cached::Miss => self.load(snapshot, set)?,
         };
-        let rows = Arc::new(rows);
+        let rows = SharedRows::new(rows);
         cache.insert(set, lsn, &rows);
         Ok(rows)
     }
 
     /// The rows of a set for a transaction: those of its snapshot, with its own changes.
-    fn own_set(&self, transaction: &Transaction, set: &[u8]) -> Result<Arc<Rows>> {
+    fn own_set(&self, transaction: &Transaction, set: &[u8]) -> Result<Arc<SharedRows>> {
         let mut own = Vec::new();
         for (key, value) in transaction.writes(&self.keyspace) {
             let Some(parsed) = parse(key).filter(|parsed| parsed.set == set) else { continue };
             match (parsed.row_id(), value) {
                 (Some(row_id), Some(sign)) => own.push((row_id, sign == b"+")),
                 // It writes chunks itself: an import.
-                _ => return self.load(Reader::Transaction(transaction), set).map(Arc::new),
+                _ => return self.load(Reader::Transaction(transaction), set).map(SharedRows::new),
             }
         }
         self.watch(transaction, set);
@@ -176,7 +177,7 @@ impl BitmapIndex {
         }
         let mut rows = Rows::clone(&base);
         apply(&mut rows, own);
-        Ok(Arc::new(rows))
+        Ok(SharedRows::new(rows))
     }
 
     fn watch(&self, transaction: &Transaction, set: &[u8]) {
@@ -306,12 +307,8 @@ pub(super) fn with_value_set<T>(
     value: &lightning_db_types::Value,
     read: impl FnOnce(&[u8]) -> T,
 ) -> T {
-    thread_local! {
-        static SET: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
-    }
-    let mut set = SET.take();
-    key::value_set(value, &mut set);
-    let result = read(&set);
-    SET.set(set);
-    result
+    with_key_buffer(|set| {
+        key::value_set(value, set);
+        read(set)
+    })
 }

@@ -149,6 +149,12 @@ impl Rows {
         bitmap.max().map(|low| join(*high, low))
     }
 
+    /// As many containers as there may be between the first row and the last.
+    pub(crate) fn containers_max(&self) -> u64 {
+        let [first, last] = [self.first(), self.last()].map(|row_id| row_id.unwrap_or(0) >> 16);
+        last - first + 1
+    }
+
     pub(crate) fn rank(&self, row_id: u64) -> u64 {
         let (high, low) = split(row_id);
         let parts = self.parts().take_while(|(of, _)| *of <= high);

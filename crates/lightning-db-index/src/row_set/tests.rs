@@ -40,10 +40,11 @@ fn sets_are_combined_exactly() {
 
 #[test]
 fn a_shared_set_is_copied_when_it_is_changed() {
-    let shared = std::sync::Arc::new((0..10).collect::<Rows>());
+    let shared = SharedRows::new((0..10).collect());
     let mut set = RowSet::shared(std::sync::Arc::clone(&shared));
-    assert!(set.insert(100) && set.remove(5));
     assert_eq!((shared.len(), set.len()), (10, 10));
+    assert!(set.insert(100) && set.insert(101) && set.remove(5));
+    assert_eq!((shared.len(), set.len()), (10, 11));
     assert!(shared.contains(5) && !set.contains(5));
 }
 
@@ -107,8 +108,10 @@ fn random_sets_obey_the_laws_of_sets() {
         assert_eq!((changed.first(), changed.last()), (b.first().copied(), b.last().copied()));
         assert_eq!(RowSet::from(changed.into_treemap()), sets[1]);
         assert_eq!(sets[0].and_len(&sets[1]), a.intersection(b).count() as u64);
-        let (len, other) = (a.len() as u64, b.len() as u64);
-        assert_eq!(sets[0].and_sized(len, &sets[1], other), sets[0].and(&sets[1]));
+        let few: RowSet = a.iter().step_by(a.len() / 3 + 1).copied().collect();
+        let found: Vec<u64> = few.iter().filter(|row_id| b.contains(row_id)).collect();
+        assert!(few.and(&sets[1]).iter().eq(found.iter().copied()));
+        assert!(sets[1].and(&few).iter().eq(found));
         let all: BTreeSet<u64> = rows.iter().flatten().copied().collect();
         let union = RowSet::union(&sets);
         assert!(union.iter().eq(all.iter().copied()));
