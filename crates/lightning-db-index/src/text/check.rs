@@ -1,7 +1,6 @@
 //! Compares the index with the rows, and expects how many rows match.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use lightning_db_expression::Columns;
 use lightning_db_storage::Snapshot;
@@ -109,17 +108,11 @@ impl TextIndex {
     }
 
     /// How many rows match, from the frequencies of the words in the newest generation; changes
-    /// that it does not hold make the bounds wider.
+    /// between it and the reader make the bounds wider. No row is looked at.
     pub(super) fn estimate_of(&self, reader: Reader<'_>, query: &TextQuery) -> Result<Estimate> {
-        let (generation, mut changes) = {
-            let overlay = self.overlay.read();
-            let newest = overlay.generations.last().filter(|of| of.applied <= reader.lsn());
-            let applied = newest.map_or(0, |of| of.applied);
-            let queued = self.queue.lock().changes.len();
-            (newest.map(Arc::clone), overlay.waiting(applied).0 + queued)
-        };
+        let newest = self.overlay.read().newest_beside(&self.queue.lock(), reader.lsn());
         let failed = |error| self.failed(&error);
-        let Some(generation) = generation.filter(|_| !self.needs_build(reader.lsn())) else {
+        let Some((generation, mut changes)) = newest else {
             let plan = self.shape.plan(query)?;
             let view = self.view(reader)?;
             let statistics = Statistics::new(&view);

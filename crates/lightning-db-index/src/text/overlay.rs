@@ -264,6 +264,25 @@ impl Overlay {
         (!broken).then_some(generation)
     }
 
+    /// The newest generation, and how many changes lie between it and a commit, at most; `None` if
+    /// they are not known.
+    pub(super) fn newest_beside(
+        &self,
+        queue: &Queue,
+        lsn: u64,
+    ) -> Option<(Arc<Generation>, usize)> {
+        let newest = self.generations.last()?;
+        let (after, until) = (newest.applied.min(lsn), newest.applied.max(lsn));
+        let known = self.generations.first().is_some_and(|oldest| oldest.applied <= after);
+        let broken = self.breaks.iter().chain(&queue.breaks).any(|at| after < *at && *at <= until);
+        if !known || broken {
+            return None;
+        }
+        // A generation takes over what it holds.
+        let queued = if lsn > newest.applied { queue.changes.len() } else { 0 };
+        Some((Arc::clone(newest), self.changes(after, until).count() + queued))
+    }
+
     /// Cuts what a reader needs into words. `false` if something of it is lost: the reader must
     /// look at the rows themselves.
     pub(super) fn cut(
