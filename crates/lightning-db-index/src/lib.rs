@@ -55,7 +55,7 @@ mod spatial;
 mod text;
 
 pub use lightning_db_expression::{
-    Arithmetic, Columns, Comparison, DatePart, Expression, ExpressionDisplay, Function,
+    Arithmetic, Columns, Comparison, DatePart, Expression, ExpressionDisplay, Function, number,
 };
 
 pub use bitmap::{BitmapEncoding, BitmapIndex, BitmapOptions, BitmapQuery};

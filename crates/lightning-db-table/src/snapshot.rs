@@ -1,5 +1,6 @@
 //! Reading tables: as of one commit, or within a transaction.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use lightning_db_index::{
@@ -35,6 +36,17 @@ impl TableSnapshot {
     /// Number of the last commit that it sees.
     pub fn lsn(&self) -> u64 {
         self.snapshot.lsn()
+    }
+
+    /// Number of this state of the definitions: another one after each change of a table or index,
+    /// and in each process.
+    pub fn version(&self) -> u64 {
+        self.state.version
+    }
+
+    /// Names of all tables, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.state.tables.keys().cloned().collect()
     }
 
     /// A table as it was.
@@ -184,6 +196,37 @@ impl<'a> TableReader<'a> {
                 row => Some(row),
             }
         })
+    }
+
+    /// The rows whose whole-number key is within bounds, by ascending key from both ends; see
+    /// [`Table::key_column`]. A bound of another type than the key's is compared as a number.
+    ///
+    /// # Errors
+    /// [`Error::Definition`] if the key of the table is another.
+    pub fn scan_keys(
+        &self,
+        low: Bound<&Value>,
+        high: Bound<&Value>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Row>> + use<'a>> {
+        let Some(numbers) = self.table.numbers_within(low, high) else {
+            let detail = "its rows are not in the order of a key of whole numbers".to_owned();
+            return Err(Error::Definition { table: self.table.name().to_owned(), detail });
+        };
+        let this = *self;
+        let rows = (!numbers.is_empty()).then(|| {
+            let keys = row_key(*numbers.start())..=row_key(*numbers.end());
+            self.reader.range(&self.table.rows.keyspace, keys)
+        });
+        let rows = rows.into_iter().flatten();
+        Ok(rows.filter_map(move |item| {
+            let row = item.map_err(Error::of_index(this.table.name())).and_then(|(key, stored)| {
+                Row::new(&this.table.schema, row_id_of(&key).unwrap_or(0), stored)
+            });
+            match row {
+                Ok(row) if this.has_ended(&row) => None,
+                row => Some(row),
+            }
+        }))
     }
 
     /// Number of rows, by counting them.

@@ -1,8 +1,10 @@
 //! An open table: what its readers and writers share.
 
 use std::fmt;
+use std::ops::{Bound, RangeInclusive};
 use std::sync::Arc;
 
+use lightning_db_index::number::{self, Fit};
 use lightning_db_index::{Columns, Expression, Index, IndexDefinition, KeyPart, RowStore};
 use lightning_db_storage::{Keyspace, KeyspaceOptions, Store};
 use lightning_db_types::{ColumnOrder, Value, ValueRef};
@@ -12,11 +14,14 @@ use crate::error::{Error, Result, RowName};
 use crate::kinds;
 use crate::row::RowView;
 use crate::row_ids::RowIds;
-use crate::schema::{ColumnDefinition, ColumnType};
+use crate::schema::{ColumnDefinition, ColumnType, ForeignKey};
 use crate::statistics::TableStatistics;
 
 /// Bit that orders signed numbers as unsigned ones.
 const SIGN: u64 = 1 << 63;
+
+/// No number of a row.
+const NONE: RangeInclusive<u64> = RangeInclusive::new(1, 0);
 
 /// What identifies a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,6 +219,38 @@ impl TableState {
         }
     }
 
+    /// The numbers of the rows whose whole-number key is within bounds; an empty range if there are
+    /// none. `None` if the key of the table is another.
+    pub(crate) fn numbers_within(
+        &self,
+        low: Bound<&Value>,
+        high: Bound<&Value>,
+    ) -> Option<RangeInclusive<u64>> {
+        let Identity::Number { column, .. } = self.identity else { return None };
+        let key_type = self.schema.column(column).column_type.value_type();
+        // The nearest key on the wanted side, and whether it is the bound itself.
+        let nearest = |bound: &Value, above: bool| {
+            let (near, exact) = match number::fit(bound.as_value_ref(), key_type)? {
+                Fit::Exact(key) => (key, true),
+                Fit::Between(below, beyond) => (if above { beyond? } else { below? }, false),
+            };
+            self.number_of(near.as_value_ref()).map(|number| (number, exact))
+        };
+        let low = match low {
+            Bound::Unbounded => Some(0),
+            Bound::Included(bound) => nearest(bound, true).map(|(number, _)| number),
+            Bound::Excluded(bound) => nearest(bound, true)
+                .and_then(|(number, exact)| number.checked_add(u64::from(exact))),
+        };
+        let high = match high {
+            Bound::Unbounded => Some(u64::MAX),
+            Bound::Included(bound) => nearest(bound, false).map(|(number, _)| number),
+            Bound::Excluded(bound) => nearest(bound, false)
+                .and_then(|(number, exact)| number.checked_sub(u64::from(exact))),
+        };
+        Some(low.zip(high).map_or(NONE, |(low, high)| low..=high))
+    }
+
     /// How messages name a row.
     pub(crate) fn row_name(&self, row: &dyn Columns, row_id: Option<u64>) -> RowName {
         let key = &self.schema.record.primary_key;
@@ -257,6 +294,24 @@ impl Table {
     /// [`Error::NotFound`].
     pub fn column_id(&self, name: &str) -> Result<usize> {
         self.state.schema.column_id(name)
+    }
+
+    /// Place among the columns of the one whose whole number is the key of the rows and their
+    /// order, if the table has such a key.
+    pub fn key_column(&self) -> Option<usize> {
+        let Identity::Number { column, .. } = self.state.identity else { return None };
+        self.state.schema.live.iter().position(|id| *id == column)
+    }
+
+    /// Number of the row with a whole-number key, whether it is there or not; see
+    /// [`key_column`](Self::key_column). `None` if no row can have it.
+    pub fn row_id_of_key(&self, key: ValueRef<'_>) -> Option<u64> {
+        self.state.number_of(key)
+    }
+
+    /// Foreign keys: columns, the other table, and columns there.
+    pub fn foreign_keys(&self) -> &[ForeignKey] {
+        &self.state.schema.record.foreign_keys
     }
 
     /// Names of the columns of the primary key.

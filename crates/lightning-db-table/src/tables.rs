@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use lightning_db_index::{Index, IndexDefinition, Reader};
@@ -44,9 +45,14 @@ pub(crate) struct Inner {
     pub(crate) changing: Mutex<()>,
 }
 
+/// The version of the next state.
+static VERSION: AtomicU64 = AtomicU64::new(1);
+
 /// All tables at one moment, by name.
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// A number that no other state of this process has.
+    pub(crate) version: u64,
     pub(crate) tables: BTreeMap<String, Arc<TableState>>,
     /// For each table that foreign keys name, who names it and by which of its keys.
     children: BTreeMap<String, Vec<(Arc<TableState>, usize)>>,
@@ -60,7 +66,7 @@ impl State {
                 children.entry(key.table.clone()).or_default().push((Arc::clone(table), at));
             }
         }
-        Self { tables, children }
+        Self { version: VERSION.fetch_add(1, Ordering::Relaxed), tables, children }
     }
 
     /// Tables with a foreign key to a table, and the position of the key among theirs.

@@ -7,6 +7,7 @@ mod constraints;
 mod crash;
 mod expiry;
 mod foreign_keys;
+mod keys;
 mod model;
 mod typed;
 mod upkeep;

@@ -55,6 +55,17 @@ impl TableTransaction {
         Self { inner, state, transaction, isolation: options.isolation, now_ms, written }
     }
 
+    /// Number of the state of the definitions that it sees; see
+    /// [`TableSnapshot::version`](crate::TableSnapshot::version).
+    pub fn version(&self) -> u64 {
+        self.state.version
+    }
+
+    /// Names of all tables, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.state.tables.keys().cloned().collect()
+    }
+
     /// A table as it is for this transaction.
     ///
     /// # Errors

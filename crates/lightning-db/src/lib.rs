@@ -9,7 +9,7 @@
 //!
 //! It is not:
 //! * a server: one process has a store open, and others can read beside it;
-//! * a query engine: tables have rows, keys, constraints and indexes, and no language yet;
+//! * a language: queries are built by calls, and there is no SQL yet;
 //! * more stable than its parts: a major version of one of them is a major version of this crate.
 //!
 //! # Examples
@@ -47,6 +47,7 @@
 //! * `storage` (default): the store, as [`storage`] and at the top.
 //! * `tables`: tables of typed rows with their indexes, as `tables`.
 //! * `text`, `spatial`: full-text and spatial indexes of tables.
+//! * `query`: queries over tables, planned by cost, as `query`.
 //! * `pool`: the connection pool, and sessions of a store or of tables in it, as `pool`.
 //! * `tokio`: waiting in the pool as a task of tokio; without it a thread waits.
 //!
@@ -70,6 +71,9 @@ pub mod tables {
     pub use lightning_db_derive::FacadeRecord as Record;
     pub use lightning_db_table::*;
 }
+
+#[cfg(feature = "query")]
+pub use lightning_db_query as query;
 
 #[cfg(feature = "pool")]
 pub mod pool;

@@ -1,0 +1,119 @@
+//! Planning queries over the tables of a store.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use lightning_db_optimizer::{Optimizer, QueryBuilder, Settings};
+use lightning_db_table::Tables;
+use lightning_db_types::Clock;
+
+use crate::catalog::TableCatalog;
+use crate::error::Result;
+use crate::source::Source;
+use crate::statement::Statement;
+
+/// By how much the rows of a table may grow or shrink before statistics are looked at again.
+const DRIFT: f64 = 1.5;
+/// Rows that a table may have more or less in any case.
+const DRIFT_ROWS: u64 = 1_000;
+
+/// How an engine plans and runs.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Bytes that a run may keep for sorts, groups and sides of joins: 64 MiB by default.
+    pub memory_limit: usize,
+    /// How plans are made. They are for one worker.
+    pub settings: Settings,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { memory_limit: 64 << 20, settings: Settings::default() }
+    }
+}
+
+/// Plans and runs queries over tables. Cheap to clone; any thread may use it.
+#[derive(Debug, Clone)]
+pub struct QueryEngine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) tables: Tables,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) memory_limit: usize,
+    /// The newest definitions and statistics, as long as these are near.
+    catalog: ArcSwapOption<TableCatalog>,
+}
+
+impl QueryEngine {
+    /// An engine over the tables of a store.
+    pub fn new(tables: &Tables) -> Self {
+        Self::with_options(tables, EngineOptions::default())
+    }
+
+    /// An engine with options.
+    pub fn with_options(tables: &Tables, options: EngineOptions) -> Self {
+        let EngineOptions { memory_limit, settings } = options;
+        let optimizer = Optimizer::new(Settings { workers: 1, ..settings });
+        let (tables, catalog) = (tables.clone(), ArcSwapOption::empty());
+        Self { inner: Arc::new(Inner { tables, optimizer, memory_limit, catalog }) }
+    }
+
+    /// The tables.
+    pub fn tables(&self) -> &Tables {
+        &self.inner.tables
+    }
+
+    /// Definitions and statistics of the tables as they are now.
+    ///
+    /// # Errors
+    /// Those of the tables.
+    pub fn catalog(&self) -> Result<Arc<TableCatalog>> {
+        self.inner.catalog()
+    }
+
+    /// Plans a query, to be run any number of times.
+    ///
+    /// # Errors
+    /// [`Error::Query`](crate::Error::Query) if it names what is not there or compares what does
+    /// not compare; [`Error::Unsupported`](crate::Error::Unsupported).
+    pub fn prepare(&self, query: &QueryBuilder) -> Result<Statement> {
+        Statement::new(&self.inner, query.clone())
+    }
+}
+
+impl Inner {
+    pub(crate) fn catalog(&self) -> Result<Arc<TableCatalog>> {
+        let snapshot = self.tables.snapshot();
+        if let Some(known) = &*self.catalog.load()
+            && known.is_near(Source::from(&snapshot))
+        {
+            return Ok(Arc::clone(known));
+        }
+        let catalog = Arc::new(TableCatalog::new(&snapshot)?);
+        self.catalog.store(Some(Arc::clone(&catalog)));
+        Ok(catalog)
+    }
+
+    /// The definitions that a source sees.
+    pub(crate) fn catalog_of(&self, source: Source<'_>) -> Result<Arc<TableCatalog>> {
+        let newest = self.catalog()?;
+        if newest.is_version(source) {
+            return Ok(newest);
+        }
+        Ok(Arc::new(TableCatalog::of(source, None)?))
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        self.tables.store().clock()
+    }
+}
+
+/// Whether a number of rows is near another.
+pub(crate) fn is_near(known: u64, now: u64) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "counts of rows need not be exact")]
+    let (low, high) = (known.min(now) as f64, known.max(now) as f64);
+    known.abs_diff(now) <= DRIFT_ROWS || high <= low * DRIFT
+}

@@ -1,0 +1,423 @@
+//! Running a program: rows are pushed from the tables to whoever asked.
+//!
+//! A node calls what is above it for each of its rows, and stops when that says so. A row is a
+//! slice of borrowed values, which lives as long as the call: what must stay (sorted rows, the
+//! sides of hash tables, groups) is copied, and counted against the memory of the query. A look-up
+//! by key copies nothing and allocates nothing but what the store's read does.
+
+mod access;
+mod aggregate;
+mod join;
+mod kept;
+mod keys;
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+use lightning_db_expression::{Columns, Expression};
+use lightning_db_optimizer::{Actual, PlanId, SetOperation};
+use lightning_db_table::TableReader;
+use lightning_db_types::{Clock, Value, ValueRef};
+
+use crate::error::{Error, Result};
+use crate::program::{Computed, Frame, Part, Program, Question, Side, Sorted, Step, Values};
+use kept::{Kept, RowSet};
+
+/// Who takes rows; it may have enough.
+pub(crate) type Sink<'s> = dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>> + 's;
+
+const MORE: Result<ControlFlow<()>> = Ok(ControlFlow::Continue(()));
+
+/// One run of a program.
+pub(crate) struct Run<'a> {
+    pub(crate) program: &'a Program,
+    /// Of the program's tables.
+    pub(crate) readers: &'a [TableReader<'a>],
+    pub(crate) parameters: &'a [Value],
+    /// Bytes that may be kept in all.
+    pub(crate) memory_limit: usize,
+    pub(crate) memory: Cell<usize>,
+    /// What is counted of each node, if it is.
+    pub(crate) counted: Option<&'a Counted<'a>>,
+}
+
+/// Counters of a run that is watched.
+pub(crate) struct Counted<'a> {
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) actual: RefCell<Vec<Actual>>,
+}
+
+/// Values that fit into the frame of a call; more are on the heap.
+const INLINE: usize = 16;
+
+/// Calls `then` with so many values, which `value` gives by position.
+#[inline]
+fn with_values<'r, T>(
+    count: usize,
+    value: impl Fn(usize) -> ValueRef<'r>,
+    then: impl FnOnce(&[ValueRef<'r>]) -> T,
+) -> T {
+    if count <= INLINE {
+        let mut values = [ValueRef::Null; INLINE];
+        for (position, place) in values[..count].iter_mut().enumerate() {
+            *place = value(position);
+        }
+        return then(&values[..count]);
+    }
+    let values: Vec<ValueRef<'r>> = (0..count).map(value).collect();
+    then(&values)
+}
+
+/// Rows around a row and itself, in one.
+fn around<'r>(outer: &[ValueRef<'r>], row: &[ValueRef<'r>]) -> Vec<ValueRef<'r>> {
+    outer.iter().chain(row).copied().collect()
+}
+
+impl Run<'_> {
+    /// Gives the rows of the program.
+    pub(crate) fn each(&self, sink: &mut Sink<'_>) -> Result<()> {
+        self.node(self.program.root, &[], sink).map(drop)
+    }
+
+    /// Reads a node as far as the sink wants.
+    fn read(&self, id: PlanId, outer: &[ValueRef<'_>], sink: &mut Sink<'_>) -> Result<()> {
+        self.node(id, outer, sink).map(drop)
+    }
+
+    /// Gives the rows of a node; says whether the sink had enough.
+    fn node(
+        &self,
+        id: PlanId,
+        outer: &[ValueRef<'_>],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let Some(counted) = &self.counted else { return self.step(id, outer, sink) };
+        let begun = counted.clock.monotonic();
+        let mut rows = 0;
+        let outcome = self.step(id, outer, &mut |row| {
+            rows += 1;
+            sink(row)
+        });
+        let time = counted.clock.monotonic().saturating_sub(begun);
+        let actual = &mut counted.actual.borrow_mut()[id.index()];
+        actual.rows += rows;
+        actual.loops += 1;
+        actual.time = Some(actual.time.unwrap_or_default() + time);
+        outcome
+    }
+
+    fn step(
+        &self,
+        id: PlanId,
+        outer: &[ValueRef<'_>],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        match self.program.step(id)? {
+            Step::Access(access) => self.access(access, outer, sink),
+            Step::First(first) => self.first(first, outer, sink),
+            Step::Values(rows) => {
+                for row in rows {
+                    let value = |position: usize| row[position].as_value_ref();
+                    if with_values(row.len(), value, &mut *sink)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                MORE
+            }
+            Step::Filter { input, conditions } => self.node(*input, outer, &mut |row| {
+                if self.holds(conditions, &Values(row), outer)? { sink(row) } else { MORE }
+            }),
+            Step::Project { input, columns } => {
+                self.node(*input, outer, &mut |row| self.project(columns, row, outer, sink))
+            }
+            Step::Join(join) => self.join(join, outer, sink),
+            Step::Aggregate(grouping) => self.aggregate(grouping, outer, sink),
+            Step::Set { operation, all, left, right } => {
+                self.set(*operation, *all, (left, right), outer, sink)
+            }
+            Step::Sort { input, keys, sorted, limit } => {
+                self.sort(*input, keys, (*sorted, *limit), outer, sink)
+            }
+            Step::Limit { input, limit, offset } => {
+                let (mut skipped, mut given) = (0, 0);
+                if *limit == 0 {
+                    return MORE;
+                }
+                let mut above = ControlFlow::Continue(());
+                self.read(*input, outer, &mut |row| {
+                    if skipped < *offset {
+                        skipped += 1;
+                        return MORE;
+                    }
+                    given += 1;
+                    above = sink(row)?;
+                    let enough = above.is_break() || given == *limit;
+                    Ok(if enough { ControlFlow::Break(()) } else { above })
+                })?;
+                Ok(above)
+            }
+        }
+    }
+
+    fn project(
+        &self,
+        columns: &[Computed],
+        row: &[ValueRef<'_>],
+        outer: &[ValueRef<'_>],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        if columns.iter().all(|column| column.position().is_some()) {
+            let value = |column: usize| {
+                columns[column].position().map_or(ValueRef::Null, |position| row[position])
+            };
+            return with_values(columns.len(), value, sink);
+        }
+        let mut made = Vec::with_capacity(columns.len());
+        for column in columns {
+            made.push(match column.position() {
+                Some(_) => Value::Null,
+                None => self.value(column, &Values(row), outer)?,
+            });
+        }
+        let value = |column: usize| match columns[column].position() {
+            Some(position) => row[position],
+            None => made[column].as_value_ref(),
+        };
+        with_values(columns.len(), value, sink)
+    }
+
+    /// Value of a scalar for a row.
+    fn value(
+        &self,
+        computed: &Computed,
+        row: &dyn Columns,
+        outer: &[ValueRef<'_>],
+    ) -> Result<Value> {
+        let parts = self.parts(computed, row, outer)?;
+        let frame = Frame { row, outer, parameters: self.parameters, parts: &parts };
+        Ok(computed.expression.evaluate(&frame)?)
+    }
+
+    /// Truth of conditions together for a row. As everywhere in this project, a condition that
+    /// fails does so only if none before it is false.
+    fn truth(
+        &self,
+        conditions: &[Computed],
+        row: &dyn Columns,
+        outer: &[ValueRef<'_>],
+    ) -> Result<Option<bool>> {
+        let mut truth = Some(true);
+        for condition in conditions {
+            let parts = self.parts(condition, row, outer)?;
+            let frame = Frame { row, outer, parameters: self.parameters, parts: &parts };
+            match condition.expression.truth(&frame)? {
+                Some(true) => {}
+                Some(false) => return Ok(Some(false)),
+                None => truth = None,
+            }
+        }
+        Ok(truth)
+    }
+
+    fn holds(
+        &self,
+        conditions: &[Computed],
+        row: &dyn Columns,
+        outer: &[ValueRef<'_>],
+    ) -> Result<bool> {
+        Ok(self.truth(conditions, row, outer)? == Some(true))
+    }
+
+    /// Values of the parts of a scalar that are no expression.
+    fn parts(
+        &self,
+        computed: &Computed,
+        row: &dyn Columns,
+        outer: &[ValueRef<'_>],
+    ) -> Result<Vec<Value>> {
+        computed.parts.iter().map(|part| self.part(part, row, outer)).collect()
+    }
+
+    fn part(&self, part: &Part, row: &dyn Columns, outer: &[ValueRef<'_>]) -> Result<Value> {
+        let own = part.captured.iter().map(|position| row.column(*position));
+        let inner: Vec<ValueRef<'_>> = outer.iter().copied().chain(own).collect();
+        match &part.question {
+            Question::Exists => {
+                let mut exists = false;
+                self.read(part.plan, &inner, &mut |_| {
+                    exists = true;
+                    Ok(ControlFlow::Break(()))
+                })?;
+                Ok(Value::Bool(exists))
+            }
+            Question::Value => {
+                let (mut rows, mut found) = (0, Value::Null);
+                self.read(part.plan, &inner, &mut |row| {
+                    rows += 1;
+                    found = row.first().copied().map_or(Value::Null, ValueRef::to_value);
+                    Ok(if rows > 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                })?;
+                if rows > 1 { Err(Error::ManyRows { rows }) } else { Ok(found) }
+            }
+            Question::Quantified { any, comparison, value, .. } => {
+                let value = self.value(value, row, outer)?;
+                let mut truth = Some(!any);
+                self.read(part.plan, &inner, &mut |row| {
+                    let found = row.first().copied().map_or(Value::Null, ValueRef::to_value);
+                    let compared = Expression::Literal(value.clone())
+                        .compare(*comparison, Expression::Literal(found));
+                    match compared.truth(&Values(&[]))? {
+                        Some(one) if one == *any => {
+                            truth = Some(one);
+                            return Ok(ControlFlow::Break(()));
+                        }
+                        Some(_) => {}
+                        None => truth = None,
+                    }
+                    MORE
+                })?;
+                Ok(Value::from(truth))
+            }
+        }
+    }
+
+    fn sort(
+        &self,
+        input: PlanId,
+        keys: &[Sorted],
+        (sorted, limit): (usize, Option<usize>),
+        outer: &[ValueRef<'_>],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let most = limit.unwrap_or(usize::MAX);
+        let mut kept = Kept::new(self);
+        let mut left = most;
+        let mut flow = ControlFlow::Continue(());
+        if most == 0 {
+            return MORE;
+        }
+        self.read(input, outer, &mut |row| {
+            // Rows of an input that is sorted by the first keys come in runs, which are given one
+            // by one.
+            let ends = sorted > 0
+                && kept.first().is_some_and(|first| {
+                    let first: Vec<ValueRef<'_>> = first.iter().map(Value::as_value_ref).collect();
+                    compare(&keys[..sorted], &first, row).is_ne()
+                });
+            if ends {
+                flow = give(&mut kept, keys, &mut left, sink)?;
+                if flow.is_break() || left == 0 {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            kept.push(row)?;
+            // Twice as many as are wanted, so that each cut costs less than the rows before it.
+            if limit.is_some() && kept.len() >= left.saturating_mul(2).max(64) {
+                kept.sort_by(|one, other| compare_rows(keys, one, other));
+                kept.truncate(left);
+            }
+            MORE
+        })?;
+        if flow.is_break() || left == 0 {
+            return Ok(flow);
+        }
+        give(&mut kept, keys, &mut left, sink)
+    }
+
+    fn set(
+        &self,
+        operation: SetOperation,
+        all: bool,
+        (left, right): (&Side, &Side),
+        outer: &[ValueRef<'_>],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let mut counts = RowSet::new(self);
+        if operation != SetOperation::Union {
+            let count = &mut |row: &[ValueRef<'_>]| counts.count(row).map(ControlFlow::Continue);
+            self.side(right, outer, count).map(drop)?;
+        }
+        let mut seen = RowSet::new(self);
+        let mut give = |row: &[ValueRef<'_>], seen: &mut RowSet<'_>| {
+            if all || seen.insert(row)? { sink(row) } else { MORE }
+        };
+        let flow = self.side(left, outer, &mut |row| {
+            let is_wanted = match operation {
+                SetOperation::Union => true,
+                SetOperation::Intersect => counts.take(row, all),
+                SetOperation::Except => !counts.take(row, all),
+            };
+            if is_wanted { give(row, &mut seen) } else { MORE }
+        })?;
+        if flow.is_break() || operation != SetOperation::Union {
+            return Ok(flow);
+        }
+        self.side(right, outer, &mut |row| give(row, &mut seen))
+    }
+
+    fn side(
+        &self,
+        side: &Side,
+        outer: &[ValueRef<'_>],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        self.node(side.input, outer, &mut |row| {
+            with_values(side.columns.len(), |column| row[side.columns[column]], &mut *sink)
+        })
+    }
+
+    /// Counts bytes that are kept from now on.
+    fn keep(&self, bytes: usize) -> Result<()> {
+        let sum = self.memory.get().saturating_add(bytes);
+        if sum > self.memory_limit {
+            return Err(Error::Memory { limit: self.memory_limit });
+        }
+        self.memory.set(sum);
+        Ok(())
+    }
+
+    fn release(&self, bytes: usize) {
+        self.memory.set(self.memory.get().saturating_sub(bytes));
+    }
+}
+
+/// Gives rows in order, at most so many, and forgets them.
+fn give(
+    kept: &mut Kept<'_>,
+    keys: &[Sorted],
+    left: &mut usize,
+    sink: &mut Sink<'_>,
+) -> Result<ControlFlow<()>> {
+    kept.sort_by(|one, other| compare_rows(keys, one, other));
+    for row in kept.rows().iter().take(*left) {
+        *left -= 1;
+        if with_values(row.len(), |position| row[position].as_value_ref(), &mut *sink)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    kept.clear();
+    MORE
+}
+
+fn compare_one(key: &Sorted, left: ValueRef<'_>, right: ValueRef<'_>) -> Ordering {
+    match (left.is_null(), right.is_null()) {
+        (false, false) if key.descending => right.cmp(&left),
+        (false, false) => left.cmp(&right),
+        (left, right) if key.nulls_first => right.cmp(&left),
+        (left, right) => left.cmp(&right),
+    }
+}
+
+/// Order of two rows.
+fn compare(keys: &[Sorted], left: &[ValueRef<'_>], right: &[ValueRef<'_>]) -> Ordering {
+    let orders = keys.iter().map(|key| compare_one(key, left[key.position], right[key.position]));
+    orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+fn compare_rows(keys: &[Sorted], left: &[Value], right: &[Value]) -> Ordering {
+    let orders = keys.iter().map(|key| {
+        compare_one(key, left[key.position].as_value_ref(), right[key.position].as_value_ref())
+    });
+    orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}

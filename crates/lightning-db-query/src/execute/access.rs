@@ -1,0 +1,460 @@
+//! Rows of tables and entries of indexes.
+
+use std::cmp::Ordering;
+use std::ops::{Bound, ControlFlow};
+
+use lightning_db_expression::{Columns, Comparison, Expression, number};
+use lightning_db_optimizer::IndexKind;
+use lightning_db_table::index::{BitmapQuery, Hit, Index, IndexQuery, KeyQuery, RowSet};
+use lightning_db_table::{Row, TableReader};
+use lightning_db_types::{Value, ValueRef};
+
+use super::{MORE, Run, Sink, with_values};
+use crate::error::{Error, Result};
+use crate::program::{
+    Access, Check, Computed, Entries, First, Key, KeyPart, KeyScan, Path, Place, Set, Values,
+};
+
+/// Who takes what was found: a row, or an entry with the columns that it has.
+type Found<'s> = dyn FnMut(&dyn Columns) -> Result<ControlFlow<()>> + 's;
+
+/// An entry of an index as a row: with the columns that it has, by number.
+struct Entry<'a> {
+    hit: &'a Hit<'a>,
+    places: &'a [(usize, Place)],
+    /// Parts of the key, decoded.
+    key: &'a [Value],
+}
+
+impl Columns for Entry<'_> {
+    fn column(&self, id: usize) -> ValueRef<'_> {
+        let place = self.places.iter().find(|(known, _)| *known == id);
+        match place.map(|(_, place)| *place) {
+            Some(Place::Included(position)) => self.hit.included(position).unwrap_or_default(),
+            Some(Place::Key(part)) => {
+                self.key.get(part).map_or(ValueRef::Null, Value::as_value_ref)
+            }
+            None => ValueRef::Null,
+        }
+    }
+}
+
+/// What is asked of the part behind the equal ones.
+enum Next {
+    Anything,
+    Range(Bound<Value>, Bound<Value>),
+    StartsWith(Value),
+}
+
+/// The keys that are asked for; there may be none.
+struct Wanted {
+    keys: Vec<Vec<Value>>,
+    next: Next,
+}
+
+impl Run<'_> {
+    pub(super) fn access(
+        &self,
+        access: &Access,
+        outer: &[ValueRef<'_>],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let reader = &self.readers[access.table];
+        for check in &access.checks {
+            if !self.perhaps(reader, check, outer)? {
+                return MORE;
+            }
+        }
+        self.path(reader, &access.path, outer, &mut |row| {
+            if !self.holds(&access.filter, row, outer)? {
+                return MORE;
+            }
+            let value = |place: usize| row.column(access.columns[place]);
+            with_values(access.columns.len(), value, &mut *sink)
+        })
+    }
+
+    /// One row with what is computed of the first rows of searches.
+    pub(super) fn first(
+        &self,
+        first: &First,
+        outer: &[ValueRef<'_>],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let reader = &self.readers[first.table];
+        let mut found = Vec::with_capacity(first.searches.len());
+        for search in &first.searches {
+            let mut value = Value::Null;
+            let first = &mut |row: &dyn Columns| {
+                if !self.holds(&search.filter, row, outer)? {
+                    return MORE;
+                }
+                value = self.value(&search.value, row, outer)?;
+                Ok(ControlFlow::Break(()))
+            };
+            self.path(reader, &search.path, outer, first).map(drop)?;
+            found.push(value);
+        }
+        with_values(found.len(), |place| found[place].as_value_ref(), sink)
+    }
+
+    fn path(
+        &self,
+        reader: &TableReader<'_>,
+        path: &Path,
+        outer: &[ValueRef<'_>],
+        found: &mut Found<'_>,
+    ) -> Result<ControlFlow<()>> {
+        match path {
+            Path::All => each(reader.scan(), &mut |row| found(row)),
+            Path::Keys { key, reverse } => self.keys(reader, key, *reverse, outer, found),
+            Path::Entries(entries) => self.entries(reader, entries, outer, found),
+            Path::Set(set) => {
+                let rows = self.row_set(reader, set, outer)?;
+                each(reader.fetch(&rows), &mut |row| found(row))
+            }
+        }
+    }
+
+    /// Rows by their key of one whole number.
+    fn keys(
+        &self,
+        reader: &TableReader<'_>,
+        key: &Key,
+        reverse: bool,
+        outer: &[ValueRef<'_>],
+        found: &mut Found<'_>,
+    ) -> Result<ControlFlow<()>> {
+        // The one value that a look-up nearly always has is not copied into a list.
+        if let [KeyPart::In(values)] = &key.parts[..]
+            && let [only] = &values[..]
+        {
+            let value = self.value(only, &Values(&[]), outer)?;
+            let row = if value.is_null() { None } else { get(reader, value)? };
+            return row.map_or(MORE, |row| found(&row));
+        }
+        self.rows_by_key(reader, key, (reverse, outer), &mut |row| found(row))
+    }
+
+    fn rows_by_key(
+        &self,
+        reader: &TableReader<'_>,
+        key: &Key,
+        (reverse, outer): (bool, &[ValueRef<'_>]),
+        found: &mut dyn FnMut(&Row) -> Result<ControlFlow<()>>,
+    ) -> Result<ControlFlow<()>> {
+        let Some(wanted) = self.wanted(key, outer)? else { return MORE };
+        if let Next::Range(low, high) = &wanted.next {
+            let rows = reader.scan_keys(low.as_ref(), high.as_ref())?;
+            return if reverse { each(rows.rev(), found) } else { each(rows, found) };
+        }
+        if key.parts.is_empty() {
+            let rows = reader.scan_keys(Bound::Unbounded, Bound::Unbounded)?;
+            return if reverse { each(rows.rev(), found) } else { each(rows, found) };
+        }
+        let mut keys: Vec<Value> = wanted.keys.into_iter().flatten().collect();
+        keys.sort_by(compare);
+        keys.dedup_by(|one, other| compare(one, other).is_eq());
+        if reverse {
+            keys.reverse();
+        }
+        for key in keys {
+            if let Some(row) = get(reader, key)?
+                && found(&row)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        MORE
+    }
+
+    /// Rows by entries of an ordered index, or the entries themselves.
+    fn entries(
+        &self,
+        reader: &TableReader<'_>,
+        entries: &Entries,
+        outer: &[ValueRef<'_>],
+        found: &mut Found<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let Some(wanted) = self.wanted(&entries.scan.key, outer)? else { return MORE };
+        let index = reader.index(&entries.scan.index)?;
+        let Some(ordered) = index.as_ordered() else {
+            return Err(Error::unsupported(&*entries.scan.index, "it has no order"));
+        };
+        let query = key_query(wanted);
+        let query = if entries.reverse { query.reverse() } else { query };
+        let decodes = !entries.filter.is_empty()
+            || !entries.scan.key.later.is_empty()
+            || entries.covering && entries.places.iter().any(|(_, it)| matches!(it, Place::Key(_)));
+        for hit in ordered.scan(reader.reader(), &query)? {
+            let hit = hit?;
+            let key = if decodes { hit.key_values()? } else { Vec::new() };
+            if !self.fits(&entries.scan.key.later, &key, outer)? {
+                continue;
+            }
+            let entry = Entry { hit: &hit, places: &entries.places, key: &key };
+            if !self.holds(&entries.filter, &entry, outer)? {
+                continue;
+            }
+            let flow = if entries.covering {
+                found(&entry)?
+            } else {
+                match reader.get_by_id(hit.row_id())? {
+                    Some(row) => found(&row)?,
+                    None => ControlFlow::Continue(()),
+                }
+            };
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        MORE
+    }
+
+    /// The rows that searches give, together.
+    fn row_set(
+        &self,
+        reader: &TableReader<'_>,
+        set: &Set,
+        outer: &[ValueRef<'_>],
+    ) -> Result<RowSet> {
+        match set {
+            Set::Keys(key) => {
+                let mut rows = RowSet::new();
+                let insert = &mut |row: &Row| {
+                    rows.insert(row.row_id());
+                    MORE
+                };
+                self.rows_by_key(reader, key, (false, outer), insert).map(drop)?;
+                Ok(rows)
+            }
+            Set::Index(scan) => self.search(reader, scan, outer),
+            Set::All(sets) => {
+                let mut all: Option<RowSet> = None;
+                for set in sets {
+                    if all.as_ref().is_some_and(RowSet::is_empty) {
+                        break;
+                    }
+                    let rows = self.row_set(reader, set, outer)?;
+                    all = Some(all.map_or_else(|| rows.clone(), |all| all.and(&rows)));
+                }
+                Ok(all.unwrap_or_default())
+            }
+            Set::Any(sets) => {
+                let sets = sets.iter().map(|set| self.row_set(reader, set, outer));
+                Ok(RowSet::union(&sets.collect::<Result<Vec<_>>>()?))
+            }
+        }
+    }
+
+    /// The rows that one search gives.
+    fn search(
+        &self,
+        reader: &TableReader<'_>,
+        scan: &KeyScan,
+        outer: &[ValueRef<'_>],
+    ) -> Result<RowSet> {
+        let Some(wanted) = self.wanted(&scan.key, outer)? else { return Ok(RowSet::new()) };
+        let index = reader.index(&scan.index)?;
+        if scan.kind == IndexKind::Bitmap {
+            let query = bitmap_query(wanted);
+            return Ok(index.rows(reader.reader(), &IndexQuery::Bitmap(query))?);
+        }
+        if !scan.key.later.is_empty() {
+            return self.search_entries(reader, index, (scan, wanted), outer);
+        }
+        Ok(index.rows(reader.reader(), &IndexQuery::Key(key_query(wanted)))?)
+    }
+
+    fn search_entries(
+        &self,
+        reader: &TableReader<'_>,
+        index: &Index,
+        (scan, wanted): (&KeyScan, Wanted),
+        outer: &[ValueRef<'_>],
+    ) -> Result<RowSet> {
+        let Some(ordered) = index.as_ordered() else {
+            return Err(Error::unsupported(&*scan.index, "its keys have no order"));
+        };
+        let mut rows = RowSet::new();
+        for hit in ordered.scan(reader.reader(), &key_query(wanted))? {
+            let hit = hit?;
+            if self.fits(&scan.key.later, &hit.key_values()?, outer)? {
+                rows.insert(hit.row_id());
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Whether a Bloom filter may have a key.
+    fn perhaps(
+        &self,
+        reader: &TableReader<'_>,
+        check: &Check,
+        outer: &[ValueRef<'_>],
+    ) -> Result<bool> {
+        let values = check.values.iter().map(|value| self.value(value, &Values(&[]), outer));
+        let values = values.collect::<Result<Vec<_>>>()?;
+        match reader.index(&check.index)?.as_bloom() {
+            Some(bloom) => Ok(bloom.may_contain(reader.reader(), &values)?),
+            None => Ok(true),
+        }
+    }
+
+    /// The keys that are asked for; `None` if a value is null that something is to equal.
+    fn wanted(&self, key: &Key, outer: &[ValueRef<'_>]) -> Result<Option<Wanted>> {
+        let mut keys = vec![Vec::new()];
+        let mut next = Next::Anything;
+        for part in &key.parts {
+            match part {
+                KeyPart::In(values) => {
+                    let mut given = Vec::with_capacity(values.len());
+                    for value in values {
+                        let value = self.value(value, &Values(&[]), outer)?;
+                        if !value.is_null() {
+                            given.push(value);
+                        }
+                    }
+                    keys = combined(&keys, &given);
+                }
+                KeyPart::Null => keys = combined(&keys, &[Value::Null]),
+                KeyPart::Range(low, high) => {
+                    let (Some(low), Some(high)) =
+                        (self.bound(low.as_ref(), outer)?, self.bound(high.as_ref(), outer)?)
+                    else {
+                        return Ok(None);
+                    };
+                    next = Next::Range(low, high);
+                }
+                KeyPart::StartsWith(prefix) => next = Next::StartsWith(prefix.clone()),
+            }
+        }
+        Ok((!keys.is_empty()).then_some(Wanted { keys, next }))
+    }
+
+    /// A bound; `None` if it is null, which no value is beyond.
+    fn bound(
+        &self,
+        bound: Option<&(Computed, bool)>,
+        outer: &[ValueRef<'_>],
+    ) -> Result<Option<Bound<Value>>> {
+        let Some((value, included)) = bound else { return Ok(Some(Bound::Unbounded)) };
+        let value = self.value(value, &Values(&[]), outer)?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        Ok(Some(if *included { Bound::Included(value) } else { Bound::Excluded(value) }))
+    }
+
+    /// Whether a key has what is wanted of its later parts.
+    fn fits(
+        &self,
+        later: &[(usize, KeyPart)],
+        key: &[Value],
+        outer: &[ValueRef<'_>],
+    ) -> Result<bool> {
+        for (place, part) in later {
+            let value = key.get(*place).unwrap_or(&Value::Null);
+            let given = |computed: &Computed| self.value(computed, &Values(&[]), outer);
+            let fits = match part {
+                KeyPart::In(values) => {
+                    let mut one = false;
+                    for wanted in values {
+                        one = one || holds(value, Comparison::Equal, &given(wanted)?)?;
+                    }
+                    one
+                }
+                KeyPart::Null => value.is_null(),
+                KeyPart::Range(low, high) => {
+                    let ends = [
+                        (low, Comparison::AtLeast, Comparison::Greater),
+                        (high, Comparison::AtMost, Comparison::Less),
+                    ];
+                    let mut inside = !value.is_null();
+                    for (bound, with, without) in ends {
+                        if let Some((bound, included)) = bound {
+                            let comparison = if *included { with } else { without };
+                            inside = inside && holds(value, comparison, &given(bound)?)?;
+                        }
+                    }
+                    inside
+                }
+                KeyPart::StartsWith(prefix) => match (value, prefix) {
+                    (Value::Text(text), Value::Text(prefix)) => text.starts_with(&**prefix),
+                    _ => false,
+                },
+            };
+            if !fits {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn each(
+    rows: impl Iterator<Item = lightning_db_table::Result<Row>>,
+    found: &mut dyn FnMut(&Row) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    for row in rows {
+        if found(&row?)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    MORE
+}
+
+/// The row with a key, which may be given as a number of another type.
+#[inline]
+fn get(reader: &TableReader<'_>, key: Value) -> Result<Option<Row>> {
+    if matches!(key, Value::I64(_) | Value::U64(_)) {
+        return Ok(reader.get(&[key])?);
+    }
+    let only = Bound::Included(&key);
+    Ok(reader.scan_keys(only, only)?.next().transpose()?)
+}
+
+/// Order of key values: that of numbers, whatever their types.
+fn compare(one: &Value, other: &Value) -> Ordering {
+    number::compare(one.as_value_ref(), other.as_value_ref()).unwrap_or_else(|| one.cmp(other))
+}
+
+fn holds(value: &Value, comparison: Comparison, wanted: &Value) -> Result<bool> {
+    let wanted = Expression::Literal(wanted.clone());
+    let compared = Expression::Literal(value.clone()).compare(comparison, wanted);
+    Ok(compared.is_true(&Values(&[]))?)
+}
+
+/// Each key followed by each value.
+fn combined(keys: &[Vec<Value>], values: &[Value]) -> Vec<Vec<Value>> {
+    let with = |key: &Vec<Value>, value: &Value| {
+        let mut key = key.clone();
+        key.push(value.clone());
+        key
+    };
+    keys.iter().flat_map(|key| values.iter().map(move |value| with(key, value))).collect()
+}
+
+fn key_query(wanted: Wanted) -> KeyQuery {
+    let query = KeyQuery::any_of(wanted.keys);
+    match wanted.next {
+        Next::Anything => query,
+        Next::Range(low, high) => query.range((low, high)),
+        Next::StartsWith(prefix) => query.starts_with(prefix),
+    }
+}
+
+fn bitmap_query(wanted: Wanted) -> BitmapQuery {
+    let Wanted { keys, next } = wanted;
+    match next {
+        Next::Range(low, high) => BitmapQuery::Range { low, high },
+        Next::Anything | Next::StartsWith(_) => {
+            let values = keys.into_iter().flatten();
+            let one = |value: Value| match value {
+                Value::Null => BitmapQuery::IsNull,
+                value => BitmapQuery::Equal(value),
+            };
+            BitmapQuery::Or(values.map(one).collect())
+        }
+    }
+}

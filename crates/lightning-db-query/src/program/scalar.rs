@@ -1,0 +1,178 @@
+//! Scalars of a plan, made ready to be evaluated over rows.
+
+use std::cell::RefCell;
+
+use lightning_db_expression::{Columns, Comparison, Expression};
+use lightning_db_optimizer::{ColumnId, PlanId, Scalar, ScalarId, Subquery};
+use lightning_db_types::{Value, ValueRef};
+
+use super::Compiler;
+use crate::error::{Error, Result};
+
+/// Columns of the rows around a row stand from this position on.
+const OUTER: usize = 1 << 24;
+/// Parameters stand from this position on.
+const PARAMETERS: usize = 2 << 24;
+/// Values of the parts that are no expression stand from this position on.
+const PARTS: usize = 3 << 24;
+const WITHIN: usize = (1 << 24) - 1;
+
+/// Where the columns of a row stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    /// Columns of the row itself, each with its position there.
+    pub(crate) own: &'a [(ColumnId, usize)],
+    /// Columns of the rows around it, by position.
+    pub(crate) outer: &'a [ColumnId],
+}
+
+/// A scalar over rows of known columns.
+#[derive(Debug, Clone)]
+pub(crate) struct Computed {
+    pub(crate) expression: Expression,
+    /// What is computed before, in the order of the positions.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// A part of a scalar that is no expression: a subquery.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) question: Question,
+    /// The plan of the subquery.
+    pub(crate) plan: PlanId,
+    /// Positions of the columns of the row, which stand behind the outer ones for the subquery.
+    pub(crate) captured: Vec<usize>,
+}
+
+/// What is asked of a subquery.
+#[derive(Debug, Clone)]
+pub(crate) enum Question {
+    /// Whether it has rows.
+    Exists,
+    /// The value in its only row.
+    Value,
+    /// Whether a comparison is true for one of its rows, or for all.
+    Quantified { any: bool, comparison: Comparison, value: Box<Computed> },
+}
+
+/// The values that a scalar is evaluated over.
+pub(crate) struct Frame<'a, R: ?Sized> {
+    pub(crate) row: &'a R,
+    pub(crate) outer: &'a [ValueRef<'a>],
+    pub(crate) parameters: &'a [Value],
+    pub(crate) parts: &'a [Value],
+}
+
+/// Values by position.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Values<'a>(pub(crate) &'a [ValueRef<'a>]);
+
+impl Columns for Values<'_> {
+    #[inline]
+    fn column(&self, position: usize) -> ValueRef<'_> {
+        self.0.get(position).copied().unwrap_or_default()
+    }
+}
+
+/// Two rows side by side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pair<'a>(pub(crate) &'a [ValueRef<'a>], pub(crate) &'a [ValueRef<'a>]);
+
+impl Columns for Pair<'_> {
+    #[inline]
+    fn column(&self, position: usize) -> ValueRef<'_> {
+        match position.checked_sub(self.0.len()) {
+            None => self.0[position],
+            Some(position) => self.1.get(position).copied().unwrap_or_default(),
+        }
+    }
+}
+
+impl<R: Columns + ?Sized> Columns for Frame<'_, R> {
+    #[inline]
+    fn column(&self, position: usize) -> ValueRef<'_> {
+        if position < OUTER {
+            return self.row.column(position);
+        }
+        let place = position & WITHIN;
+        match position & !WITHIN {
+            OUTER => self.outer.get(place).copied().unwrap_or_default(),
+            PARAMETERS => self.parameters.column(place),
+            _ => self.parts.column(place),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    pub(super) fn scalars(&mut self, ids: &[ScalarId], scope: Scope<'_>) -> Result<Vec<Computed>> {
+        ids.iter().map(|id| self.scalar(*id, scope)).collect()
+    }
+
+    /// Makes a scalar ready, and the subqueries in it.
+    pub(super) fn scalar(&mut self, id: ScalarId, scope: Scope<'_>) -> Result<Computed> {
+        let query = self.plan.query();
+        let (parts, parameters) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+        let known = |id: ScalarId| match query.scalar(id) {
+            Scalar::Column(column) => {
+                let own = scope.own.iter().find(|(known, _)| known == column);
+                let outer = || scope.outer.iter().rposition(|known| known == column);
+                own.map(|(_, position)| *position)
+                    .or_else(|| outer().map(|position| OUTER + position))
+                    .map(Expression::Column)
+            }
+            Scalar::Parameter(number, value_type) => {
+                parameters.borrow_mut().push((*number, *value_type));
+                Some(Expression::Column(PARAMETERS + number))
+            }
+            Scalar::Subquery(_) => {
+                parts.borrow_mut().push(id);
+                Some(Expression::Column(PARTS + parts.borrow().len() - 1))
+            }
+            _ => None,
+        };
+        let Some(expression) = query.expression_with(id, &known) else {
+            let detail = "no index answers it at this place, and rows do not";
+            return Err(Error::unsupported(query.scalar_text(id), detail));
+        };
+        self.parameters.extend(parameters.into_inner());
+        let parts = parts.into_inner();
+        let parts = parts.into_iter().map(|id| self.part(id, scope)).collect::<Result<_>>()?;
+        Ok(Computed { expression, parts })
+    }
+
+    fn part(&mut self, id: ScalarId, scope: Scope<'_>) -> Result<Part> {
+        let query = self.plan.query();
+        let Scalar::Subquery(subquery) = query.scalar(id) else {
+            return Err(Error::unsupported(query.scalar_text(id), "it is no subquery"));
+        };
+        let question = match subquery {
+            Subquery::Exists(_) => Question::Exists,
+            Subquery::Value(_) => Question::Value,
+            Subquery::Any(comparison, value, _) | Subquery::All(comparison, value, _) => {
+                let any = matches!(subquery, Subquery::Any(..));
+                let value = Box::new(self.scalar(*value, scope)?);
+                Question::Quantified { any, comparison: *comparison, value }
+            }
+        };
+        let node = subquery.node();
+        let Some((_, plan)) = self.plan.subqueries().iter().find(|(known, _)| *known == node)
+        else {
+            return Err(Error::unsupported(query.scalar_text(id), "it has no plan"));
+        };
+        let inside = scope.own.iter().map(|(column, _)| *column);
+        let outer: Vec<ColumnId> = scope.outer.iter().copied().chain(inside).collect();
+        self.step(*plan, &outer)?;
+        let captured = scope.own.iter().map(|(_, position)| *position).collect();
+        Ok(Part { question, plan: *plan, captured })
+    }
+}
+
+impl Computed {
+    /// Where the value stands in the row itself, if that is all there is to it.
+    pub(crate) fn position(&self) -> Option<usize> {
+        match self.expression {
+            Expression::Column(position) if position < OUTER => Some(position),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Queries that are planned once and run any number of times.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use lightning_db_optimizer::{Actual, Plan, PlanId, Query, QueryBuilder};
+use lightning_db_table::{Table, TableReader};
+use lightning_db_types::{Value, ValueRef, ValueType};
+
+use crate::catalog::TableCatalog;
+use crate::engine::{Inner, is_near};
+use crate::error::{Error, Result};
+use crate::execute::{Counted, Run};
+use crate::program::Program;
+use crate::source::Source;
+
+/// A query with its plan.
+///
+/// The plan is made anew when the definitions of the tables that a run sees are others than those
+/// it was made for, or the tables have grown or shrunk by half.
+pub struct Statement {
+    engine: Arc<Inner>,
+    query: QueryBuilder,
+    prepared: ArcSwap<Prepared>,
+}
+
+/// A column of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultColumn {
+    /// Its name.
+    pub name: String,
+    /// Type of its values.
+    pub value_type: ValueType,
+}
+
+/// A plan, ready to run.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    version: u64,
+    plan: Plan,
+    program: Program,
+    /// The tables that it reads, with the rows that they had.
+    tables: Vec<(Table, u64)>,
+    columns: Vec<ResultColumn>,
+}
+
+/// A run that was watched.
+#[derive(Debug)]
+pub struct Analyzed {
+    prepared: Arc<Prepared>,
+    actual: Vec<(PlanId, Actual)>,
+    /// Rows of the result.
+    pub rows: u64,
+}
+
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statement").field("query", &self.query).finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    fn new(engine: &Inner, query: &QueryBuilder, catalog: &TableCatalog) -> Result<Self> {
+        Self::of_query(engine, &query.build(catalog)?, catalog)
+    }
+
+    pub(crate) fn of_query(engine: &Inner, query: &Query, catalog: &TableCatalog) -> Result<Self> {
+        let plan = engine.optimizer.optimize(query, catalog)?;
+        let program = Program::new(&plan, catalog)?;
+        let known = program.tables.iter().filter_map(|table| catalog.known(*table));
+        let tables = known.map(|known| (known.table.clone(), known.rows())).collect();
+        let columns = plan.node(plan.root()).columns.iter().map(|id| {
+            let column = plan.query().column(*id);
+            ResultColumn { name: column.name.to_string(), value_type: column.value_type }
+        });
+        let columns = columns.collect();
+        Ok(Self { version: plan.version(), program, tables, columns, plan })
+    }
+
+    /// The rows as of a snapshot, and the plan as text: for tests of plans.
+    #[cfg(test)]
+    pub(crate) fn rows(
+        &self,
+        engine: &crate::QueryEngine,
+        snapshot: &lightning_db_table::TableSnapshot,
+    ) -> Result<Vec<Vec<Value>>> {
+        let readers = self.tables.iter().map(|(table, _)| Source::from(snapshot).read(table));
+        let readers = readers.collect::<Result<Vec<_>>>()?;
+        let run = Run {
+            program: &self.program,
+            readers: &readers,
+            parameters: &[],
+            memory_limit: engine.inner.memory_limit,
+            memory: Cell::new(0),
+            counted: None,
+        };
+        let mut rows = Vec::new();
+        run.each(&mut |row| {
+            rows.push(row.iter().map(|value| value.to_value()).collect());
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(rows)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> String {
+        self.plan.explain().without_costs().to_string()
+    }
+
+    fn check_parameters(&self, parameters: &[Value]) -> Result<()> {
+        for (number, expected) in &self.program.parameters {
+            let Some(value) = parameters.get(*number) else {
+                return Err(Error::missing(*number, *expected));
+            };
+            let found = value.value_type();
+            let numbers = [found, *expected].map(lightning_db_expression::number::is_number);
+            if !value.is_null() && found != *expected && numbers != [true, true] {
+                let detail = format!("a {expected} is expected, and a {found} was given");
+                return Err(Error::Parameter { number: *number, detail });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Statement {
+    pub(crate) fn new(engine: &Arc<Inner>, query: QueryBuilder) -> Result<Self> {
+        let catalog = engine.catalog()?;
+        let prepared = Prepared::new(engine, &query, &catalog)?;
+        let (engine, prepared) = (Arc::clone(engine), ArcSwap::from_pointee(prepared));
+        Ok(Self { engine, query, prepared })
+    }
+
+    /// Columns of the result.
+    pub fn columns(&self) -> Vec<ResultColumn> {
+        self.prepared.load().columns.clone()
+    }
+
+    /// The plan as text: operators with estimates and costs.
+    pub fn explain(&self) -> String {
+        self.prepared.load().plan.explain().with_rejected().to_string()
+    }
+
+    /// Calls `visit` with each row, until it breaks. Values are borrowed for the call.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`], [`Error::Expression`], [`Error::Memory`]; those of the tables and of
+    /// `visit`.
+    pub fn for_each<'s>(
+        &self,
+        source: impl Into<Source<'s>>,
+        parameters: &[Value],
+        mut visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let source = source.into();
+        let kept;
+        let guard = self.prepared.load();
+        let prepared = if guard.version == source.version() {
+            &**guard
+        } else {
+            kept = self.prepare_again(source)?;
+            &*kept
+        };
+        self.run(prepared, source, parameters, None, &mut visit)
+    }
+
+    /// All rows.
+    ///
+    /// # Errors
+    /// As [`for_each`](Self::for_each).
+    pub fn rows<'s>(
+        &self,
+        source: impl Into<Source<'s>>,
+        parameters: &[Value],
+    ) -> Result<Vec<Vec<Value>>> {
+        let mut rows = Vec::new();
+        self.for_each(source, parameters, |row| {
+            rows.push(row.iter().map(|value| value.to_value()).collect());
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(rows)
+    }
+
+    /// The first row, if there is one.
+    ///
+    /// # Errors
+    /// As [`for_each`](Self::for_each).
+    pub fn first<'s>(
+        &self,
+        source: impl Into<Source<'s>>,
+        parameters: &[Value],
+    ) -> Result<Option<Vec<Value>>> {
+        let mut first = None;
+        self.for_each(source, parameters, |row| {
+            first = Some(row.iter().map(|value| value.to_value()).collect());
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(first)
+    }
+
+    /// Runs the query and counts rows and time of each operator.
+    ///
+    /// # Errors
+    /// As [`for_each`](Self::for_each).
+    pub fn analyze<'s>(
+        &self,
+        source: impl Into<Source<'s>>,
+        parameters: &[Value],
+    ) -> Result<Analyzed> {
+        let source = source.into();
+        let mut prepared = self.prepared.load_full();
+        if prepared.version != source.version() {
+            prepared = self.prepare_again(source)?;
+        }
+        let clock = &**self.engine.clock();
+        let actual = RefCell::new(vec![Actual::default(); prepared.plan.nodes().len()]);
+        let mut rows = 0;
+        let counted = Counted { clock, actual };
+        self.run(&prepared, source, parameters, Some(&counted), &mut |_| {
+            rows += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let actual = counted.actual.into_inner();
+        let plan = &prepared.plan;
+        let roots = std::iter::once(plan.root()).chain(plan.subqueries().iter().map(|(_, id)| *id));
+        let nodes = roots.flat_map(|root| plan.below(root));
+        let actual = nodes.filter_map(|id| Some((id, *actual.get(id.index())?)));
+        let actual = actual.filter(|(_, actual)| actual.loops > 0).collect();
+        Ok(Analyzed { prepared, actual, rows })
+    }
+
+    /// Makes the plan anew for what a source sees, and keeps it if that is what is seen now.
+    #[cold]
+    fn prepare_again(&self, source: Source<'_>) -> Result<Arc<Prepared>> {
+        let catalog = self.engine.catalog_of(source)?;
+        let prepared = Arc::new(Prepared::new(&self.engine, &self.query, &catalog)?);
+        if self.engine.catalog()?.is_version(source) {
+            self.prepared.store(Arc::clone(&prepared));
+        }
+        Ok(prepared)
+    }
+
+    fn run<'r>(
+        &self,
+        prepared: &'r Prepared,
+        source: Source<'r>,
+        parameters: &'r [Value],
+        counted: Option<&Counted<'_>>,
+        visit: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        prepared.check_parameters(parameters)?;
+        let read = |(table, _): &'r (Table, u64)| source.read(table);
+        let list: Vec<TableReader<'r>>;
+        let readers: &[TableReader<'r>] = match &prepared.tables[..] {
+            [] => &[],
+            [only] => &[read(only)?],
+            [first, second] => &[read(first)?, read(second)?],
+            many => {
+                list = many.iter().map(read).collect::<Result<Vec<_>>>()?;
+                &list
+            }
+        };
+        let moved = readers.iter().zip(&prepared.tables);
+        let mut moved =
+            moved.map(|(reader, (_, rows))| !is_near(*rows, reader.approximate_count()));
+        if moved.any(|moved| moved) {
+            // Good for this run; the next one has a plan for the tables as they are.
+            self.prepare_again(source)?;
+        }
+        let run = Run {
+            program: &prepared.program,
+            readers,
+            parameters,
+            memory_limit: self.engine.memory_limit,
+            memory: Cell::new(0),
+            counted,
+        };
+        run.each(visit)
+    }
+}
+
+impl Analyzed {
+    /// The plan with what was expected and what there was, as text.
+    pub fn explain(&self) -> String {
+        self.prepared.plan.explain().with_actual(self.actual.iter().copied()).to_string()
+    }
+
+    /// The largest factor between expected and found rows of an operator.
+    pub fn q_error_max(&self) -> Option<f64> {
+        self.prepared.plan.explain().with_actual(self.actual.iter().copied()).q_error_max()
+    }
+}
