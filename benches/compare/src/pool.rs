@@ -207,8 +207,8 @@ mod tests {
     #[test]
     fn given_up_acquires_cost_no_connection_of_ours() {
         let ours = CONTENDERS.iter().find(|contender| contender.name == OURS).unwrap();
-        let samples = cancelled(ours, &scale()).unwrap().unwrap();
-        assert_eq!(samples, [plain(8.0), plain(8.0)]);
+        let storm = (ours.cancelled.unwrap())(&scale()).unwrap();
+        assert_eq!((storm.made, storm.obtainable), (CONNECTIONS, CONNECTIONS));
     }
 
     #[test]
