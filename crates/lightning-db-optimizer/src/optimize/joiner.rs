@@ -135,6 +135,9 @@ pub(super) struct Joiner<'p, 'a> {
     pub(super) ways: Vec<JoinWay>,
     pub(super) orders: Vec<(Order, u64)>,
     pub(super) edge_lists: Vec<Box<[usize]>>,
+    edge_list_numbers: HashMap<Box<[usize]>, u32, FixedState>,
+    /// The order that another is once a list of edges was applied.
+    pub(super) orders_after: HashMap<(u32, u32), u32, FixedState>,
     /// Keys of merges, as positions in the list of the join's keys.
     pub(super) merges: Vec<Box<[usize]>>,
     pub(super) lookups: super::methods::Lookups,
@@ -163,6 +166,8 @@ impl<'p, 'a> Joiner<'p, 'a> {
             ways: Vec::new(),
             orders: Vec::new(),
             edge_lists: Vec::new(),
+            edge_list_numbers: HashMap::default(),
+            orders_after: HashMap::default(),
             merges: Vec::new(),
             lookups: super::methods::Lookups::default(),
             sets: HashMap::default(),
@@ -288,6 +293,17 @@ impl<'p, 'a> Joiner<'p, 'a> {
     pub(super) fn edge(&self, on: &[ScalarId]) -> Edge {
         let conditions = on.iter().map(|it| self.condition(*it)).collect();
         Edge { conditions, sum: self.planner.query.conditions_sum(on) }
+    }
+
+    /// Number of a list of edges.
+    pub(super) fn edge_list(&mut self, edges: &[usize]) -> u32 {
+        if let Some(known) = self.edge_list_numbers.get(edges) {
+            return *known;
+        }
+        let number = number(self.edge_lists.len());
+        self.edge_lists.push(edges.into());
+        self.edge_list_numbers.insert(edges.into(), number);
+        number
     }
 
     /// Number of an order.

@@ -87,8 +87,7 @@ impl Joiner<'_, '_> {
     ) -> u32 {
         let into = self.joined(kind, left, right, edges);
         let conditions = self.conditions(left, right, edges);
-        self.edge_lists.push(edges.into());
-        let list = number(self.edge_lists.len() - 1);
+        let list = self.edge_list(edges);
         let pair = self.pair(kind, (left, right), into, &conditions, list);
         self.hash(&pair);
         self.merge(&pair);
@@ -198,11 +197,17 @@ impl Joiner<'_, '_> {
         if order == 0 || pair.kind != JoinKind::Inner {
             return order;
         }
+        // What is true of the result depends on what was applied, and not on the sides.
+        if let Some(known) = self.orders_after.get(&(order, pair.edges)) {
+            return *known;
+        }
         let mut known = self.orders[order as usize].0.clone();
         for (left, right) in &pair.conditions.keys {
             known.with_equal(*left, *right);
         }
-        self.order_number(known)
+        let number = self.order_number(known);
+        self.orders_after.insert((order, pair.edges), number);
+        number
     }
 
     fn hash(&mut self, pair: &Pair<'_>) {

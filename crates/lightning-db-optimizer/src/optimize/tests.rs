@@ -1,6 +1,7 @@
 //! Plans against the reference, and goldens.
 
 mod bounds;
+mod cached;
 mod catalog;
 mod hints;
 mod many;
