@@ -1,9 +1,16 @@
-//! The optimizer against the truth: how far its estimates are off.
+//! The optimizer against the truth: how far its estimates are off, what that costs, and how long
+//! planning takes.
 //!
 //! Scenario `q_error_scan`: the conditions of each table of the TPC-H queries. Scenario
 //! `q_error_join`: all connected sub-plans of two or more tables. `SQLite` counts the rows on the
-//! same data.
+//! same data. `plan_error`: what the chosen plans of the inner joins cost under these counts, over
+//! the best plans. `learning`: the same joins by statistics without samples and references, five
+//! times, while what was counted is learned. `linearised`: orders that are found without looking at
+//! all, over the best, for each shape. `plan_job`: planning the Join Order Benchmark.
 
+mod job;
+mod orders;
+mod quality;
 mod queries;
 mod subplans;
 mod tpch;
@@ -18,7 +25,8 @@ use crate::comparison::{Case, Comparison, Entry, Metric, OURS, head};
 use crate::progress;
 use crate::report::{Outputs, Report};
 use crate::stats::Sample;
-use subplans::{Plan, SubPlan};
+use quality::{Bare, Known};
+use subplans::{Joins, SubPlan};
 use tpch::Tpch;
 
 /// Options of the subject `optimizer`.
@@ -33,6 +41,12 @@ pub(crate) struct Args {
     /// Seed of the samples
     #[arg(long, default_value_t = 42)]
     seed: u64,
+    /// Graphs of each shape (default 1000; quick 50)
+    #[arg(long)]
+    graphs: Option<u64>,
+    /// Folder with the queries of the Join Order Benchmark; none are planned if it is not there
+    #[arg(long, default_value = "../shared/data/sql/job")]
+    job: std::path::PathBuf,
     /// So many of the worst sub-plans are shown
     #[arg(long, default_value_t = 5)]
     worst: usize,
@@ -64,54 +78,118 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     progress(&format!("making TPC-H at scale factor {scale}"));
     let mut sqlite = rusqlite::Connection::open_in_memory()?;
     let tpch = load(&mut sqlite, scale, args.seed)?;
-    let mut checked = Vec::new();
+    let (mut checked, mut known) = (Vec::new(), Vec::new());
     for joins in &queries::ALL {
         progress(&format!("counting the sub-plans of {}", joins.name));
-        let plan = Plan::new(joins, &tpch)?;
-        for plan in plan.sub_plans(&tpch) {
+        let joins = Joins::new(joins, &tpch)?;
+        let mut rows = Vec::new();
+        for plan in joins.sub_plans(&tpch) {
             let count = sqlite.query_row(&plan.sql, [], |row| row.get::<_, i64>(0));
-            let actual = count.with_context(|| plan.sql.clone())? as f64;
-            let error = q_error(plan.estimated.point, actual);
+            let count = u64::try_from(count.with_context(|| plan.sql.clone())?)?;
+            rows.push(count);
+            let actual = count as f64;
+            let error = q_error(plan.part.by_statistics.point, actual);
             checked.push(Checked { plan, actual, error });
+        }
+        if joins.is_inner() {
+            known.push(Known { joins, rows });
         }
     }
     for (scenario, joins) in [("q_error_scan", false), ("q_error_join", true)] {
         let of_kind = checked.iter().filter(|it| (it.plan.relations > 1) == joins);
         let mut of_kind: Vec<&Checked> = of_kind.collect();
         of_kind.sort_by(|left, right| left.error.total_cmp(&right.error));
-        add(&mut report, scenario, &of_kind)?;
+        let errors: Vec<f64> = of_kind.iter().map(|it| it.error).collect();
+        add(&mut report, scenario, "q-error", &errors)?;
         for Checked { plan, actual, error } in of_kind.iter().rev().take(args.worst) {
-            let (name, point, source) = (&plan.name, plan.estimated.point, plan.estimated.source);
+            let estimated = plan.part.by_statistics;
+            let (name, point, source) = (&plan.name, estimated.point, estimated.source);
             progress(&format!("{scenario} {error:.2}: {name}: {point:.1} ({source}) for {actual}"));
         }
     }
+    add_quality(&mut report, &known, &tpch)?;
+    for (shape, most) in orders::SHAPES {
+        progress(&format!("ordering graphs: {shape}"));
+        let seeds = args.graphs.unwrap_or(if args.quick { 50 } else { 1_000 });
+        let scenario = match shape {
+            "chain" => "linearised_chain",
+            "star" => "linearised_star",
+            "cycle" => "linearised_cycle",
+            "tree" => "linearised_tree",
+            _ => "linearised_clique",
+        };
+        add(&mut report, scenario, "x the best", &orders::losses(shape, most, seeds)?)?;
+    }
+    add_job(&mut report, args)?;
     report.finish()
+}
+
+/// Plans under the truth, and learning.
+fn add_quality(report: &mut Report, known: &[Known], tpch: &Tpch) -> Result<()> {
+    progress(&format!("planning {} joins under the truth", known.len()));
+    let errors = quality::plan_errors(known, &quality::indexed(tpch))?;
+    add(report, "plan_error", "x the best", &errors)?;
+    let bare = Bare::new(tpch);
+    let with = quality::indexed(&bare);
+    let rounds = quality::rounds(known, &with)?;
+    let sum = |round: usize| rounds.iter().map(|costs| costs[round]).sum::<f64>();
+    let last = quality::ROUNDS - 1;
+    let worst = rounds.iter().flat_map(|costs| costs.iter().map(|cost| cost / costs[0]));
+    let of = |name| Metric::lower(name, "x round 1");
+    let queries = rounds.len() as u64;
+    let case = || Case {
+        subject: "optimizer",
+        scenario: "learning",
+        level: "none",
+        keys: queries,
+        threads: 1,
+    };
+    for (metric, value) in
+        [(of("round_5"), sum(last) / sum(0)), (of("worst_plan"), worst.fold(0.0, f64::max))]
+    {
+        report.add(ours(case(), metric, value))?;
+    }
+    Ok(())
+}
+
+fn add_job(report: &mut Report, args: &Args) -> Result<()> {
+    if !args.job.is_dir() {
+        progress(&format!("plan_job: skipped, no folder {}", args.job.display()));
+        return Ok(());
+    }
+    let (catalog, queries) = job::load(&args.job)?;
+    progress(&format!("planning {} queries of the Join Order Benchmark", queries.len()));
+    let repeats = if args.quick { 3 } else { 15 };
+    let mut times = job::times(&catalog, &queries, repeats)?;
+    times.sort_by(|left, right| left.1.total_cmp(&right.1));
+    for (name, time) in times.iter().rev().take(args.worst) {
+        progress(&format!("plan_job {time:.0} us: {name}"));
+    }
+    let times: Vec<f64> = times.into_iter().map(|(_, time)| time).collect();
+    add(report, "plan_job", "us", &times)
+}
+
+fn ours(case: Case, metric: Metric, value: f64) -> Comparison {
+    let sample = Sample { value, latency: None };
+    Comparison { case, metric, entries: vec![Entry { engine: OURS, weaker: false, sample }] }
 }
 
 fn version(package: &str) -> &'static str {
     crate::locked_version(package).unwrap_or("unknown")
 }
 
-/// Percentiles of errors that are sorted.
-fn add(report: &mut Report, scenario: &'static str, checked: &[&Checked]) -> Result<()> {
-    let Some(last) = checked.len().checked_sub(1) else { return Ok(()) };
+/// Percentiles of values that are sorted.
+fn add(
+    report: &mut Report,
+    scenario: &'static str,
+    unit: &'static str,
+    values: &[f64],
+) -> Result<()> {
+    let Some(last) = values.len().checked_sub(1) else { return Ok(()) };
     for (name, share) in [("p50", 50), ("p90", 90), ("p95", 95), ("p99", 99), ("max", 100)] {
-        let value = checked[last * share / 100].error;
-        report.add(Comparison {
-            case: Case {
-                subject: "optimizer",
-                scenario,
-                level: "none",
-                keys: checked.len() as u64,
-                threads: 1,
-            },
-            metric: Metric::lower(name, "q-error"),
-            entries: vec![Entry {
-                engine: OURS,
-                weaker: false,
-                sample: Sample { value, latency: None },
-            }],
-        })?;
+        let keys = values.len() as u64;
+        let case = Case { subject: "optimizer", scenario, level: "none", keys, threads: 1 };
+        report.add(ours(case, Metric::lower(name, unit), values[last * share / 100]))?;
     }
     Ok(())
 }
@@ -186,19 +264,40 @@ mod tests {
     fn all_sub_plans_are_counted_and_estimated() {
         let mut sqlite = rusqlite::Connection::open_in_memory().unwrap();
         let tpch = load(&mut sqlite, 0.001, 1).unwrap();
-        let mut errors = Vec::new();
+        let (mut errors, mut known) = (Vec::new(), Vec::new());
         for joins in &queries::ALL {
-            for plan in Plan::new(joins, &tpch).unwrap().sub_plans(&tpch) {
+            let joins = Joins::new(joins, &tpch).unwrap();
+            let mut rows = Vec::new();
+            for plan in joins.sub_plans(&tpch) {
                 let actual = sqlite.query_row(&plan.sql, [], |row| row.get::<_, i64>(0));
-                let actual = actual.unwrap() as f64;
-                assert!(plan.estimated.low <= plan.estimated.point, "{}", plan.name);
-                errors.push(q_error(plan.estimated.point, actual));
+                let actual = u64::try_from(actual.unwrap()).unwrap();
+                let estimated = plan.part.by_statistics;
+                assert!(estimated.low <= estimated.point, "{}", plan.name);
+                errors.push(q_error(estimated.point, actual as f64));
+                rows.push(actual);
+            }
+            if joins.is_inner() {
+                known.push(Known { joins, rows });
             }
         }
         errors.sort_by(f64::total_cmp);
         assert!(errors.len() > 150, "{}", errors.len());
         // Ten suppliers live in few nations: the worst are far off, the middle is not.
         assert!(errors[errors.len() / 2] < 1.5, "{errors:?}");
+        let errors = quality::plan_errors(&known, &quality::indexed(&tpch)).unwrap();
+        assert!(errors.len() > 5 && errors[errors.len() / 2] < 1.5, "{errors:?}");
+        let bare = Bare::new(&tpch);
+        let rounds = quality::rounds(&known, &quality::indexed(&bare)).unwrap();
+        let sum = |round: usize| rounds.iter().map(|costs| costs[round]).sum::<f64>();
+        assert!(sum(quality::ROUNDS - 1) <= sum(0) * 1.001, "{rounds:?}");
+    }
+
+    #[test]
+    fn linearised_orders_are_near_the_best() {
+        for (shape, _) in orders::SHAPES {
+            let losses = orders::losses(shape, 8, 20).unwrap();
+            assert!(losses[10] < 1.1, "{shape}: {losses:?}");
+        }
     }
 
     #[test]

@@ -3,15 +3,15 @@
 use anyhow::{Context as _, Result};
 use lightning_db_expression::Expression;
 use lightning_db_optimizer::{
-    Cardinality, Catalog, Column, ColumnId, Estimate, JoinKind, Node, NodeId, Origin, Query,
-    ScalarId, TableDefinition, TableId,
+    Cardinality, Catalog, Column, ColumnId, Estimate, JoinKind, Node, NodeId, Origin, Part, Query,
+    ScalarId, Signature, TableDefinition, TableId,
 };
 
-use super::queries::{Joins, Kind};
+use super::queries::{self, Kind};
 use super::tpch::Tpch;
 
 /// A join with its query built.
-pub(crate) struct Plan {
+pub(crate) struct Joins {
     name: &'static str,
     relations: Vec<Relation>,
     conditions: Vec<Condition>,
@@ -41,19 +41,19 @@ pub(crate) struct SubPlan {
     pub name: String,
     /// How many relations it has.
     pub relations: u32,
-    /// What the optimizer expects.
-    pub estimated: Estimate,
+    /// What it is, and what the optimizer expects.
+    pub part: Part,
     /// The statement that counts its rows.
     pub sql: String,
 }
 
-impl Plan {
+impl Joins {
     /// Builds the query of a join.
     ///
     /// # Errors
     ///
     /// When it names what the tables do not have.
-    pub(crate) fn new(joins: &Joins, tpch: &Tpch) -> Result<Self> {
+    pub(crate) fn new(joins: &queries::Joins, tpch: &Tpch) -> Result<Self> {
         let mut query = Query::new();
         let mut relations = Vec::new();
         let mut names: Vec<(String, String, u64, ColumnId)> = Vec::new();
@@ -172,8 +172,9 @@ impl Plan {
     }
 
     /// All connected sub-plans.
-    pub(crate) fn sub_plans(&self, tpch: &Tpch) -> Vec<SubPlan> {
-        let cardinality = Cardinality::new(&self.query, tpch, None);
+    pub(crate) fn sub_plans(&self, catalog: &dyn Catalog) -> Vec<SubPlan> {
+        let cardinality = Cardinality::new(&self.query, catalog, None);
+        let mut scratch = self.query.clone();
         let sets = 1_u64..1 << self.relations.len();
         sets.filter_map(|set| {
             let order = self.order(set);
@@ -181,15 +182,45 @@ impl Plan {
             if order.len() != set.count_ones() as usize && !set.is_power_of_two() {
                 return None;
             }
-            let estimated = self.estimate(&cardinality, set, &order);
+            let by_statistics = self.estimate(&cardinality, set, &order);
+            let signature = self.signature(&mut scratch, set, &order);
             Some(SubPlan {
                 name: format!("{} {}", self.name, self.aliases(set)),
                 relations: set.count_ones(),
-                estimated,
+                part: Part { signature, by_statistics, columns: Vec::new() },
                 sql: self.sql(set),
             })
         })
         .collect()
+    }
+
+    /// The query.
+    pub(crate) fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// Whether all relations are joined by inner joins, so that every order gives the same parts.
+    pub(crate) fn is_inner(&self) -> bool {
+        self.relations.iter().all(|relation| relation.kind == Kind::Inner)
+    }
+
+    /// The signature of a set, whose joins are added to a query for it.
+    fn signature(&self, scratch: &mut Query, set: u64, order: &[usize]) -> Signature {
+        let alone = [set.trailing_zeros() as usize];
+        let order = if order.is_empty() { &alone } else { order };
+        let mut made: Option<(NodeId, u64)> = None;
+        for place in order {
+            let right = self.relations[*place].filtered;
+            made = Some(match made {
+                None => (right, 1 << place),
+                Some((left, known)) => {
+                    let on = self.between(known, *place);
+                    let kind = kind(self.relations[*place].kind);
+                    (scratch.add_node(Node::Join { kind, left, right, on }), known | 1 << place)
+                }
+            });
+        }
+        scratch.signature(made.map_or(self.relations[alone[0]].filtered, |(node, _)| node))
     }
 
     fn estimate(&self, cardinality: &Cardinality<'_>, set: u64, order: &[usize]) -> Estimate {
