@@ -13,13 +13,14 @@ use crate::kinds::Kind;
 pub(crate) type Law = fn(&Kind, u64);
 
 /// All laws, by name.
-pub(crate) const LAWS: [(&str, Law); 14] = [
+pub(crate) const LAWS: [(&str, Law); 15] = [
     ("answers", transactions::answers),
     ("rollback", transactions::rollback),
     ("savepoint", transactions::savepoint),
     ("conflict", transactions::conflict),
     ("phantom", transactions::phantom),
     ("independent", transactions::independent),
+    ("no_trace", transactions::no_trace),
     ("age", age::age),
     ("crash", crash::crash),
     ("build_under_writers", build::build_under_writers),

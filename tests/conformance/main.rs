@@ -57,6 +57,12 @@ fn independent() {
     try_on_all("independent");
 }
 
+/// What is never committed leaves statistics and expectations as they were.
+#[test]
+fn no_trace() {
+    try_on_all("no_trace");
+}
+
 /// A snapshot answers the same however old it is, over flushes, merges, folds and a reopening of
 /// its index by others.
 #[test]

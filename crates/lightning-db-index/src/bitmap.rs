@@ -297,6 +297,7 @@ impl Kind for BitmapIndex {
         let entries = self.count(Reader::Snapshot(&snapshot), &BitmapQuery::All)?;
         Ok(IndexStatistics {
             entries,
+            entries_exact: true,
             disk_bytes: ours.map_or(0, |of| of.table_bytes),
             memory_bytes: self.shared.cache.bytes() as u64,
             ..IndexStatistics::default()

@@ -1,11 +1,12 @@
 //! Bloom indexes: whether a key is certainly not there.
 //!
-//! A filter in memory holds the keys of all rows that any reader can see. Keys are put in when a
-//! row is changed, and once more by a commit hook, before the commit is visible; they are never
-//! taken out. So "certainly not" is true for every snapshot that the filter vouches for, and for a
-//! transaction with its own rows; for the rare reader that it cannot vouch for the answer is
-//! "perhaps". The filter is saved in the store now and then. At an open, commits behind the saved
-//! one are taken from the log; if that cannot be done, the filter is made again from the rows.
+//! A filter in memory holds the keys of all rows that any reader can see. A commit hook puts them
+//! in, before the commit is visible; they are never taken out. The keys of rows that open
+//! transactions have written stand beside it until these end. So "certainly not" is true for every
+//! snapshot that the filter vouches for, and for a transaction with its own rows; for the rare
+//! reader that it cannot vouch for the answer is "perhaps". The filter is saved in the store now
+//! and then. At an open, commits behind the saved one are taken from the log; if that cannot be
+//! done, the filter is made again from the rows.
 
 mod checkpoint;
 mod filter;
@@ -13,14 +14,14 @@ mod follow;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use lightning_db_expression::Columns;
 use lightning_db_storage::{
     CommitSubscription, Keyspace, KeyspaceOptions, Snapshot, Store, Transaction,
 };
 use lightning_db_types::Value;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -99,12 +100,7 @@ impl BloomIndex {
         }
         let keyspace =
             store.keyspace(&definition.keyspace_name("filter"), KeyspaceOptions::new())?;
-        let follower = Arc::new(Follower {
-            definition: Arc::clone(definition),
-            rows: Arc::clone(rows),
-            state: RwLock::default(),
-            applied: AtomicU64::new(0),
-        });
+        let follower = Arc::new(Follower::new(definition, rows));
         // First the hook, then what was before it: a commit may be taken twice, and none is missed.
         let told = Arc::clone(&follower);
         let subscription = store.on_commit(move |commit| told.on_commit(commit));
@@ -162,23 +158,14 @@ impl BloomIndex {
         if given != parts {
             return Err(self.refuse_query(format!("{given} values for a key of {parts}")));
         }
-        self.may_contain_hash(reader, hash_of(values))
+        Ok(self.may_contain_hash(reader, hash_of(values)))
     }
 
-    fn may_contain_hash(&self, reader: Reader<'_>, hash: u64) -> Result<bool> {
-        let guard = {
-            let state = self.follower.state.read();
-            if !state.vouches_for(reader.lsn()) || state.filter.may_contain(hash) {
-                return Ok(true);
-            }
-            state.guard
-        };
-        match reader {
-            Reader::Transaction(transaction) if transaction.lsn() <= guard => {
-                self.follower.has_own(transaction, hash)
-            }
-            _ => Ok(false),
-        }
+    fn may_contain_hash(&self, reader: Reader<'_>, hash: u64) -> bool {
+        let state = self.follower.state.read();
+        !state.vouches_for(reader.lsn())
+            || state.filter.may_contain(hash)
+            || (reader.transaction().is_some() && self.follower.is_held(hash))
     }
 
     /// Share of absent keys for which it says "perhaps", as its fill makes expect.
@@ -213,17 +200,14 @@ impl BloomIndex {
 }
 
 impl Kind for BloomIndex {
-    fn maintain(&self, _: &mut Transaction, change: &RowChange<'_>) -> Result<()> {
+    fn maintain(&self, transaction: &mut Transaction, change: &RowChange<'_>) -> Result<()> {
         let Some(new) = change.new else { return Ok(()) };
         let hash = self.follower.hash(new)?;
-        let gone = match change.old {
+        let replaces = match change.old {
             Some(old) => self.follower.hash(old)? != hash,
             None => false,
         };
-        self.follower.insert(hash);
-        if gone {
-            self.follower.state.write().removed += 1;
-        }
+        self.follower.hold(transaction, hash, replaces);
         Ok(())
     }
 
@@ -239,7 +223,7 @@ impl Kind for BloomIndex {
         let mut hashes = Vec::new();
         for key in keys {
             let hash = hash_of(key);
-            if self.may_contain_hash(reader, hash)? {
+            if self.may_contain_hash(reader, hash) {
                 hashes.push((hash, key));
             }
         }
@@ -274,7 +258,7 @@ impl Kind for BloomIndex {
         };
         let mut perhaps = 0;
         for key in keys {
-            perhaps += u64::from(self.may_contain_hash(reader, hash_of(key))?);
+            perhaps += u64::from(self.may_contain_hash(reader, hash_of(key)));
         }
         if perhaps == 0 {
             return Ok(Estimate::exact(0));
@@ -292,7 +276,7 @@ impl Kind for BloomIndex {
         let mut problems = Vec::new();
         rows.for_each(&mut |row_id, row| {
             let hash = self.follower.hash(row)?;
-            if !self.may_contain_hash(Reader::Snapshot(snapshot), hash)? {
+            if !self.may_contain_hash(Reader::Snapshot(snapshot), hash) {
                 let detail = "its key is not in the filter".to_owned();
                 problems.push(Problem::Missing { row_id, detail });
             }
@@ -362,7 +346,7 @@ impl Loader for BloomLoader<'_> {
         if progress(0, entries).is_break() {
             return Err(Error::Cancelled { index: self.index.definition.name.clone() });
         }
-        self.hashes.into_iter().for_each(|hash| self.index.follower.insert(hash));
+        self.index.follower.insert_all(self.hashes);
         let _ended = progress(entries, entries);
         Ok(Loaded { entries, ..Loaded::default() })
     }

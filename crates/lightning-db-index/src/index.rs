@@ -144,6 +144,10 @@ pub enum Problem {
 pub struct IndexStatistics {
     /// Entries, as far as is known without counting.
     pub entries: u64,
+    /// Whether `entries` is what the newest commit has. If not, it is roughly so: the index was
+    /// opened or built and its entries have not been counted yet, as upkeep does, or it is of a
+    /// kind that does not count.
+    pub entries_exact: bool,
     /// Bytes in files.
     pub disk_bytes: u64,
     /// Bytes in memory.

@@ -96,7 +96,7 @@ pub struct SpatialIndex {
     /// What an old snapshot was last answered from.
     older: Mutex<Option<(u64, Arc<Level>)>>,
     /// Changes of rows that left their entries as they were.
-    unchanged: AtomicU64,
+    unchanged: Arc<AtomicU64>,
     _subscription: CommitSubscription,
 }
 
@@ -123,7 +123,7 @@ impl SpatialIndex {
             entries,
             state,
             older: Mutex::default(),
-            unchanged: AtomicU64::default(),
+            unchanged: Arc::default(),
             _subscription: store.on_commit(hook),
         };
         match index.load() {
@@ -377,7 +377,8 @@ impl Kind for SpatialIndex {
                 transaction.remove(&self.entries, key)?;
             }
             _ => {
-                self.unchanged.fetch_add(1, Ordering::Relaxed);
+                let unchanged = Arc::clone(&self.unchanged);
+                transaction.after_commit(move |_| drop(unchanged.fetch_add(1, Ordering::Relaxed)));
             }
         }
         self.fold_due();
@@ -428,13 +429,19 @@ impl Kind for SpatialIndex {
         let (levels, _) = self.state.levels();
         let store = self.store.statistics();
         let entries = self.state.read(self.store.last_lsn());
-        let tail = if let Known::Seen { tail, .. } = &entries { tail.len() } else { 0 };
+        let (tail, seen) = match &entries {
+            Known::Seen { tail, .. } => (tail.len(), true),
+            Known::Unloaded | Known::Older => (0, false),
+        };
+        // A box over the antimeridian stands in a tree twice.
+        let points_only = levels.iter().all(|level| level.boxes.size() == 0);
         let counting = levels.iter().map(|level| level.len() - level.ended_len());
         let memory: usize = levels.iter().map(|level| level.memory_bytes()).sum();
         let name = self.entries.name();
         let on_disk = store.keyspaces.iter().find(|keyspace| keyspace.name == name);
         Ok(IndexStatistics {
             entries: (counting.sum::<usize>() + tail) as u64,
+            entries_exact: seen && points_only,
             disk_bytes: on_disk.map_or(0, |keyspace| keyspace.table_bytes),
             memory_bytes: (memory + tail * size_of::<Version>()) as u64,
             lag: self.state.gathered_len() as u64,

@@ -196,6 +196,7 @@ impl Kind for TextIndex {
         let behind = pending + queued > 0 || generation.is_none();
         Ok(IndexStatistics {
             entries: generation.map_or(0, |of| of.rows),
+            entries_exact: !behind,
             disk_bytes,
             memory_bytes: bytes + queue.bytes as u64,
             lag: if behind { self.store.last_lsn().saturating_sub(applied) } else { 0 },

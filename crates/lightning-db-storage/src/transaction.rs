@@ -4,6 +4,7 @@ mod range;
 mod reads;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,8 +88,26 @@ pub struct Transaction {
     writes: BTreeMap<WriteKey, Write>,
     /// What each write behind a savepoint replaced, oldest first.
     undo: Vec<(WriteKey, Option<Write>)>,
-    savepoints: Vec<(Savepoint, usize)>,
+    savepoints: Vec<Mark>,
     reads: Arc<Mutex<ReadSet>>,
+    effects: Vec<Effect>,
+}
+
+/// Where a transaction was at a savepoint: lengths of its lists.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    savepoint: Savepoint,
+    undo: usize,
+    effects: usize,
+}
+
+/// What is done once the transaction is committed.
+struct Effect(Box<dyn FnOnce(u64) + Send + Sync>);
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Effect").finish_non_exhaustive()
+    }
 }
 
 /// Keyspace id and key.
@@ -112,6 +131,7 @@ impl Transaction {
             undo: Vec::new(),
             savepoints: Vec::new(),
             reads: Arc::default(),
+            effects: Vec::new(),
         }
     }
 
@@ -135,6 +155,19 @@ impl Transaction {
         let id = keyspace.inner.id;
         let own = self.writes.range((id, Vec::new())..).take_while(move |((of, _), _)| *of == id);
         own.map(|((_, key), write)| (&key[..], write.value.as_deref()))
+    }
+
+    /// Keys that it has written, of all keyspaces.
+    pub fn write_count(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Has `effect` called with the number of the commit, once that is made and visible: for what
+    /// is known of the data beside it, such as counts. It is dropped, and not called, if the
+    /// transaction is not committed, or if the savepoint before it is gone back to. Effects of one
+    /// transaction run in order; those of two may run in another order than their commits.
+    pub fn after_commit(&mut self, effect: impl FnOnce(u64) + Send + Sync + 'static) {
+        self.effects.push(Effect(Box::new(effect)));
     }
 
     /// Notes a range as read: if serializable, the transaction conflicts with any commit that
@@ -272,7 +305,8 @@ impl Transaction {
     /// Marks a place to go back to. Costs nothing; each write behind it remembers what it replaced.
     pub fn savepoint(&mut self) -> Savepoint {
         let savepoint = Savepoint { serial: SAVEPOINTS.fetch_add(1, Ordering::Relaxed) };
-        self.savepoints.push((savepoint, self.undo.len()));
+        let (undo, effects) = (self.undo.len(), self.effects.len());
+        self.savepoints.push(Mark { savepoint, undo, effects });
         savepoint
     }
 
@@ -282,10 +316,11 @@ impl Transaction {
     /// # Errors
     /// [`Error::SavepointGone`].
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
-        let at = self.savepoints.iter().position(|(known, _)| *known == savepoint);
+        let at = self.savepoints.iter().position(|mark| mark.savepoint == savepoint);
         let at = at.ok_or(Error::SavepointGone)?;
-        let keep = self.savepoints[at].1;
-        for (key, before) in self.undo.drain(keep..).rev() {
+        let Mark { undo, effects, .. } = self.savepoints[at];
+        self.effects.truncate(effects);
+        for (key, before) in self.undo.drain(undo..).rev() {
             match before {
                 Some(write) => self.writes.insert(key, write),
                 None => self.writes.remove(&key),
@@ -300,7 +335,7 @@ impl Transaction {
     /// # Errors
     /// [`Error::SavepointGone`].
     pub fn release(&mut self, savepoint: Savepoint) -> Result<()> {
-        let at = self.savepoints.iter().position(|(known, _)| *known == savepoint);
+        let at = self.savepoints.iter().position(|mark| mark.savepoint == savepoint);
         self.savepoints.truncate(at.ok_or(Error::SavepointGone)?);
         if self.savepoints.is_empty() {
             self.undo.clear();
@@ -316,11 +351,14 @@ impl Transaction {
     /// # Errors
     /// As [`Keyspace::insert`]; nothing is changed then.
     pub fn commit(self) -> Result<CommitOutcome> {
-        if self.writes.is_empty() {
+        let Self { point, options, keyspaces, writes, reads, effects, .. } = self;
+        let run_effects = |lsn| effects.into_iter().for_each(|Effect(effect)| effect(lsn));
+        if writes.is_empty() {
             // Reads of one snapshot are serializable as they are.
-            return Ok(CommitOutcome::Committed { lsn: self.point.engine.visible() });
+            let lsn = point.engine.visible();
+            run_effects(lsn);
+            return Ok(CommitOutcome::Committed { lsn });
         }
-        let Self { point, options, keyspaces, writes, reads, .. } = self;
         let seq = point.seq;
         let mut changes = Vec::with_capacity(writes.len());
         let mut written = Vec::new();
@@ -342,8 +380,11 @@ impl Transaction {
         };
         let engine = Arc::clone(&point.engine);
         let durability = options.durability.unwrap_or(engine.options.durability);
-        let committed = engine.commit(&mut changes, durability, unchanged)?;
-        Ok(committed.map_or(CommitOutcome::Conflict, |lsn| CommitOutcome::Committed { lsn }))
+        let Some(lsn) = engine.commit(&mut changes, durability, unchanged)? else {
+            return Ok(CommitOutcome::Conflict);
+        };
+        run_effects(lsn);
+        Ok(CommitOutcome::Committed { lsn })
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use lightning_db_table::index::{IndexQuery, IndexStatistics};
 use lightning_db_types::Rng;
 
-use crate::kinds::Kind;
+use crate::kinds::{Ask, Kind};
 use crate::table::{Case, INDEX, Statement, TABLE, column, compare_one, free_row, scan};
 
 pub(super) fn answers(kind: &Kind, seed: u64) {
@@ -170,5 +171,83 @@ pub(super) fn independent(kind: &Kind, seed: u64) {
         }
         case.compare_now(3);
     }
+    case.assert_sound();
+}
+
+/// What an index says of itself, without what depends on files and buffers.
+fn numbers(case: &Case<'_>) -> IndexStatistics {
+    let table = case.tables.table(TABLE).unwrap();
+    let mut numbers = table.index(INDEX).unwrap().statistics().unwrap();
+    (numbers.memory_bytes, numbers.disk_bytes) = (0, 0);
+    numbers
+}
+
+/// Statements that are never committed, by a rollback, a savepoint or a conflict, change neither
+/// statistics nor expectations: they are those of a table where nobody has tried them.
+pub(super) fn no_trace(kind: &Kind, seed: u64) {
+    let (case, plain) = (Case::new(kind, seed), Case::new(kind, seed));
+    let run = |case: &Case<'_>, statements: &[Statement]| {
+        let mut transaction = case.tables.transaction();
+        for statement in statements {
+            case.run(statement, &mut transaction);
+        }
+        transaction
+    };
+    // Types of values are remembered once they are seen, committed or not, as it only costs a look
+    // in vain: both have seen all of them.
+    let mut all_types: Vec<Statement> = (0..60).map(|id| free_row(&case, id)).collect();
+    all_types.push(Statement::Patch(0, column::CODE, lightning_db_table::Value::Null));
+    for case in [&case, &plain] {
+        assert!(run(case, &all_types).commit().unwrap().is_committed());
+    }
+    for round in 0..24 {
+        let mut kept = vec![case.statement(), free_row(&case, case.source.id())];
+        let mut tried: Vec<Statement> = (0..4).map(|_| case.statement()).collect();
+        let committed = match round % 3 {
+            0 => {
+                run(&case, &tried).rollback();
+                run(&case, &kept)
+            }
+            1 => {
+                let mut transaction = run(&case, &kept[..1]);
+                let savepoint = transaction.savepoint();
+                for statement in &tried {
+                    case.run(statement, &mut transaction);
+                }
+                transaction.rollback_to(savepoint).unwrap();
+                case.run(&kept[1], &mut transaction);
+                transaction
+            }
+            _ => {
+                // Both write one row.
+                tried.push(free_row(&case, 5_000));
+                kept.push(free_row(&case, 5_000));
+                let (late, first) = (run(&case, &tried), run(&case, &kept));
+                assert!(first.commit().unwrap().is_committed());
+                assert!(!late.commit().unwrap().is_committed());
+                case.tables.transaction()
+            }
+        };
+        assert!(committed.commit().unwrap().is_committed());
+        assert!(run(&plain, &kept).commit().unwrap().is_committed());
+        assert_eq!(numbers(&case), numbers(&plain), "{}, round {round}", kind.name);
+        let expected = |case: &Case<'_>, query: &IndexQuery| {
+            let snapshot = case.tables.snapshot();
+            let table = snapshot.table(TABLE).unwrap();
+            let reader = snapshot.read(&table).unwrap();
+            let rows = reader.approximate_count();
+            (reader.estimate_find(INDEX, query).unwrap(), rows)
+        };
+        for _ in 0..8 {
+            let Ask { query, .. } = case.ask();
+            let (found, wanted) = (expected(&case, &query), expected(&plain, &query));
+            assert_eq!(found, wanted, "{}, round {round}: {query:?}", kind.name);
+        }
+        if round % 8 == 7 {
+            case.upkeep();
+            plain.upkeep();
+        }
+    }
+    case.compare_now(5);
     case.assert_sound();
 }

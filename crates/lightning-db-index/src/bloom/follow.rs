@@ -1,5 +1,7 @@
 //! Keeping a filter in step with the commits, and making it again from the rows.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +10,7 @@ use lightning_db_storage::{
     ChangeKind, Commit, Error as StorageError, Store, Transaction, WholeChange,
 };
 use lightning_db_types::{ColumnOrder, KeyEncoder, Value};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::checkpoint::Saved;
@@ -28,6 +30,8 @@ pub(super) struct Follower {
     pub(super) definition: Arc<IndexDefinition>,
     pub(super) rows: Arc<dyn RowStore>,
     pub(super) state: RwLock<State>,
+    /// Keys that open transactions have written, and how often.
+    uncommitted: Mutex<HashMap<u64, u64, foldhash::fast::RandomState>>,
     /// Number of the last commit that the filter has.
     pub(super) applied: AtomicU64,
 }
@@ -41,9 +45,6 @@ pub(super) struct State {
     making_unsound: bool,
     /// Readers of commits before this one may see rows that are not in the filter.
     pub(super) valid_from: u64,
-    /// Transactions that see this commit and none behind it may have written rows that are not in
-    /// the filter yet: their own writes are looked at.
-    pub(super) guard: u64,
     /// Rows removed or given another key since the filter was made.
     pub(super) removed: u64,
     /// Rows whose columns the hook could not see; until they are read the answer is "perhaps".
@@ -93,7 +94,36 @@ pub(super) fn hash_of<'v>(values: impl IntoIterator<Item = &'v Value>) -> u64 {
     hash
 }
 
+/// A key that a transaction has written, until it ends.
+#[derive(Debug)]
+struct Held {
+    follower: Arc<Follower>,
+    hash: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut uncommitted = self.follower.uncommitted.lock();
+        if let Entry::Occupied(mut held) = uncommitted.entry(self.hash) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
+    }
+}
+
 impl Follower {
+    pub(super) fn new(definition: &Arc<IndexDefinition>, rows: &Arc<dyn RowStore>) -> Self {
+        Self {
+            definition: Arc::clone(definition),
+            rows: Arc::clone(rows),
+            state: RwLock::default(),
+            uncommitted: Mutex::default(),
+            applied: AtomicU64::new(0),
+        }
+    }
+
     /// Hash of a row's key.
     pub(super) fn hash(&self, row: &dyn Columns) -> Result<u64> {
         Ok(hash_of(&self.definition.key_values(row)?))
@@ -111,9 +141,31 @@ impl Follower {
         Ok(hash)
     }
 
-    /// Puts keys in before they are committed.
-    pub(super) fn insert(&self, hash: u64) {
-        self.state.write().insert(hash);
+    /// Notes a key that a transaction writes: the filter gets it with the commit, which runs the
+    /// hook before this is forgotten. `replaces` says that the row had another key.
+    pub(super) fn hold(self: &Arc<Self>, transaction: &mut Transaction, hash: u64, replaces: bool) {
+        *self.uncommitted.lock().entry(hash).or_insert(0) += 1;
+        let held = Held { follower: Arc::clone(self), hash };
+        transaction.after_commit(move |_| {
+            if replaces {
+                held.follower.state.write().removed += 1;
+            }
+        });
+    }
+
+    /// Whether a transaction that is open has written a row with this key.
+    pub(super) fn is_held(&self, hash: u64) -> bool {
+        self.uncommitted.lock().contains_key(&hash)
+    }
+
+    fn insert(&self, hash: u64) {
+        self.insert_all([hash]);
+    }
+
+    /// Puts keys in.
+    pub(super) fn insert_all(&self, hashes: impl IntoIterator<Item = u64>) {
+        let mut state = self.state.write();
+        hashes.into_iter().for_each(|hash| state.insert(hash));
     }
 
     /// Takes the rows of a commit, before it is visible.
@@ -164,7 +216,6 @@ impl Follower {
             state.filter = saved.filter;
             state.valid_from = saved.valid_from;
             state.removed += saved.removed;
-            state.guard = target;
         }
         if from > target {
             return Ok(true);
@@ -241,7 +292,6 @@ impl Follower {
         }
         barrier(store);
         let snapshot = store.snapshot();
-        self.state.write().guard = snapshot.lsn();
         let made = self.fill(Reader::Snapshot(&snapshot));
         let mut state = self.state.write();
         let making = state.making.take();
@@ -277,17 +327,6 @@ impl Follower {
         })?;
         flush(&mut hashes);
         Ok(())
-    }
-
-    /// Whether a transaction has written a row with this key.
-    pub(super) fn has_own(&self, transaction: &Transaction, wanted: u64) -> Result<bool> {
-        for (_, stored) in transaction.writes(self.rows.keyspace()) {
-            let hash = stored.map(|stored| self.hash_stored(stored)).transpose()?.flatten();
-            if hash == Some(wanted) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }
 

@@ -9,7 +9,6 @@
 //! Numbers that are equal make one key, whatever their types.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use lightning_db_expression::{Columns, number};
 use lightning_db_storage::{Keyspace, KeyspaceOptions, Slice, Snapshot, Store, Transaction};
@@ -17,9 +16,10 @@ use lightning_db_types::{ColumnOrder, KeyDecoder, KeyEncoder, Value, ValueRef};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::estimate::Basis;
 use super::key::{VALUE_LEN_MAX, text_of};
 use super::query::KeyQuery;
-use super::sketch::Sketch;
+use super::sketch::{Observed, Sketch};
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
@@ -58,8 +58,7 @@ pub struct HashIndex {
     keyspace: Keyspace,
     store: Store,
     unique: bool,
-    sketch: Sketch,
-    unchanged: AtomicU64,
+    sketch: Arc<Sketch>,
     /// Bits of a hash that count: all, but in tests of collisions.
     hash_mask: u64,
 }
@@ -117,7 +116,6 @@ impl HashIndex {
             store: store.clone(),
             unique: options.unique,
             sketch,
-            unchanged: AtomicU64::new(0),
             hash_mask: u64::MAX,
         })
     }
@@ -298,15 +296,17 @@ impl HashIndex {
 
     /// Reads all entries for the statistics.
     fn rebuild_sketch(&self) -> Result<()> {
-        let snapshot = self.store.snapshot();
-        let keys = snapshot.iter(&self.keyspace).flat_map(|item| match item {
-            Ok((entry, value)) => {
-                let rows = rows_of(&entry, &value).unwrap_or_default();
-                rows.into_iter().map(|(_, encoded)| Ok(Slice::from(encoded))).collect()
+        self.sketch.rebuild(&self.store, |snapshot, known| {
+            let mut entries = 0;
+            for item in snapshot.iter(&self.keyspace) {
+                let (entry, value) = item?;
+                for (_, encoded) in rows_of(&entry, &value).unwrap_or_default() {
+                    known.observe(&encoded, [encoded.len()]);
+                    entries += 1;
+                }
             }
-            Err(error) => vec![Err(error.into())],
-        });
-        self.sketch.rebuild(keys, |key| vec![key.len()])
+            Ok(entries)
+        })
     }
 
     fn query<'q>(&self, query: &'q IndexQuery) -> Result<&'q KeyQuery> {
@@ -322,7 +322,7 @@ impl Kind for HashIndex {
         let old = change.old.map(|row| self.key(row)).transpose()?;
         let new = change.new.map(|row| self.key(row)).transpose()?;
         if old == new {
-            self.unchanged.fetch_add(1, Ordering::Relaxed);
+            self.sketch.leave(transaction);
             return Ok(());
         }
         if let Some(old) = &old {
@@ -338,10 +338,8 @@ impl Kind for HashIndex {
             return Err(error);
         }
         let more = i64::from(new.is_some()) - i64::from(old.is_some());
-        self.sketch.count(more);
-        if let Some(new) = &new {
-            self.sketch.observe(&new.encoded, [new.encoded.len()]);
-        }
+        let added = new.as_ref().map(|new| Observed::new(&new.encoded, [new.encoded.len()]));
+        self.sketch.change(transaction, more, added);
         Ok(())
     }
 
@@ -374,8 +372,12 @@ impl Kind for HashIndex {
         if !self.sketch.is_ready() {
             self.rebuild_sketch()?;
         }
+        let hashes: Vec<_> = keys.iter().map(|key| self.hash(&key.encoded)).collect();
+        let basis = Basis::new(&self.sketch, reader, &self.keyspace, |entry| {
+            hashes.iter().any(|hash| entry.starts_with(hash))
+        });
         let keys = keys.into_iter().map(|key| key.encoded).collect();
-        Ok(super::estimate::hashed(&self.sketch, keys, query))
+        Ok(super::estimate::hashed(basis, keys, query))
     }
 
     fn loader(&self) -> Result<Box<dyn Loader + '_>> {
@@ -397,9 +399,10 @@ impl Kind for HashIndex {
     fn statistics(&self) -> Result<IndexStatistics> {
         Ok(IndexStatistics {
             entries: self.sketch.entries(),
+            entries_exact: self.sketch.is_exact(),
             memory_bytes: self.sketch.memory_bytes(),
             disk_bytes: super::estimate::disk_bytes(&self.store, &self.keyspace),
-            unchanged: self.unchanged.load(Ordering::Relaxed),
+            unchanged: self.sketch.unchanged(),
             ..IndexStatistics::default()
         })
     }

@@ -8,7 +8,6 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use lightning_db_expression::{Columns, Expression};
 use lightning_db_storage::{Keyspace, KeyspaceOptions, Slice, Snapshot, Store, Transaction};
@@ -21,7 +20,7 @@ use super::load::{Place, Sorter, Unique, Writer};
 use super::payload;
 use super::query::{KeyQuery, Seek, Target};
 use super::scan::{Hit, Scan};
-use super::sketch::Sketch;
+use super::sketch::{Known, Observed, Sketch};
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
@@ -91,9 +90,7 @@ pub struct OrderedIndex {
     plan: KeyPlan,
     options: OrderedOptions,
     store: Store,
-    sketch: Sketch,
-    /// Changes of rows that changed nothing here.
-    unchanged: AtomicU64,
+    sketch: Arc<Sketch>,
 }
 
 /// What the index holds for a row.
@@ -123,8 +120,7 @@ impl OrderedIndex {
         let name = definition.keyspace_name("entries");
         let plan = KeyPlan::open(definition, store.keyspace(&name, KeyspaceOptions::new())?)?;
         let sketch = Sketch::new(definition.parts.len(), plan.keyspace.approximate_len());
-        let (store, options, unchanged) = (store.clone(), options.clone(), AtomicU64::new(0));
-        Ok(Self { plan, options, store, sketch, unchanged })
+        Ok(Self { plan, options: options.clone(), store: store.clone(), sketch })
     }
 
     /// Its options.
@@ -286,7 +282,7 @@ impl Kind for OrderedIndex {
         let old = change.old.map(|row| self.entry(row_id, row)).transpose()?;
         let new = change.new.map(|row| self.entry(row_id, row)).transpose()?;
         if old == new {
-            self.unchanged.fetch_add(1, Ordering::Relaxed);
+            self.sketch.leave(transaction);
             return Ok(());
         }
         let same_key = matches!((&old, &new), (Some(old), Some(new)) if old.key == new.key);
@@ -307,10 +303,8 @@ impl Kind for OrderedIndex {
         }
         if !same_key {
             let count = i64::from(new.is_some()) - i64::from(old.is_some());
-            self.sketch.count(count);
-            if let Some(new) = &new {
-                self.sketch.observe(&new.key, self.plan.ends(&new.key));
-            }
+            let added = new.as_ref().map(|new| Observed::new(&new.key, self.plan.ends(&new.key)));
+            self.sketch.change(transaction, count, added);
         }
         Ok(())
     }
@@ -339,7 +333,8 @@ impl Kind for OrderedIndex {
     }
 
     fn loader(&self) -> Result<Box<dyn Loader + '_>> {
-        Ok(Box::new(OrderedLoader { index: self, sorter: Sorter::new(self.place()) }))
+        let known = Known::new(self.plan.definition.parts.len());
+        Ok(Box::new(OrderedLoader { index: self, sorter: Sorter::new(self.place()), known }))
     }
 
     fn check(&self, snapshot: &Snapshot, rows: &mut IndexedRows<'_>) -> Result<Vec<Problem>> {
@@ -368,9 +363,10 @@ impl Kind for OrderedIndex {
     fn statistics(&self) -> Result<IndexStatistics> {
         Ok(IndexStatistics {
             entries: self.sketch.entries(),
+            entries_exact: self.sketch.is_exact(),
             disk_bytes: super::estimate::disk_bytes(&self.store, &self.plan.keyspace),
             memory_bytes: self.sketch.memory_bytes(),
-            unchanged: self.unchanged.load(Ordering::Relaxed),
+            unchanged: self.sketch.unchanged(),
             ..IndexStatistics::default()
         })
     }
@@ -384,21 +380,28 @@ impl OrderedIndex {
 
     /// Reads all entries for the statistics.
     pub(super) fn rebuild_sketch(&self) -> Result<()> {
-        let snapshot = self.store.snapshot();
-        let entries = snapshot.range(&self.plan.keyspace, FIRST..).map(|item| Ok(item?.0));
-        self.sketch.rebuild(entries, |key| self.plan.ends(key).collect())
+        self.sketch.rebuild(&self.store, |snapshot, known| {
+            let mut entries = 0;
+            for item in snapshot.range(&self.plan.keyspace, FIRST..) {
+                let (key, _) = item?;
+                known.observe(&key, self.plan.ends(&key));
+                entries += 1;
+            }
+            Ok(entries)
+        })
     }
 }
 
 struct OrderedLoader<'a> {
     index: &'a OrderedIndex,
     sorter: Sorter<'a>,
+    known: Known,
 }
 
 impl Loader for OrderedLoader<'_> {
     fn add(&mut self, row_id: u64, row: &dyn Columns) -> Result<()> {
         let entry = self.index.entry(row_id, row)?;
-        self.index.sketch.observe(&entry.key, self.index.plan.ends(&entry.key));
+        self.known.observe(&entry.key, self.index.plan.ends(&entry.key));
         self.sorter.push(&entry.key, &entry.value)
     }
 
@@ -406,7 +409,7 @@ impl Loader for OrderedLoader<'_> {
         self: Box<Self>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Loaded> {
-        let Self { index, sorter } = *self;
+        let Self { index, sorter, known } = *self;
         let unique = Unique {
             row_of: &|value| owner(value).unwrap_or(0),
             same: &|_, _| true,
@@ -415,7 +418,9 @@ impl Loader for OrderedLoader<'_> {
         };
         let unique = index.options.unique.then_some(unique);
         let loaded = sorter.finish(&mut Writer { unique, progress })?;
-        index.sketch.count(i64::try_from(loaded.entries).unwrap_or(i64::MAX));
+        if loaded.duplicates.is_empty() {
+            index.sketch.load(&known, loaded.entries);
+        }
         Ok(loaded)
     }
 }

@@ -1,226 +1,167 @@
 //! What is known of the keys of an index without reading them: how many there are, how many
 //! different ones in their first parts, and a sample.
 //!
-//! Changes add to it when they are made, so that rolled back and removed keys count until it is
-//! rebuilt from the index: by upkeep once a fifth has changed, or by the first estimate after the
-//! index was opened.
-//!
-//! Sources: Flajolet and others, "`HyperLogLog`: the analysis of a near-optimal cardinality
-//! estimation algorithm", 2007, with 64-bit hashes, so that the correction for large numbers falls
-//! away; Vitter, "Random sampling with a reservoir", 1985.
+//! A change adds to it when its transaction has been committed, and not if it never is. Keys that
+//! are removed are taken from the count alone, until all is read anew from the index: by upkeep
+//! once a fifth has changed, or by the first estimate after the index was opened.
+
+mod known;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
-use lightning_db_storage::Slice;
+use lightning_db_storage::{Snapshot, Store, Transaction};
 use parking_lot::Mutex;
-use xxhash_rust::xxh3::xxh3_64;
+
+pub(super) use known::{Known, Observed};
 
 use super::query::Target;
 use crate::error::Result;
 
-/// Registers of a counter, as a power of two: the standard error is 1.6 %.
-const REGISTER_BITS: u32 = 12;
-const REGISTERS: usize = 1 << REGISTER_BITS;
-
-/// Keys in the sample.
-const SAMPLE_LEN: usize = 1_024;
-
-/// Bytes that are kept of a key.
-const SAMPLED_BYTES: usize = 64;
-
-/// Counts different keys.
-#[derive(Debug)]
-struct Distinct {
-    registers: Box<[AtomicU8]>,
-    /// Of the registers, kept up so that an estimate costs nothing.
-    sums: Mutex<Sums>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Sums {
-    /// Sum of two to the power of minus each register.
-    inverse: f64,
-    zeros: f64,
-}
-
-#[expect(clippy::cast_precision_loss, reason = "4,096 is small")]
-const COUNT: f64 = REGISTERS as f64;
-
-impl Distinct {
-    fn new() -> Self {
-        let registers = (0..REGISTERS).map(|_| AtomicU8::new(0)).collect();
-        Self { registers, sums: Mutex::new(Sums { inverse: COUNT, zeros: COUNT }) }
-    }
-
-    fn add(&self, hash: u64) {
-        let register = usize::try_from(hash >> (64 - REGISTER_BITS)).unwrap_or(0);
-        let rank = (hash << REGISTER_BITS).leading_zeros().min(64 - REGISTER_BITS) + 1;
-        let rank = u8::try_from(rank).unwrap_or(u8::MAX);
-        let register = &self.registers[register];
-        if register.load(Ordering::Relaxed) >= rank {
-            return;
-        }
-        let mut sums = self.sums.lock();
-        let before = register.load(Ordering::Relaxed);
-        if before < rank {
-            register.store(rank, Ordering::Relaxed);
-            sums.inverse += power(rank) - power(before);
-            sums.zeros -= if before == 0 { 1.0 } else { 0.0 };
-        }
-    }
-
-    fn count(&self) -> f64 {
-        let Sums { inverse, zeros } = *self.sums.lock();
-        let raw = 0.7213 / (1.0 + 1.079 / COUNT) * COUNT * COUNT / inverse;
-        let few = raw <= 2.5 * COUNT && zeros > 0.0;
-        if few { COUNT * (COUNT / zeros).ln() } else { raw }
-    }
-
-    fn clear(&self) {
-        let mut sums = self.sums.lock();
-        self.registers.iter().for_each(|register| register.store(0, Ordering::Relaxed));
-        *sums = Sums { inverse: COUNT, zeros: COUNT };
-    }
-}
-
-/// Two to the power of minus `rank`.
-fn power(rank: u8) -> f64 {
-    f64::powi(0.5, rank.into())
-}
-
-#[derive(Debug, Default)]
-struct Sample {
-    keys: Vec<Box<[u8]>>,
-    /// Keys that it was drawn from.
-    seen: u64,
-    /// The keys, sorted, as they were not long ago.
-    sorted: Arc<[Box<[u8]>]>,
-    /// Keys put in since.
-    behind: usize,
-}
-
+/// Shared with the transactions that change entries.
 #[derive(Debug)]
 pub(super) struct Sketch {
-    distinct: Box<[Distinct]>,
-    sample: Mutex<Sample>,
-    entries: AtomicI64,
-    /// Entries taken out since it was rebuilt.
-    removed: AtomicU64,
-    changes: AtomicU64,
-    ready: AtomicBool,
+    state: Mutex<State>,
+    /// Held by the one who reads all keys.
+    reading: Mutex<()>,
+    parts: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    now: Known,
+    /// Commits behind the snapshot whose keys are being read.
+    meanwhile: Option<(u64, Known)>,
+    /// Commits since all keys were read.
+    changes: u64,
+    unchanged: u64,
+    /// Whether it knows enough for an estimate.
+    is_ready: bool,
+    /// Whether every entry has been counted.
+    is_exact: bool,
 }
 
 impl Sketch {
-    /// One for keys of so many parts. If there are entries, it must be rebuilt.
-    pub(super) fn new(parts: usize, entries: u64) -> Self {
-        Self {
-            distinct: (0..parts).map(|_| Distinct::new()).collect(),
-            sample: Mutex::default(),
-            entries: AtomicI64::new(i64::try_from(entries).unwrap_or(i64::MAX)),
-            removed: AtomicU64::new(0),
-            changes: AtomicU64::new(0),
-            ready: AtomicBool::new(entries == 0),
-        }
+    /// One for keys of so many parts. If there are entries, they must be read.
+    pub(super) fn new(parts: usize, entries: u64) -> Arc<Self> {
+        let mut now = Known::new(parts);
+        now.entries = i64::try_from(entries).unwrap_or(i64::MAX);
+        let is_new = entries == 0;
+        let state = State {
+            now,
+            meanwhile: None,
+            changes: 0,
+            unchanged: 0,
+            is_ready: is_new,
+            is_exact: is_new,
+        };
+        Arc::new(Self { state: Mutex::new(state), reading: Mutex::new(()), parts })
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.state.lock().is_ready
     }
 
-    /// Whether it is worth the reading of all keys to rebuild it.
+    /// Whether it is worth the reading of all keys to make it anew.
     pub(super) fn is_stale(&self) -> bool {
-        let changes = self.changes.load(Ordering::Relaxed);
-        !self.is_ready() || changes > 1_000 + self.entries() / 5
+        let state = self.state.lock();
+        let many = state.changes > 1_000 + state.entries() / 5;
+        !state.is_ready || !state.is_exact || many
     }
 
     pub(super) fn entries(&self) -> u64 {
-        u64::try_from(self.entries.load(Ordering::Relaxed)).unwrap_or(0)
+        self.state.lock().entries()
     }
 
-    /// At most so many entries: those that were taken out may be back after a rollback.
-    pub(super) fn entries_max(&self) -> u64 {
-        self.entries() + self.removed.load(Ordering::Relaxed)
+    /// Whether [`entries`](Self::entries) is what the newest commit has.
+    pub(super) fn is_exact(&self) -> bool {
+        self.state.lock().is_exact
+    }
+
+    /// Changes of rows that left the entries as they were.
+    pub(super) fn unchanged(&self) -> u64 {
+        self.state.lock().unchanged
     }
 
     pub(super) fn memory_bytes(&self) -> u64 {
-        (self.distinct.len() * REGISTERS + 2 * SAMPLE_LEN * SAMPLED_BYTES) as u64
+        self.state.lock().now.memory_bytes()
     }
 
-    /// Notes that there are more entries, or fewer.
-    pub(super) fn count(&self, more: i64) {
-        self.entries.fetch_add(more, Ordering::Relaxed);
-        if more < 0 {
-            self.removed.fetch_add(more.unsigned_abs(), Ordering::Relaxed);
-        }
-        self.changes.fetch_add(1, Ordering::Relaxed);
+    /// Notes a change of a transaction: so many entries more, and a key that is new.
+    pub(super) fn change(
+        self: &Arc<Self>,
+        transaction: &mut Transaction,
+        more: i64,
+        observed: Option<Observed>,
+    ) {
+        let sketch = Arc::clone(self);
+        transaction.after_commit(move |lsn| {
+            let mut state = sketch.state.lock();
+            state.changes += 1;
+            state.now.apply(more, observed.as_ref());
+            if let Some((after, known)) = &mut state.meanwhile
+                && lsn > *after
+            {
+                known.apply(more, observed.as_ref());
+            }
+        });
     }
 
-    /// Notes a key whose parts end at `ends`.
-    pub(super) fn observe(&self, key: &[u8], ends: impl IntoIterator<Item = usize>) {
-        let mut hash = 0;
-        for (distinct, end) in self.distinct.iter().zip(ends) {
-            hash = xxh3_64(key.get(..end).unwrap_or(key));
-            distinct.add(hash);
-        }
-        let mut sample = self.sample.lock();
-        sample.seen += 1;
-        // The key's hash and its number draw its place: nothing else is random here.
-        let drawn = xxh3_64(&(hash ^ sample.seen).to_le_bytes());
-        let place = (u128::from(drawn) * u128::from(sample.seen)) >> 64;
-        let place = usize::try_from(place).unwrap_or(usize::MAX);
-        let kept = || key[..key.len().min(SAMPLED_BYTES)].into();
-        if sample.keys.len() < SAMPLE_LEN {
-            sample.keys.push(kept());
-        } else if let Some(slot) = sample.keys.get_mut(place) {
-            *slot = kept();
-        } else {
-            return;
-        }
-        sample.behind += 1;
+    /// Notes a change of a row that left its entry as it was.
+    pub(super) fn leave(self: &Arc<Self>, transaction: &mut Transaction) {
+        let sketch = Arc::clone(self);
+        transaction.after_commit(move |_| sketch.state.lock().unchanged += 1);
     }
 
-    /// Reads it anew from all keys.
+    /// Adds what was loaded in bulk. Rows that changed meanwhile count twice or not at all, if
+    /// there were any, until all keys are read.
+    pub(super) fn load(&self, loaded: &Known, entries: u64) {
+        let mut state = self.state.lock();
+        state.is_exact &= state.entries() == 0 && state.changes == 0;
+        state.now.merge(loaded);
+        state.now.entries += i64::try_from(entries).unwrap_or(i64::MAX);
+        // Whoever reads the keys has not seen these.
+        state.meanwhile = None;
+    }
+
+    /// Forgets that it knows how many entries there are.
+    pub(super) fn doubt(&self) {
+        self.state.lock().is_exact = false;
+    }
+
+    /// Makes it anew; `read` adds all keys of a snapshot, and counts the entries.
     pub(super) fn rebuild(
         &self,
-        keys: impl IntoIterator<Item = Result<Slice>>,
-        ends: impl Fn(&[u8]) -> Vec<usize>,
+        store: &Store,
+        read: impl FnOnce(&Snapshot, &mut Known) -> Result<u64>,
     ) -> Result<()> {
-        self.distinct.iter().for_each(Distinct::clear);
-        *self.sample.lock() = Sample::default();
-        self.changes.store(0, Ordering::Relaxed);
-        self.removed.store(0, Ordering::Relaxed);
-        let mut entries = 0;
-        for key in keys {
-            let key = key?;
-            self.observe(&key, ends(&key));
-            entries += 1;
-        }
-        self.entries.store(entries, Ordering::Relaxed);
-        self.ready.store(true, Ordering::Release);
+        let _only_one = self.reading.lock();
+        let snapshot = {
+            // What a change has added before is in the snapshot, and what comes is compared.
+            let mut state = self.state.lock();
+            let snapshot = store.snapshot();
+            state.meanwhile = Some((snapshot.lsn(), Known::new(self.parts)));
+            state.changes = 0;
+            snapshot
+        };
+        let mut known = Known::new(self.parts);
+        let entries = read(&snapshot, &mut known);
+        let mut state = self.state.lock();
+        let Some((_, meanwhile)) = state.meanwhile.take() else { return entries.map(drop) };
+        known.entries = i64::try_from(entries?).unwrap_or(i64::MAX);
+        known.merge(&meanwhile);
+        state.now = known;
+        (state.is_ready, state.is_exact) = (true, true);
         Ok(())
     }
 
     /// Different keys of the first `parts` parts; one if these are none.
     pub(super) fn distinct(&self, parts: usize) -> f64 {
-        match parts.checked_sub(1).and_then(|part| self.distinct.get(part)) {
-            Some(distinct) => distinct.count().max(1.0),
-            None => 1.0,
-        }
+        self.state.lock().now.distinct(parts)
     }
 
     /// Keys of the sample within targets, and keys in it.
     pub(super) fn sampled(&self, targets: &[Target]) -> (usize, usize) {
-        let sorted = {
-            let mut sample = self.sample.lock();
-            if sample.behind * 16 > sample.sorted.len() {
-                let mut keys = sample.keys.clone();
-                keys.sort_unstable();
-                sample.sorted = keys.into();
-                sample.behind = 0;
-            }
-            Arc::clone(&sample.sorted)
-        };
+        let sorted = self.state.lock().now.sorted();
         let within = targets.iter().map(|target| {
             let start = sorted.partition_point(|key| **key < *target.start());
             let rest = &sorted[start..];
@@ -230,32 +171,8 @@ impl Sketch {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn different_keys_are_counted_within_five_in_a_hundred() {
-        for wanted in [10_u64, 1_000, 10_000, 20_000, 200_000] {
-            let distinct = Distinct::new();
-            for _ in 0..2 {
-                (0..wanted).for_each(|key| distinct.add(xxh3_64(&key.to_le_bytes())));
-            }
-            #[expect(clippy::cast_precision_loss, reason = "small")]
-            let ratio = distinct.count() / wanted as f64;
-            assert!((0.95..1.05).contains(&ratio), "{wanted}: {ratio}");
-        }
-    }
-
-    #[test]
-    fn the_sample_is_drawn_evenly() {
-        let sketch = Sketch::new(1, 0);
-        for key in 0..100_000_u32 {
-            sketch.observe(&key.to_be_bytes(), [4]);
-        }
-        let end = std::ops::Bound::Excluded(25_000_u32.to_be_bytes().to_vec());
-        let (found, all) = sketch.sampled(&[Target::Range((vec![0], end))]);
-        assert_eq!(all, SAMPLE_LEN);
-        assert!((200..312).contains(&found), "{found}");
+impl State {
+    fn entries(&self) -> u64 {
+        u64::try_from(self.now.entries).unwrap_or(0)
     }
 }

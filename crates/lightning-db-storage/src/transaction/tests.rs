@@ -198,3 +198,48 @@ fn a_released_savepoint_is_gone_and_its_writes_stay() {
     transaction.release(outer).unwrap();
     assert!(transaction.undo.is_empty());
 }
+
+#[test]
+fn effects_run_once_the_commit_is_visible_and_only_then() {
+    let (store, letters) = store();
+    let ran = Arc::new(Mutex::new(Vec::new()));
+    let note = |transaction: &mut Transaction, name: &'static str| {
+        let (ran, seen) = (Arc::clone(&ran), letters.clone());
+        transaction.after_commit(move |lsn| {
+            let visible = seen.contains("a").unwrap();
+            ran.lock().push((name, lsn, visible));
+        });
+    };
+    let before = store.last_lsn();
+    let mut transaction = store.transaction();
+    note(&mut transaction, "first");
+    let savepoint = transaction.savepoint();
+    note(&mut transaction, "taken-back");
+    transaction.insert(&letters, "a", "").unwrap();
+    transaction.rollback_to(savepoint).unwrap();
+    note(&mut transaction, "second");
+    transaction.release(savepoint).unwrap();
+    transaction.insert(&letters, "a", "").unwrap();
+    assert_eq!(*ran.lock(), []);
+    assert!(transaction.commit().unwrap().is_committed());
+    let lsn = before + 1;
+    let both = [("first", lsn, true), ("second", lsn, true)];
+    assert_eq!(std::mem::take(&mut *ran.lock()), both);
+    // Neither a rollback nor a conflict.
+    let mut given_up = store.transaction();
+    note(&mut given_up, "given-up");
+    given_up.rollback();
+    let mut late = store.transaction();
+    let _read = late.get(&letters, "a").unwrap();
+    note(&mut late, "late");
+    late.insert(&letters, "b", "").unwrap();
+    letters.insert("a", "2").unwrap();
+    assert_eq!(late.commit().unwrap(), CommitOutcome::Conflict);
+    assert_eq!(*ran.lock(), []);
+    // One without writes is committed with the newest commit.
+    let mut reading = store.transaction();
+    note(&mut reading, "read");
+    assert!(reading.commit().unwrap().is_committed());
+    assert_eq!(*ran.lock(), [("read", lsn + 1, true)]);
+    assert_eq!(Arc::strong_count(&ran), 1);
+}

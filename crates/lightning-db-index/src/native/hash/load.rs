@@ -9,22 +9,28 @@ use super::{HashIndex, HashedKey, Member, members, push_member, rows_of};
 use crate::error::Result;
 use crate::index::{IndexedRows, Loaded, Loader, Problem};
 use crate::native::load::{Place, Sorter, Unique, Writer};
+use crate::native::sketch::Known;
 use crate::reader::Reader;
 
 pub(super) struct HashLoader<'a> {
     index: &'a HashIndex,
     sorter: Sorter<'a>,
+    known: Known,
+    /// Rows that were added.
+    rows: u64,
 }
 
 pub(super) fn loader(index: &HashIndex) -> HashLoader<'_> {
     let (store, definition, keyspace) = (&index.store, &*index.definition, &index.keyspace);
-    HashLoader { index, sorter: Sorter::new(Place { store, definition, keyspace }) }
+    let sorter = Sorter::new(Place { store, definition, keyspace });
+    HashLoader { index, sorter, known: Known::new(1), rows: 0 }
 }
 
 impl Loader for HashLoader<'_> {
     fn add(&mut self, row_id: u64, row: &dyn Columns) -> Result<()> {
         let HashedKey { encoded, exclusive } = self.index.key(row)?;
-        self.index.sketch.observe(&encoded, [encoded.len()]);
+        self.known.observe(&encoded, [encoded.len()]);
+        self.rows += 1;
         if !exclusive {
             return self.sorter.push(&self.index.shared_key(&encoded, row_id), &encoded);
         }
@@ -37,7 +43,7 @@ impl Loader for HashLoader<'_> {
         self: Box<Self>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Loaded> {
-        let Self { index, sorter } = *self;
+        let Self { index, sorter, known, rows } = *self;
         let member = |value: &[u8]| members(value).next().map(|one| one.encoded.to_vec());
         let unique = Unique {
             row_of: &|value| members(value).next().map_or(0, |one| one.row_id),
@@ -47,7 +53,9 @@ impl Loader for HashLoader<'_> {
         };
         let unique = index.unique.then_some(unique);
         let loaded = sorter.finish(&mut Writer { unique, progress })?;
-        index.sketch.count(i64::try_from(loaded.entries).unwrap_or(i64::MAX));
+        if loaded.duplicates.is_empty() {
+            index.sketch.load(&known, rows);
+        }
         Ok(loaded)
     }
 }

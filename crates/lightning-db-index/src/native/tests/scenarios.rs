@@ -174,6 +174,8 @@ fn a_change_of_other_columns_writes_nothing() {
     let mut transaction = table.store.transaction();
     table.change(&mut transaction, 1, Some(&new)).unwrap();
     assert_eq!(transaction.writes(index(&table).keyspace()).count(), 0);
+    assert_eq!(table.index.statistics().unwrap().unchanged, 0, "not committed");
+    assert!(transaction.commit().unwrap().is_committed());
     assert_eq!(table.index.statistics().unwrap().unchanged, 1);
     let mut transaction = table.store.transaction();
     table.change(&mut transaction, 1, Some(&vec![text("a"), text("x"), text("c")])).unwrap();
