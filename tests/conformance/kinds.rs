@@ -16,7 +16,7 @@ use lightning_db_types::{Rng, SeededRng};
 use crate::table::Rows;
 
 /// All kinds. One line makes every law apply to another one.
-pub(crate) const KINDS: [Kind; 15] = [
+pub(crate) const KINDS: [Kind; 16] = [
     Kind::new("composite", native::composite, native::ask_composite),
     Kind::new("unique", native::unique, native::ask_code).unique(),
     Kind::new("covering", native::covering, native::ask_number).probed(native::covers),
@@ -31,6 +31,7 @@ pub(crate) const KINDS: [Kind; 15] = [
     Kind::new("text", words::text, words::ask),
     Kind::new("bloom", native::bloom, native::ask_name).probed(native::may_contain_all),
     Kind::new("expiring-composite", native::composite, native::ask_composite).expiring(),
+    Kind::new("expiring-plane", places::plane, places::ask_plane).expiring(),
     Kind::new("expiring-unique", native::unique, native::ask_code).unique().expiring(),
 ];
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use lightning_db_table::index::{IndexQuery, RowExpression, RowSet, SpatialQuery};
+use lightning_db_table::index::{RowExpression, RowSet};
 use lightning_db_table::{BuildOutcome, TableReader, TableSnapshot, Tables};
 use lightning_db_types::Rng;
 
@@ -33,12 +33,6 @@ impl Predicate {
             1..=4 => {
                 let kind = kinds[pick(rng, kinds.len())];
                 let ask = (kind.ask)(rng);
-                // Rows that have ended count among the nearest, and are left out then.
-                let is_nearest =
-                    matches!(ask.query, IndexQuery::Spatial(SpatialQuery::Nearest { .. }));
-                if is_nearest && case.kind.is_expiring {
-                    return Self::And(Vec::new());
-                }
                 Self::Ask(kind, ask)
             }
             5 | 6 => Self::And(parts()),

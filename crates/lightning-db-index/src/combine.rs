@@ -75,6 +75,8 @@ struct Context<'c> {
     reader: Reader<'c>,
     make_all: AllRows<'c>,
     all: OnceCell<RowSet>,
+    /// Rows that are in no answer.
+    hidden: &'c RowSet,
 }
 
 impl Context<'_> {
@@ -84,6 +86,14 @@ impl Context<'_> {
             let _first = self.all.set((self.make_all)()?);
         }
         Ok(self.all.get_or_init(RowSet::new))
+    }
+
+    /// Rows without those that are hidden.
+    fn seen(&self, mut rows: RowSet) -> RowSet {
+        if !self.hidden.is_empty() {
+            rows -= self.hidden;
+        }
+        rows
     }
 }
 
@@ -150,7 +160,21 @@ impl RowExpression<'_> {
     /// # Errors
     /// Those of the indexes, and of `all`.
     pub fn rows(&self, reader: Reader<'_>, all: AllRows<'_>) -> Result<RowSet> {
-        self.evaluate(&Context { reader, make_all: all, all: OnceCell::new() }, None)
+        self.rows_without(reader, all, &RowSet::new())
+    }
+
+    /// The rows without those of a set, which count for no limit of a query.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn rows_without(
+        &self,
+        reader: Reader<'_>,
+        all: AllRows<'_>,
+        hidden: &RowSet,
+    ) -> Result<RowSet> {
+        let context = Context { reader, make_all: all, all: OnceCell::new(), hidden };
+        Ok(context.seen(self.evaluate(&context, None)?))
     }
 
     /// The rows, and how they were come by.
@@ -158,10 +182,23 @@ impl RowExpression<'_> {
     /// # Errors
     /// As [`rows`](Self::rows).
     pub fn explain(&self, reader: Reader<'_>, all: AllRows<'_>) -> Result<(RowSet, RowPlan)> {
-        let context = Context { reader, make_all: all, all: OnceCell::new() };
+        self.explain_without(reader, all, &RowSet::new())
+    }
+
+    /// The rows without those of a set, and how they were come by.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn explain_without(
+        &self,
+        reader: Reader<'_>,
+        all: AllRows<'_>,
+        hidden: &RowSet,
+    ) -> Result<(RowSet, RowPlan)> {
+        let context = Context { reader, make_all: all, all: OnceCell::new(), hidden };
         let mut plan = self.plan();
         let rows = self.evaluate(&context, Some(&mut plan))?;
-        Ok((rows, plan))
+        Ok((context.seen(rows), plan))
     }
 
     /// How many rows there are, without looking for them.
@@ -200,7 +237,9 @@ impl RowExpression<'_> {
     fn evaluate(&self, context: &Context<'_>, plan: Option<&mut RowPlan>) -> Result<RowSet> {
         let mut plan = plan;
         let rows = match self {
-            Self::Index(index, query) => index.rows(context.reader, query)?,
+            Self::Index(index, query) => {
+                index.rows_without(context.reader, query, context.hidden)?
+            }
             Self::Set(rows) => rows.clone(),
             Self::And(parts) => Self::and(parts, context, plan.as_deref_mut())?,
             Self::Or(parts) => {

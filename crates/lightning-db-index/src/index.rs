@@ -57,6 +57,18 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// The rows that match without hidden ones, which count for no limit of the query.
+    fn rows_without(
+        &self,
+        reader: Reader<'_>,
+        query: &IndexQuery,
+        hidden: &RowSet,
+    ) -> Result<RowSet> {
+        let mut rows = self.rows(reader, query)?;
+        rows -= hidden;
+        Ok(rows)
+    }
+
     /// How many rows match, without looking for them.
     fn estimate(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<Estimate>;
 
@@ -374,6 +386,23 @@ impl Index {
         query: &IndexQuery,
     ) -> Result<Option<Arc<SharedRows>>> {
         self.kind().shared_rows(reader, query)
+    }
+
+    /// The rows that match without those of a set, exactly. Where the query says how many rows it
+    /// wants, those of the set do not count: as many others are found, if there are so many.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn rows_without(
+        &self,
+        reader: Reader<'_>,
+        query: &IndexQuery,
+        hidden: &RowSet,
+    ) -> Result<RowSet> {
+        if hidden.is_empty() {
+            return self.rows(reader, query);
+        }
+        self.kind().rows_without(reader, query, hidden)
     }
 
     /// How many rows match, without looking for them.

@@ -392,6 +392,20 @@ impl Kind for SpatialIndex {
         Ok(answer::row_set(self.locate(reader, query)?))
     }
 
+    fn rows_without(
+        &self,
+        reader: Reader<'_>,
+        query: &IndexQuery,
+        hidden: &RowSet,
+    ) -> Result<RowSet> {
+        let &IndexQuery::Spatial(SpatialQuery::Nearest { centre, count }) = query else {
+            return Ok(self.rows(reader, query)?.and_not(hidden));
+        };
+        let admits = |row_id| !hidden.contains(row_id);
+        let nearest = self.nearest_where(reader, centre, count, admits)?;
+        Ok(answer::row_set(nearest.into_iter().map(|of| of.row_id).collect()))
+    }
+
     fn estimate(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<Estimate> {
         let IndexQuery::Spatial(query) = query else {
             return Err(wrong_query(&self.definition, "spatial"));

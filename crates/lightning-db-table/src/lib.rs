@@ -125,6 +125,8 @@ mod upkeep;
 
 mod statement;
 
+#[cfg(any(feature = "spatial", feature = "text"))]
+mod ranked;
 mod snapshot;
 mod transaction;
 mod vectors;

@@ -242,15 +242,15 @@ impl<'a> TableReader<'a> {
         Ok(count)
     }
 
-    /// The rows that an index gives for a query, exactly. Where a query says how many rows it
-    /// wants, rows that have ended and are not removed yet count, and are left out then.
+    /// The rows that an index gives for a query, exactly: where it says how many rows it wants, so
+    /// many, if so many match that have not ended.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the index, also while it is being built; [`Error::Index`] if it does
     /// not answer such a query.
     pub fn find(&self, index: &str, query: &IndexQuery) -> Result<RowSet> {
-        let rows = self.index(index)?.rows(self.reader, query);
-        self.without_ended(rows.map_err(Error::of_index(self.table.name()))?)
+        let rows = self.index(index)?.rows_without(self.reader, query, &ended_rows(self)?);
+        rows.map_err(Error::of_index(self.table.name()))
     }
 
     /// How many rows an index expects for a query.
@@ -305,8 +305,8 @@ impl<'a> TableReader<'a> {
     /// As [`find`](Self::find).
     pub fn find_all(&self, expression: &RowExpression<'_>) -> Result<RowSet> {
         let all = || self.all_ids();
-        let found = expression.rows(self.reader, &all);
-        self.without_ended(found.map_err(Error::of_index(self.table.name()))?)
+        let found = expression.rows_without(self.reader, &all, &ended_rows(self)?);
+        found.map_err(Error::of_index(self.table.name()))
     }
 
     /// [`find_all`](Self::find_all), and how the rows were come by.
@@ -315,9 +315,8 @@ impl<'a> TableReader<'a> {
     /// As [`find`](Self::find).
     pub fn explain(&self, expression: &RowExpression<'_>) -> Result<(RowSet, RowPlan)> {
         let all = || self.all_ids();
-        let found = expression.explain(self.reader, &all);
-        let (rows, plan) = found.map_err(Error::of_index(self.table.name()))?;
-        Ok((self.without_ended(rows)?, plan))
+        let found = expression.explain_without(self.reader, &all, &ended_rows(self)?);
+        found.map_err(Error::of_index(self.table.name()))
     }
 
     /// The rows of a set, by ascending number.
@@ -326,7 +325,8 @@ impl<'a> TableReader<'a> {
         rows.iter().filter_map(move |row_id| this.get_by_id(row_id).transpose())
     }
 
-    /// An index that holds every row; to be asked with [`reader`](Self::reader).
+    /// An index that holds every row; to be asked with [`reader`](Self::reader). It may give rows
+    /// that have ended and are not removed yet.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -348,14 +348,6 @@ impl<'a> TableReader<'a> {
     fn has_ended(&self, row: &Row) -> bool {
         let Some(column) = self.table.schema.record.expires_at else { return false };
         row.view().is_some_and(|view| ended(&view, column, self.now_ms))
-    }
-
-    /// Takes out the rows that have ended and are not removed yet.
-    fn without_ended(&self, mut rows: RowSet) -> Result<RowSet> {
-        if !rows.is_empty() && self.table.schema.record.expires_at.is_some() {
-            rows -= &ended_rows(self)?;
-        }
-        Ok(rows)
     }
 }
 

@@ -344,10 +344,22 @@ impl Kind for HashIndex {
     }
 
     fn rows(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<RowSet> {
+        self.rows_without(reader, query, &RowSet::new())
+    }
+
+    fn rows_without(
+        &self,
+        reader: Reader<'_>,
+        query: &IndexQuery,
+        hidden: &RowSet,
+    ) -> Result<RowSet> {
         let query = self.query(query)?;
         let mut rows = Vec::new();
         for key in self.keys_of(query)? {
             self.find(reader, key.borrowed(), &mut |row_id| rows.push(row_id))?;
+        }
+        if !hidden.is_empty() {
+            rows.retain(|row_id| !hidden.contains(*row_id));
         }
         // A hash has no order, so it is that of the rows which a limit follows.
         rows.sort_unstable();

@@ -325,6 +325,32 @@ impl Kind for OrderedIndex {
         Ok(rows.into_iter().collect())
     }
 
+    fn rows_without(
+        &self,
+        reader: Reader<'_>,
+        query: &IndexQuery,
+        hidden: &RowSet,
+    ) -> Result<RowSet> {
+        let IndexQuery::Key(key_query) = query else {
+            return Err(wrong_query(&self.plan.definition, "ordered"));
+        };
+        let Some((all, limit)) = key_query.take_limit() else {
+            return Ok(self.rows(reader, query)?.and_not(hidden));
+        };
+        let mut rows = Vec::new();
+        let mut scan = self.scan(reader, &all)?;
+        while rows.len() < limit
+            && let Some(hit) = scan.next().transpose()?
+        {
+            let row_id = hit.row_id();
+            if !hidden.contains(row_id) {
+                rows.push(row_id);
+            }
+        }
+        rows.sort_unstable();
+        Ok(rows.into_iter().collect())
+    }
+
     fn estimate(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<Estimate> {
         let IndexQuery::Key(query) = query else {
             return Err(wrong_query(&self.plan.definition, "ordered"));

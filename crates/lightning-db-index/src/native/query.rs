@@ -92,6 +92,12 @@ impl KeyQuery {
         Self { limit: Some(limit), ..self }
     }
 
+    /// The query without its limit, and the limit; `None` if it has none.
+    pub(super) fn take_limit(&self) -> Option<(Self, usize)> {
+        let limit = self.limit?;
+        Some((Self { limit: None, ..self.clone() }, limit))
+    }
+
     /// The keys that are asked for, if that is by the value of all their parts, and for all rows.
     pub(crate) fn whole_keys(&self, parts: usize) -> Option<&[Vec<Value>]> {
         (self.is_whole(parts) && self.limit.is_none()).then_some(&self.keys)

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use lightning_db_index::{
+    Analyzer, IndexQuery, KeyQuery, Location, RowExpression, RowSet, SpatialQuery, TextQuery,
+};
+
 use super::*;
 
 fn sessions() -> TableDefinition {
@@ -82,4 +86,84 @@ fn more_rows_than_one_commit_removes_are_all_removed() {
     world.clock.advance(Duration::from_secs(6));
     assert_eq!(tables.remove_ended().unwrap(), 2_500);
     assert_sound(&tables);
+}
+
+/// Tasks with a rank, a place and some words, of which every other one ends at once.
+fn tasks(world: &World, tables: &Tables) {
+    let definition = TableDefinition::new("tasks")
+        .column(ColumnDefinition::new("id", ColumnType::I64))
+        .column(ColumnDefinition::new("rank", ColumnType::I64))
+        .column(ColumnDefinition::new("place", ColumnType::Point))
+        .column(ColumnDefinition::new("words", ColumnType::Text))
+        .column(ColumnDefinition::new("ends", ColumnType::Timestamp).nullable())
+        .primary_key([0])
+        .index(IndexSpec::ordered("by_rank").column(1))
+        .index(IndexSpec::hash("by_hash").column(1))
+        .index(IndexSpec::spatial("by_place").column(2))
+        .index(IndexSpec::text("by_words", Analyzer::Simple).column(3))
+        .expires_at(4);
+    tables.create_table(definition).unwrap();
+    for id in 0..200_i64 {
+        #[expect(clippy::cast_precision_loss, reason = "small")]
+        let place = Value::Point { x: id as f64, y: 0.0 };
+        let words = "storm ".repeat(usize::try_from(200 - id).unwrap());
+        let ends = (id % 2 == 0).then(|| Value::Timestamp(world.now_us() + 1_000_000));
+        let rank = Value::I64(id / 100);
+        let row = [id.into(), rank, place, words.into(), ends.unwrap_or_default()];
+        tables.insert("tasks", row).unwrap();
+    }
+}
+
+#[test]
+fn limits_count_the_rows_that_have_not_ended() {
+    let world = World::new();
+    let tables = world.open();
+    tasks(&world, &tables);
+    let key = |rows: &RowSet| -> Vec<u64> { rows.iter().map(|row_id| row_id ^ 1 << 63).collect() };
+    for ended in [false, true] {
+        if ended {
+            world.clock.advance(Duration::from_secs(2));
+        }
+        let wanted = |from: u64, count: usize| -> Vec<u64> {
+            (from..200).filter(|id| !ended || id % 2 == 1).take(count).collect()
+        };
+        let snapshot = tables.snapshot();
+        let table = snapshot.table("tasks").unwrap();
+        let reader = snapshot.read(&table).unwrap();
+        for limit in [0, 1, 7, 60] {
+            let find = |index: &str, query: KeyQuery| {
+                key(&reader.find(index, &IndexQuery::Key(query.limit(limit))).unwrap())
+            };
+            assert_eq!(find("by_rank", KeyQuery::all()), wanted(0, limit));
+            let last = find("by_rank", KeyQuery::all().reverse());
+            assert_eq!(last.len(), limit);
+            assert_eq!(find("by_hash", KeyQuery::equal([1_i64])), {
+                let mut of_rank = wanted(100, limit);
+                of_rank.truncate(if ended { 50 } else { 100 });
+                of_rank
+            });
+            let centre = Location::new(-5.0, 0.0);
+            let nearest = IndexQuery::Spatial(SpatialQuery::Nearest { centre, count: limit });
+            assert_eq!(key(&reader.find("by_place", &nearest).unwrap()), wanted(0, limit));
+            let near = reader.nearest("by_place", centre, limit).unwrap().into_iter();
+            assert_eq!(near.map(|of| of.row_id ^ 1 << 63).collect::<Vec<_>>(), wanted(0, limit));
+            let hits = reader.search("by_words", &TextQuery::term("storm"), limit).unwrap();
+            let hits: RowSet = hits.into_iter().map(|hit| hit.row_id).collect();
+            assert_eq!(key(&hits).len(), limit);
+            assert!(key(&hits).iter().all(|id| !ended || id % 2 == 1));
+            // Of several indexes, each with a limit of its own.
+            let part = |index: &str, query: IndexQuery| {
+                RowExpression::Index(reader.index(index).unwrap(), query)
+            };
+            let first = IndexQuery::Key(KeyQuery::all().limit(limit));
+            let both = RowExpression::all_of([part("by_rank", first), part("by_place", nearest)]);
+            assert_eq!(key(&reader.find_all(&both).unwrap()), wanted(0, limit));
+            assert_eq!(key(&reader.explain(&both).unwrap().0), wanted(0, limit));
+        }
+        let all = reader.search("by_words", &TextQuery::term("storm"), 1_000).unwrap();
+        assert_eq!(all.len(), wanted(0, 200).len());
+        let other = reader.search("by_rank", &TextQuery::term("storm"), 1).unwrap_err();
+        assert_eq!(other.to_string(), "table tasks: by_rank is no text index");
+        assert!(reader.nearest("by_words", Location::new(0.0, 0.0), 1).is_err());
+    }
 }
