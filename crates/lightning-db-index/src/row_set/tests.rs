@@ -211,6 +211,50 @@ proptest! {
     }
 }
 
+/// A set and that of `CRoaring`, each read from the other's bytes.
+fn exchanged(rows: &[u32]) -> (RowSet, Bitmap) {
+    let set: RowSet = rows.iter().map(|row| u64::from(*row)).collect();
+    let mut oracle = rows.iter().copied().collect::<Bitmap>();
+    oracle.run_optimize();
+    let set = set.optimized();
+    let bytes = set.to_portable_32().unwrap();
+    assert_eq!(Bitmap::try_deserialize::<Portable>(&bytes).unwrap(), oracle);
+    assert_eq!(RowSet::from_portable_32(&oracle.serialize::<Portable>()).unwrap(), set);
+    let wide = oracle.iter().map(u64::from).collect::<Treemap>();
+    assert_eq!(Treemap::try_deserialize::<Portable>(&set.to_portable_64()).unwrap(), wide);
+    (set, oracle)
+}
+
+/// Of the places of the world: those of each country, each degree, and with each beginning of a
+/// name. Places of a country stand together.
+#[test]
+fn a_thousand_real_bitmaps_go_to_croaring_and_back() {
+    use std::io::Read as _;
+    let path = [env!("CARGO_MANIFEST_DIR"), "../../tests/data/cities.csv.gz"];
+    let packed = std::fs::read(path.iter().collect::<PathBuf>()).unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+    let mut sets = std::collections::BTreeMap::<String, Vec<u32>>::new();
+    for (row, line) in (0..).zip(text.lines().skip(1)) {
+        let columns: Vec<&str> = line.splitn(5, ',').collect();
+        let degree = |at: usize| columns[at].split('.').next().unwrap_or_default();
+        let start: String = columns[4].chars().take(2).collect();
+        let of = [columns[3].to_owned(), start];
+        let of = of.into_iter().chain([1, 2].map(|at| format!("{at}: {}", degree(at))));
+        for (kind, value) in of.enumerate() {
+            let set = sets.entry(format!("{kind} {value}")).or_default();
+            if set.last() != Some(&row) {
+                set.push(row);
+            }
+        }
+    }
+    assert!(sets.len() >= 1_000, "{}", sets.len());
+    let pairs: Vec<_> = sets.values().map(|rows| exchanged(rows)).collect();
+    let all = RowSet::union(pairs.iter().map(|(set, _)| set));
+    let wide = Bitmap::fast_or(&pairs.iter().map(|(_, oracle)| oracle).collect::<Vec<_>>());
+    assert!(all.iter().eq(wide.iter().map(u64::from)));
+}
+
 #[test]
 fn real_bitmaps_are_those_of_croaring() {
     for name in real_sets::NAMES {
@@ -218,19 +262,7 @@ fn real_bitmaps_are_those_of_croaring() {
             println!("skipped: no data");
             continue;
         };
-        let mut ours = Vec::new();
-        let mut theirs = Vec::new();
-        for rows in &sets {
-            let set: RowSet = rows.iter().map(|row| u64::from(*row)).collect();
-            let mut oracle = rows.iter().copied().collect::<Bitmap>();
-            oracle.run_optimize();
-            let set = set.optimized();
-            let bytes = set.to_portable_32().unwrap();
-            assert_eq!(Bitmap::try_deserialize::<Portable>(&bytes).unwrap(), oracle);
-            assert_eq!(RowSet::from_portable_32(&oracle.serialize::<Portable>()).unwrap(), set);
-            ours.push(set);
-            theirs.push(oracle);
-        }
+        let (ours, theirs): (Vec<_>, Vec<_>) = sets.iter().map(|rows| exchanged(rows)).unzip();
         for (pair, oracles) in ours.windows(2).zip(theirs.windows(2)) {
             let same = |set: RowSet, oracle: Bitmap| {
                 assert!(set.iter().eq(oracle.iter().map(u64::from)), "{name}");

@@ -2,6 +2,7 @@
 
 mod durability;
 mod faults;
+mod fts5;
 mod history;
 mod naive;
 mod quality;
