@@ -75,6 +75,9 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
     /// Takes the rows of a table in bulk, for an index that is being built.
     fn loader(&self) -> Result<Box<dyn Loader + '_>>;
 
+    /// Counts are not what the index has any more, until it is read.
+    fn doubt_counts(&self) {}
+
     /// Compares the index with the rows of a snapshot. Rows that the condition leaves out are not
     /// among them.
     fn check(&self, snapshot: &Snapshot, rows: &mut IndexedRows<'_>) -> Result<Vec<Problem>>;
@@ -414,13 +417,27 @@ impl Index {
     }
 
     /// Takes rows in bulk, for an index that is being built and that nobody reads yet. Rows that
-    /// change meanwhile must be given to [`maintain`](Self::maintain) once more behind it.
+    /// change meanwhile must be given to [`maintain_again`](Self::maintain_again) behind it.
     ///
     /// # Errors
     /// Those of the store.
     pub fn loader(&self) -> Result<Box<dyn Loader + '_>> {
         let inner = self.kind().loader()?;
         Ok(Box::new(Conditional { definition: &self.definition, inner }))
+    }
+
+    /// Brings the entries of a row in line behind a bulk load: the change is one that the load did
+    /// not know of, and that [`maintain`](Self::maintain) may have seen already.
+    ///
+    /// # Errors
+    /// As [`maintain`](Self::maintain).
+    pub fn maintain_again(
+        &self,
+        transaction: &mut Transaction,
+        change: &RowChange<'_>,
+    ) -> Result<()> {
+        self.kind().doubt_counts();
+        self.maintain(transaction, change)
     }
 
     /// Compares the index with the rows of a snapshot.

@@ -378,7 +378,9 @@ impl Kind for SpatialIndex {
             }
             _ => {
                 let unchanged = Arc::clone(&self.unchanged);
-                transaction.after_commit(move |_| drop(unchanged.fetch_add(1, Ordering::Relaxed)));
+                transaction.after_commit(move |_| {
+                    unchanged.fetch_add(1, Ordering::Relaxed);
+                });
             }
         }
         self.fold_due();

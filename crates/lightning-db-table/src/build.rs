@@ -204,7 +204,7 @@ impl Tables {
                 old: old.as_ref().map(|row| row as &dyn Columns),
                 new: new.as_ref().map(|row| row as &dyn Columns),
             };
-            let maintained = index.maintain(transaction.storage(), &change);
+            let maintained = index.maintain_again(transaction.storage(), &change);
             // No statement of a table sees to what was left to the commit.
             let verified =
                 maintained.and_then(|()| index.verify_deferred(transaction.transaction()));

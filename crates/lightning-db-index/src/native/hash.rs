@@ -396,6 +396,10 @@ impl Kind for HashIndex {
         Ok(Box::new(load::loader(self)))
     }
 
+    fn doubt_counts(&self) {
+        self.sketch.doubt();
+    }
+
     fn check(&self, snapshot: &Snapshot, rows: &mut IndexedRows<'_>) -> Result<Vec<Problem>> {
         load::check(self, snapshot, rows)
     }

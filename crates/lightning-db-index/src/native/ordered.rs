@@ -363,6 +363,10 @@ impl Kind for OrderedIndex {
         Ok(Box::new(OrderedLoader { index: self, sorter: Sorter::new(self.place()), known }))
     }
 
+    fn doubt_counts(&self) {
+        self.sketch.doubt();
+    }
+
     fn check(&self, snapshot: &Snapshot, rows: &mut IndexedRows<'_>) -> Result<Vec<Problem>> {
         let entry = |row_id: u64, row: &dyn Columns| {
             let entry = self.entry(row_id, row)?;

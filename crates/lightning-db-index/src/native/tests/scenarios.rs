@@ -196,10 +196,15 @@ fn maintaining_once_more_repairs_what_a_late_load_put_back() {
     assert_eq!(scanned(&table, &KeyQuery::all()), [7, 7]);
     let mut transaction = table.store.transaction();
     let change = RowChange { row_id: 7, old: Some(&old), new: Some(&new) };
-    table.index.maintain(&mut transaction, &change).unwrap();
+    table.index.maintain_again(&mut transaction, &change).unwrap();
     assert!(transaction.commit().unwrap().is_committed());
     assert_eq!(scanned(&table, &KeyQuery::all()), [7]);
     table.assert_sound();
+    // The change was counted twice: upkeep counts the entries.
+    assert!(!table.index.statistics().unwrap().entries_exact);
+    assert!(table.index.upkeep().unwrap());
+    let counted = table.index.statistics().unwrap();
+    assert_eq!((counted.entries, counted.entries_exact), (1, true));
 }
 
 #[test]
@@ -259,15 +264,20 @@ fn an_index_that_is_opened_again_knows_its_types_and_its_size() {
     let options = crate::testkit::sim_options(&Arc::new(SimVfs::new()));
     let table = TestTable::open(&options, ordered(OrderedOptions::new(), 1));
     (0..100_i64).for_each(|row| table.set(row.unsigned_abs(), [Value::I64(row)]));
+    assert!(table.index.statistics().unwrap().entries_exact);
     table.store.close().unwrap();
     drop(table);
     let table = TestTable::open(&options, ordered(OrderedOptions::new(), 1));
+    assert!(!table.index.statistics().unwrap().entries_exact);
     assert_eq!(found(&table, KeyQuery::equal([7.0])), [7]);
     assert_eq!(found(&table, KeyQuery::all().range(Value::F64(97.5)..)), [98, 99]);
     let query = IndexQuery::Key(KeyQuery::all().range(..Value::I64(50)));
     let snapshot = table.store.snapshot();
     let estimate = table.index.estimate(Reader::Snapshot(&snapshot), &query).unwrap();
     assert!((estimate.point - 50.0).abs() < 0.01, "{estimate:?}");
+    // The estimate has read all keys.
+    let counted = table.index.statistics().unwrap();
+    assert_eq!((counted.entries, counted.entries_exact), (100, true));
     table.assert_sound();
 }
 
