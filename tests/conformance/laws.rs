@@ -13,7 +13,7 @@ use crate::kinds::Kind;
 pub(crate) type Law = fn(&Kind, u64);
 
 /// All laws, by name.
-pub(crate) const LAWS: [(&str, Law); 15] = [
+pub(crate) const LAWS: [(&str, Law); 16] = [
     ("answers", transactions::answers),
     ("rollback", transactions::rollback),
     ("savepoint", transactions::savepoint),
@@ -25,6 +25,7 @@ pub(crate) const LAWS: [(&str, Law); 15] = [
     ("crash", crash::crash),
     ("build_under_writers", build::build_under_writers),
     ("cancelled_build", build::cancelled_build),
+    ("resumed_build", build::resumed_build),
     ("damage", damage::damage),
     ("drift", damage::drift),
     ("drop_while_reading", life::drop_while_reading),

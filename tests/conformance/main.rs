@@ -88,6 +88,12 @@ fn cancelled_build() {
     try_on_all("cancelled_build");
 }
 
+/// A build that a power cut ends goes on where it was, and has every row in the end.
+#[test]
+fn resumed_build() {
+    try_on_all("resumed_build");
+}
+
 /// An entry that is not what was written is found, or does no harm; what is found is repaired.
 #[test]
 fn damage() {

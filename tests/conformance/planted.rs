@@ -14,7 +14,7 @@ use std::panic::catch_unwind;
 use lightning_db_index::planted::{DEFECTS, plant};
 
 /// Each defect, and the law that finds it in a kind.
-const FOUND: [(&str, &str, &str); 9] = [
+const FOUND: [(&str, &str, &str); 10] = [
     ("keep-old-key", "answers", "composite"),
     ("keep-rows-that-leave-the-condition", "answers", "partial"),
     ("share-unique-key", "conflict", "unique"),
@@ -24,6 +24,7 @@ const FOUND: [(&str, &str, &str); 9] = [
     ("fold-drops-places-that-are-seen", "age", "plane"),
     ("find-words-of-replaced-rows", "answers", "text"),
     ("filter-forgets-keys", "answers", "bloom"),
+    ("checkpoint-before-run", "resumed_build", "composite"),
 ];
 
 #[test]

@@ -36,7 +36,8 @@ pub use query::BitmapQuery;
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Loader, Problem, wrong_query};
+use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Problem, wrong_query};
+use crate::loader::{Loader, Loading};
 use crate::planted;
 use crate::reader::Reader;
 use crate::row::RowChange;
@@ -277,7 +278,7 @@ impl Kind for BitmapIndex {
         self.estimate_of(reader, self.query(query)?)
     }
 
-    fn loader(&self) -> Result<Box<dyn Loader + '_>> {
+    fn loader(&self, _: Loading) -> Result<Box<dyn Loader + '_>> {
         Ok(Box::new(load::BitmapLoader::new(self)))
     }
 

@@ -28,9 +28,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::index::{
-    IndexQuery, IndexStatistics, IndexedRows, Kind, Loaded, Loader, Problem, wrong_query,
-};
+use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Problem, wrong_query};
+use crate::loader::{Loaded, Loader, Loading};
 use crate::reader::Reader;
 use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
@@ -268,7 +267,7 @@ impl Kind for BloomIndex {
         Ok(Estimate::between(0.0, Estimate::exact(perhaps).point, f64::MAX))
     }
 
-    fn loader(&self) -> Result<Box<dyn Loader + '_>> {
+    fn loader(&self, _: Loading) -> Result<Box<dyn Loader + '_>> {
         Ok(Box::new(BloomLoader { index: self, hashes: Vec::new() }))
     }
 

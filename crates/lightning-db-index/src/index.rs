@@ -1,17 +1,19 @@
 //! One index, whatever its kind: what is the same for all stands here, the rest in the kinds.
 
 use std::fmt;
-use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use lightning_db_expression::Columns;
-use lightning_db_storage::{Snapshot, Store, Transaction};
+use lightning_db_storage::{Keyspace, Snapshot, Store, Transaction};
 
 use crate::bitmap::{BitmapIndex, BitmapQuery};
 use crate::bloom::BloomIndex;
+use crate::build_log;
 use crate::definition::{IndexDefinition, IndexKind};
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
+use crate::loader::{Loader, Loading};
 use crate::native::{HashIndex, KeyQuery, OrderedIndex};
 use crate::planted;
 use crate::reader::Reader;
@@ -73,7 +75,7 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
     fn estimate(&self, reader: Reader<'_>, query: &IndexQuery) -> Result<Estimate>;
 
     /// Takes the rows of a table in bulk, for an index that is being built.
-    fn loader(&self) -> Result<Box<dyn Loader + '_>>;
+    fn loader(&self, loading: Loading) -> Result<Box<dyn Loader + '_>>;
 
     /// Counts are not what the index has any more, until it is read.
     fn doubt_counts(&self) {}
@@ -96,36 +98,6 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
 
     /// What the index holds, in numbers.
     fn statistics(&self) -> Result<IndexStatistics>;
-}
-
-/// Rows of a table in bulk; see [`Index::loader`].
-pub trait Loader {
-    /// Adds a row.
-    ///
-    /// # Errors
-    /// If the row cannot be indexed.
-    fn add(&mut self, row_id: u64, row: &dyn Columns) -> Result<()>;
-
-    /// Writes what was added, in one commit. `progress` is called with entries done and in all, and
-    /// may end it.
-    ///
-    /// # Errors
-    /// [`Error::Cancelled`], those of the store; nothing is written then.
-    fn finish(
-        self: Box<Self>,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<Loaded>;
-}
-
-/// What a [`Loader`] did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Loaded {
-    /// Entries written.
-    pub entries: u64,
-    /// Keys of a unique index that several rows have, with two of them; the first 100. If there
-    /// are any, nothing was written.
-    pub duplicates: Vec<(String, u64, u64)>,
 }
 
 /// An entry of an index that does not agree with the rows.
@@ -201,6 +173,11 @@ impl IndexedRows<'_> {
 pub struct Index {
     definition: Arc<IndexDefinition>,
     rows: Arc<dyn RowStore>,
+    pub(crate) store: Store,
+    /// What is noted of a build, once one has begun.
+    pub(crate) log: OnceLock<Keyspace>,
+    /// Whether rows have been loaded.
+    pub(crate) is_tried: AtomicBool,
     built: Built,
 }
 
@@ -228,6 +205,9 @@ impl Index {
         rows: Arc<dyn RowStore>,
     ) -> Result<Self> {
         definition.validate()?;
+        if store.open_keyspace(&build_log::name(&definition)).is_err() {
+            build_log::drop_runs(store, &definition, 0)?;
+        }
         let built = match &definition.kind {
             IndexKind::Ordered(options) => {
                 Built::Ordered(OrderedIndex::open(store, &definition, options)?)
@@ -248,7 +228,8 @@ impl Index {
                 Built::Bloom(BloomIndex::open(store, &definition, options, &rows)?)
             }
         };
-        Ok(Self { definition, rows, built })
+        let (store, log, is_tried) = (store.clone(), OnceLock::new(), AtomicBool::new(false));
+        Ok(Self { definition, rows, store, log, is_tried, built })
     }
 
     /// Removes an index with all it holds. Snapshots that read it through an open [`Index`] go on.
@@ -268,7 +249,7 @@ impl Index {
         Ok(())
     }
 
-    fn kind(&self) -> &dyn Kind {
+    pub(crate) fn kind(&self) -> &dyn Kind {
         match &self.built {
             Built::Ordered(index) => index,
             Built::Hash(index) => index,
@@ -416,30 +397,6 @@ impl Index {
         self.kind().estimate(reader, query)
     }
 
-    /// Takes rows in bulk, for an index that is being built and that nobody reads yet. Rows that
-    /// change meanwhile must be given to [`maintain_again`](Self::maintain_again) behind it.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn loader(&self) -> Result<Box<dyn Loader + '_>> {
-        let inner = self.kind().loader()?;
-        Ok(Box::new(Conditional { definition: &self.definition, inner }))
-    }
-
-    /// Brings the entries of a row in line behind a bulk load: the change is one that the load did
-    /// not know of, and that [`maintain`](Self::maintain) may have seen already.
-    ///
-    /// # Errors
-    /// As [`maintain`](Self::maintain).
-    pub fn maintain_again(
-        &self,
-        transaction: &mut Transaction,
-        change: &RowChange<'_>,
-    ) -> Result<()> {
-        self.kind().doubt_counts();
-        self.maintain(transaction, change)
-    }
-
     /// Compares the index with the rows of a snapshot.
     ///
     /// # Errors
@@ -464,25 +421,6 @@ impl Index {
     /// Those of the store.
     pub fn statistics(&self) -> Result<IndexStatistics> {
         self.kind().statistics()
-    }
-}
-
-/// Gives a loader the rows that fulfil the index's condition.
-struct Conditional<'a> {
-    definition: &'a IndexDefinition,
-    inner: Box<dyn Loader + 'a>,
-}
-
-impl Loader for Conditional<'_> {
-    fn add(&mut self, row_id: u64, row: &dyn Columns) -> Result<()> {
-        if self.definition.holds(row)? { self.inner.add(row_id, row) } else { Ok(()) }
-    }
-
-    fn finish(
-        self: Box<Self>,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<Loaded> {
-        self.inner.finish(progress)
     }
 }
 

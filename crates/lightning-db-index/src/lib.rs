@@ -36,6 +36,9 @@ mod reader;
 mod definition;
 mod index;
 
+mod build_log;
+mod loader;
+
 mod combine;
 
 #[cfg(test)]
@@ -64,7 +67,8 @@ pub use combine::{RowExpression, RowPlan};
 pub use definition::{IndexDefinition, IndexKind, KeyPart};
 pub use error::{Error, Result};
 pub use estimate::Estimate;
-pub use index::{Index, IndexQuery, IndexStatistics, Loaded, Loader, Problem};
+pub use index::{Index, IndexQuery, IndexStatistics, Problem};
+pub use loader::{Loaded, Loader, LoaderOptions, Resumed};
 pub use native::{
     HashIndex, HashOptions, Hit, KeyQuery, KeyRows, OrderedIndex, OrderedOptions, Scan, Seek,
 };

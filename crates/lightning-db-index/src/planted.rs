@@ -11,7 +11,7 @@ static PLANTED: RwLock<Option<&'static str>> = RwLock::new(None);
 
 /// Names of the defects that can be planted.
 #[cfg(feature = "planted-bugs")]
-pub const DEFECTS: [&str; 9] = [
+pub const DEFECTS: [&str; 10] = [
     "keep-old-key",
     "keep-rows-that-leave-the-condition",
     "share-unique-key",
@@ -21,6 +21,7 @@ pub const DEFECTS: [&str; 9] = [
     "fold-drops-places-that-are-seen",
     "find-words-of-replaced-rows",
     "filter-forgets-keys",
+    "checkpoint-before-run",
 ];
 
 /// Plants a defect for the whole process, or removes it.

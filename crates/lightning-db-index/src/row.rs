@@ -1,6 +1,7 @@
 //! Rows as an index sees them: columns by position, and what a change does to them.
 
 use std::fmt;
+use std::ops::Bound;
 
 use lightning_db_expression::Columns;
 use lightning_db_storage::Keyspace;
@@ -57,7 +58,21 @@ impl dyn RowStore + '_ {
         reader: Reader<'_>,
         visit: &mut dyn FnMut(u64, &dyn Columns) -> Result<()>,
     ) -> Result<()> {
-        for item in reader.range::<&[u8]>(self.keyspace(), ..) {
+        self.for_each_after(reader, None, visit)
+    }
+
+    /// [`for_each`](Self::for_each) of the rows behind one.
+    ///
+    /// # Errors
+    /// Those of the store, and those of `visit`, which end the scan.
+    pub fn for_each_after(
+        &self,
+        reader: Reader<'_>,
+        row_id: Option<u64>,
+        visit: &mut dyn FnMut(u64, &dyn Columns) -> Result<()>,
+    ) -> Result<()> {
+        let start = row_id.map_or(Bound::Unbounded, |row_id| Bound::Excluded(row_key(row_id)));
+        for item in reader.range(self.keyspace(), (start, Bound::Unbounded)) {
             let (key, stored) = item?;
             let Some(row_id) = row_id_of(&key) else { continue };
             self.decode(&stored, &mut |row| visit(row_id, row))?;

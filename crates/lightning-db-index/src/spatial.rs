@@ -41,7 +41,8 @@ use serde::{Deserialize, Serialize};
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Loader, Problem, wrong_query};
+use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Problem, wrong_query};
+use crate::loader::{Loader, Loading};
 use crate::reader::Reader;
 use crate::row::{RowChange, RowStore, row_id_of, row_key};
 use crate::row_set::RowSet;
@@ -418,7 +419,7 @@ impl Kind for SpatialIndex {
         Ok(estimate::estimate(self.geometry, &levels, waiting + own, &prepared))
     }
 
-    fn loader(&self) -> Result<Box<dyn Loader + '_>> {
+    fn loader(&self, _: Loading) -> Result<Box<dyn Loader + '_>> {
         Ok(Box::new(loader::PlaceLoader::new(self)))
     }
 

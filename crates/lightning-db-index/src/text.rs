@@ -51,9 +51,8 @@ use quick_cache::sync::Cache;
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::index::{
-    IndexQuery, IndexStatistics, IndexedRows, Kind, Loaded, Loader, Problem, wrong_query,
-};
+use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Problem, wrong_query};
+use crate::loader::{Loaded, Loader, Loading};
 use crate::reader::Reader;
 use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
@@ -168,7 +167,7 @@ impl Kind for TextIndex {
         }
     }
 
-    fn loader(&self) -> Result<Box<dyn Loader + '_>> {
+    fn loader(&self, _: Loading) -> Result<Box<dyn Loader + '_>> {
         Ok(Box::new(TextLoader { index: self, rows: 0 }))
     }
 

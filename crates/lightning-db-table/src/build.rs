@@ -5,12 +5,22 @@
 //! between the snapshot and the bulk may then have an entry that it has no more: each such row is
 //! brought in line once again, from its state at the snapshot to its state now. Nobody waits, and
 //! nobody reads the index before it holds every row.
+//!
+//! Ordered and hash indexes go on after a crash. Each commit during such a build notes the rows
+//! that it changes in the build's log, and what was read is written as sorted runs, with a
+//! checkpoint behind each: so the rows may be read at several snapshots. Before the entries are
+//! written, a last snapshot is taken: the rows that the log has there are left out, as what was
+//! read of them may be old, and get their entries behind the bulk; all others are as they were
+//! read. Entries that an earlier try has written are dropped first.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use lightning_db_index::{Columns, Index, Loaded, Reader, RowChange, RowStore, row_id_of, row_key};
+use lightning_db_index::{
+    Columns, Index, Loaded, Loader, LoaderOptions, Reader, RowChange, RowSet, RowStore, row_id_of,
+    row_key,
+};
 use lightning_db_storage::CommitSubscription;
 use parking_lot::Mutex;
 
@@ -22,7 +32,7 @@ use crate::table::{Table, TableState};
 use crate::tables::Tables;
 
 /// Rows between two calls of the observer.
-const REPORT_EVERY: u64 = 4_096;
+const REPORT_EVERY: u64 = 256;
 
 /// What a build calls with what is done; it may end the build.
 pub type BuildProgress<'a> = dyn FnMut(BuildStatus<'_>) -> ControlFlow<()> + 'a;
@@ -65,6 +75,17 @@ pub enum BuildOutcome {
     Duplicates(Vec<(String, u64, u64)>),
     /// The observer ended it. The index is not there.
     Cancelled,
+}
+
+/// What a bulk load leaves to be done.
+struct Loading {
+    loaded: Loaded,
+    /// Rows that have changed since the snapshot.
+    changed: Changed,
+    /// The state whose rows were loaded.
+    snapshot: TableSnapshot,
+    /// Rows that were not.
+    left_out: RowSet,
 }
 
 /// What is done to the entries of a row that changed meanwhile.
@@ -112,6 +133,9 @@ impl Tables {
         match outcome {
             Ok(outcome @ BuildOutcome::Ready { .. }) => {
                 self.set_ready(table, name)?;
+                let state = self.inner.state.load();
+                let ended = state.table(table)?.open_index(name)?.index.end_build();
+                ended.map_err(Error::of_index(table))?;
                 Ok(outcome)
             }
             // What the table itself needs stays in the catalog, to be built another time.
@@ -138,14 +162,13 @@ impl Tables {
     ) -> Result<BuildOutcome> {
         let state = Arc::clone(self.inner.state.load().table(table)?);
         let index = Arc::clone(&state.open_index(name)?.index);
-        // In this order: what the snapshot does not see, the list will have.
-        let changed = Changed::new(self, &state);
-        let snapshot = self.snapshot();
-        let loaded = match load(&state, &index, &snapshot, progress) {
+        let Loading { loaded, changed, snapshot, left_out } = match self
+            .load(&state, &index, progress)
+        {
             Err(Error::Index { source: lightning_db_index::Error::Cancelled { .. }, .. }) => {
                 return Ok(BuildOutcome::Cancelled);
             }
-            loaded => loaded?,
+            loading => loading?,
         };
         if !loaded.duplicates.is_empty() {
             return Ok(BuildOutcome::Duplicates(loaded.duplicates));
@@ -154,6 +177,8 @@ impl Tables {
         // a duplicate among them.
         self.end_transactions(table)?;
         let ids = std::mem::take(&mut *changed.rows.lock());
+        let fresh = ids.iter().copied().filter(|row_id| !left_out.contains(*row_id));
+        let fresh: Vec<u64> = fresh.collect();
         // A key of a unique index may have gone from one of these rows to another: all give up
         // what they had before any gets what it has.
         let steps: &[CatchUp] = if index.definition().is_unique() {
@@ -161,8 +186,9 @@ impl Tables {
         } else {
             &[CatchUp::Replace]
         };
-        let total = (ids.len() * steps.len()) as u64;
-        let work = steps.iter().flat_map(|step| ids.iter().map(move |row_id| (*step, *row_id)));
+        let work = steps.iter().flat_map(|step| fresh.iter().map(move |row_id| (*step, *row_id)));
+        let work = work.chain(left_out.iter().map(|row_id| (CatchUp::Add, row_id)));
+        let total = (fresh.len() * steps.len()) as u64 + left_out.len();
         for (done, (step, row_id)) in (0..).zip(work) {
             let status = BuildStatus { index: name, stage: BuildStage::CatchingUp, done, total };
             if progress(status).is_break() {
@@ -177,6 +203,39 @@ impl Tables {
             }
         }
         Ok(BuildOutcome::Ready { entries: loaded.entries })
+    }
+
+    /// Adds the rows to an index in bulk, and says which are to be brought in line behind it.
+    fn load(
+        &self,
+        table: &TableState,
+        index: &Index,
+        progress: &mut BuildProgress<'_>,
+    ) -> Result<Loading> {
+        let of_index = || Error::of_index(table.name());
+        let name = &*index.definition().name;
+        let options = LoaderOptions::default().memory_bytes(self.inner.options.build_memory);
+        let mut loader = index.loader_with(options).map_err(of_index())?;
+        if index.keeps_log() {
+            // What changes from here on is noted in the log of the build.
+            read(table, &mut *loader, (name, &self.snapshot()), progress)?;
+        }
+        // In this order: what the snapshot does not see, the list will have.
+        let changed = Changed::new(self, table);
+        let snapshot = self.snapshot();
+        let mut left_out = RowSet::new();
+        if index.keeps_log() {
+            left_out = index.changed_rows(snapshot.snapshot()).map_err(of_index())?;
+            loader.leave_out(&left_out);
+        } else {
+            read(table, &mut *loader, (name, &snapshot), progress)?;
+        }
+        let mut report = |done, total: u64| {
+            let stage = BuildStage::Writing;
+            progress(BuildStatus { index: name, stage, done, total: total.max(done) })
+        };
+        let written = loader.finish(&mut report).map_err(of_index())?;
+        Ok(Loading { loaded: written, changed, snapshot, left_out })
     }
 
     /// Brings the entries of a row that has changed since a snapshot in line with what it is now.
@@ -220,33 +279,29 @@ fn stored_row(table: &Table, reader: Reader<'_>, row_id: u64) -> Result<Option<R
     stored.map(|stored| Row::new(&table.state.schema, row_id, stored)).transpose()
 }
 
-/// Adds the rows of a snapshot to an index in bulk.
-fn load(
+/// Gives a loader the rows of a snapshot that it has not had.
+fn read(
     table: &TableState,
-    index: &Index,
-    snapshot: &TableSnapshot,
+    loader: &mut dyn Loader,
+    (index, snapshot): (&str, &TableSnapshot),
     progress: &mut BuildProgress<'_>,
-) -> Result<Loaded> {
-    let name = &index.definition().name;
+) -> Result<()> {
     let total = table.rows.keyspace.approximate_len();
-    let mut report = |stage, done, total: u64| {
-        let status = BuildStatus { index: name, stage, done, total: total.max(done) };
-        progress(status)
-    };
-    let cancelled = || lightning_db_index::Error::Cancelled { index: name.clone() };
-    let mut loader = index.loader().map_err(Error::of_index(table.name()))?;
     let rows: &dyn RowStore = &*table.rows;
-    let mut done = 0;
-    let read = rows.for_each(Reader::Snapshot(snapshot.snapshot()), &mut |row_id, row| {
-        if u64::is_multiple_of(done, REPORT_EVERY)
-            && report(BuildStage::Reading, done, total).is_break()
-        {
-            return Err(cancelled());
+    let resumed = loader.resumed();
+    let (last, mut done) = (resumed.map(|of| of.last_row), resumed.map_or(0, |of| of.rows));
+    let mut unreported = 0;
+    let reader = Reader::Snapshot(snapshot.snapshot());
+    let read = rows.for_each_after(reader, last, &mut |row_id, row| {
+        if u64::is_multiple_of(unreported, REPORT_EVERY) {
+            let (stage, total) = (BuildStage::Reading, total.max(done));
+            if progress(BuildStatus { index, stage, done, total }).is_break() {
+                return Err(lightning_db_index::Error::Cancelled { index: index.to_owned() });
+            }
         }
         done += 1;
+        unreported += 1;
         loader.add(row_id, row)
     });
-    read.map_err(Error::of_index(table.name()))?;
-    let outcome = loader.finish(&mut |done, total| report(BuildStage::Writing, done, total));
-    outcome.map_err(Error::of_index(table.name()))
+    read.map_err(Error::of_index(table.name()))
 }

@@ -154,7 +154,8 @@ impl Tables {
         added
     }
 
-    /// Builds the indexes whose build was cut short by the end of the process.
+    /// Builds the indexes whose build was cut short by the end of the process. Ordered and hash
+    /// indexes go on where they were, and their progress begins there.
     ///
     /// # Errors
     /// As [`create_index`](Self::create_index).
@@ -167,10 +168,13 @@ impl Tables {
             .flat_map(|(name, table)| table.indexes.iter().map(move |open| (name, open)))
         {
             if open.state == IndexState::Building {
-                // A build that got as far as its entries may have left some of rows that have
-                // changed since: it starts with none.
                 let index = &open.index.definition().name;
-                outcomes.push(self.repair_index(table, index, progress)?);
+                outcomes.push(if open.index.keeps_log() {
+                    self.build_index(table, index, progress)?
+                } else {
+                    // What the last try has written may be of rows that have changed since.
+                    self.repair_index(table, index, progress)?
+                });
             }
         }
         Ok(outcomes)

@@ -170,7 +170,7 @@ pub use snapshot::{TableReader, TableSnapshot};
 pub use spec::IndexSpec;
 pub use statistics::ColumnStatistics;
 pub use table::Table;
-pub use tables::{OpenReport, Tables};
+pub use tables::{OpenReport, Tables, TablesOptions};
 pub use transaction::TableTransaction;
 pub use upkeep::UpkeepReport;
 pub use values::{ColumnName, IntoRow};

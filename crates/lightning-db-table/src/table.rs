@@ -161,7 +161,13 @@ impl TableState {
                 Arc::clone(&known.index)
             } else {
                 let source: Arc<dyn RowStore> = Arc::clone(&rows) as _;
-                let opened = Index::open(store, Arc::new(definition.clone()), source);
+                let opened =
+                    Index::open(store, Arc::new(definition.clone()), source).and_then(|index| {
+                        match state {
+                            IndexState::Building => index.begin_build().map(|()| index),
+                            IndexState::Ready => Ok(index),
+                        }
+                    });
                 Arc::new(opened.map_err(Error::of_index(&name))?)
             };
             Ok(Arc::new(OpenIndex { index, state: *state, role: *role }))

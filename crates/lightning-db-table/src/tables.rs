@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) gate: RwLock<()>,
     /// One change of the catalog at a time.
     pub(crate) changing: Mutex<()>,
+    pub(crate) options: TablesOptions,
 }
 
 /// The version of the next state.
@@ -90,12 +91,37 @@ impl State {
     }
 }
 
+/// Options of [`Tables::open_with`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TablesOptions {
+    /// Bytes of entries that a build of an ordered or hash index gathers in memory before it
+    /// writes them as a sorted run, which is also how much it reads again after a crash. 64 MiB.
+    pub build_memory: usize,
+}
+
+impl Default for TablesOptions {
+    fn default() -> Self {
+        Self { build_memory: 64 << 20 }
+    }
+}
+
+impl TablesOptions {
+    /// These, with another budget of memory for builds.
+    #[must_use]
+    pub fn build_memory(mut self, bytes: usize) -> Self {
+        self.build_memory = bytes;
+        self
+    }
+}
+
 /// What [`Tables::open`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenReport {
     /// Indexes whose build had not ended: they are built by the next
-    /// [`finish_builds`](Tables::finish_builds), and not used before.
+    /// [`finish_builds`](Tables::finish_builds), and not used before. Ordered and hash indexes go
+    /// on behind the last run of entries that was written; the others begin anew.
     pub unfinished_indexes: Vec<String>,
     /// Keyspaces of tables and indexes that were being made or dropped when the process ended;
     /// they are removed.
@@ -116,6 +142,14 @@ impl Tables {
     /// # Errors
     /// Those of the store, and a catalog that cannot be read.
     pub fn open(store: &Store) -> Result<(Self, OpenReport)> {
+        Self::open_with(store, TablesOptions::default())
+    }
+
+    /// [`open`](Self::open) with options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(store: &Store, options: TablesOptions) -> Result<(Self, OpenReport)> {
         let catalog = store.keyspace(catalog::KEYSPACE, KeyspaceOptions::new())?;
         let snapshot = store.snapshot();
         let schemas = catalog::load(Reader::Snapshot(&snapshot), &catalog)?;
@@ -123,11 +157,16 @@ impl Tables {
         remove_leftovers(store, &schemas, &mut report)?;
         let mut tables = BTreeMap::new();
         for (name, schema) in schemas {
-            let building = |index: &&IndexRecord| index.state == IndexState::Building;
-            let unfinished = schema.record.indexes.iter().filter(building);
-            for IndexRecord { definition, .. } in unfinished {
-                report.unfinished_indexes.push(definition.name.clone());
-                empty(store, definition)?;
+            for IndexRecord { definition, state, .. } in &schema.record.indexes {
+                match state {
+                    IndexState::Building => {
+                        report.unfinished_indexes.push(definition.name.clone());
+                        recover(store, definition)?;
+                    }
+                    IndexState::Ready => {
+                        Index::forget_build(store, definition).map_err(Error::catalog)?;
+                    }
+                }
             }
             let statistics = TableStatistics::load(&catalog, schema.record.id)?;
             let table = TableState::open(store, schema.record.clone(), None)?;
@@ -140,6 +179,7 @@ impl Tables {
             state: ArcSwap::from_pointee(State::new(tables)),
             gate: RwLock::new(()),
             changing: Mutex::new(()),
+            options,
         });
         let upkeep = Upkeep::start(&inner);
         Ok((Self { inner, _upkeep: upkeep }, report))
@@ -217,13 +257,12 @@ impl Tables {
     }
 }
 
-/// Removes the entries of an index whose build was cut short: some may be of rows that have changed
-/// since, and a unique one would refuse rows because of them.
-fn empty(store: &Store, definition: &IndexDefinition) -> Result<()> {
-    match Index::drop(store, definition) {
+/// Leaves of an index whose build was cut short what the next build can use.
+fn recover(store: &Store, definition: &IndexDefinition) -> Result<()> {
+    match Index::recover_build(store, definition) {
         // Nobody writes, and nobody asks the index.
         Err(lightning_db_index::Error::Storage(lightning_db_storage::Error::ReadOnly)) => Ok(()),
-        emptied => emptied.map_err(Error::catalog),
+        recovered => recovered.map_err(Error::catalog),
     }
 }
 

@@ -9,7 +9,7 @@ use lightning_db_storage::{
 };
 use lightning_db_types::Value;
 
-use crate::catalog::IndexRole;
+use crate::catalog::{IndexRole, IndexState};
 use crate::error::{Error, Result, RowName};
 use crate::foreign_keys;
 use crate::row::Row;
@@ -382,6 +382,10 @@ impl TableTransaction {
         };
         for open in &table.indexes {
             self.maintain(table, open, &change)?;
+            if open.state == IndexState::Building {
+                let noted = open.index.note_change(&mut self.transaction, row_id);
+                noted.map_err(Error::of_index(table.name()))?;
+            }
         }
         let key = row_key(row_id);
         match (new, table.schema.layout()) {

@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lightning_db_table::{BuildOutcome, BuildStage, BuildStatus, Error, Tables};
+use lightning_db_table::{BuildOutcome, BuildStage, BuildStatus, Error, Tables, TablesOptions};
 use lightning_db_types::{Persistence, SimVfs};
 
 use crate::kinds::Kind;
-use crate::table::{Case, INDEX, Source, TABLE, go_on};
+use crate::table::{Case, INDEX, Source, TABLE, World, go_on};
 
 const WRITERS: u64 = 8;
 
@@ -103,4 +103,68 @@ pub(super) fn cancelled_build(kind: &Kind, seed: u64) {
     }
     case.compare_now(5);
     case.assert_sound();
+}
+
+/// Bytes of memory with which a build of these few rows writes several runs.
+const SMALL: usize = 1_200;
+
+fn open_small(world: &World) -> Tables {
+    let options = TablesOptions::default().build_memory(SMALL);
+    Tables::open_with(&world.store(), options).unwrap().0
+}
+
+/// A build that a power cut ends goes on behind its last checkpoint, or begins anew, and has every
+/// row then: wherever it is cut, with changes of rows before and behind what it has read.
+pub(super) fn resumed_build(kind: &Kind, seed: u64) {
+    let case = filled(kind, seed);
+    case.tables.store().sync().unwrap();
+    let (mut step, mut resumes, mut resumed_at) = (0, false, 0);
+    loop {
+        let world = case.world.on(case.world.vfs.crashed(Persistence::All, 0));
+        let tables = open_small(&world);
+        world.vfs.cut_at_step(world.vfs.steps() + step);
+        let source = Source { ids: 40, ..Source::new(seed ^ step << 40) };
+        let change = |tables: &Tables, writer: u64| {
+            let statement = source.statement(1 << 52).of_writer(writer.cast_signed());
+            tables.run(|transaction| statement.run(transaction))
+        };
+        let mut beside = |_: BuildStatus<'_>| {
+            // Without power it fails, as does the build.
+            let _ = change(&tables, step % WRITERS);
+            ControlFlow::Continue(())
+        };
+        let outcome = tables.create_index(TABLE, (kind.make)(INDEX), &mut beside);
+        if !world.vfs.is_powered_off() {
+            assert!(matches!(outcome, Ok(BuildOutcome::Ready { .. })), "{}", kind.name);
+            break;
+        }
+        drop(tables);
+        let persistence = [Persistence::None, Persistence::All, Persistence::Random]
+            [usize::try_from(step % 3).unwrap()];
+        let world = world.on(world.vfs.crashed(persistence, step));
+        let tables = open_small(&world);
+        resumes |= tables.table(TABLE).unwrap().indexes().any(|(index, _)| index.keeps_log());
+        assert!(change(&tables, (step + 1) % WRITERS).unwrap(), "{}", kind.name);
+        let mut watch = |status: BuildStatus<'_>| {
+            if status.stage == BuildStage::Reading {
+                resumed_at = status.done.max(resumed_at);
+            }
+            go_on(status)
+        };
+        let outcomes = tables.finish_builds(&mut watch).unwrap();
+        let context = format!("{}, seed {seed}, cut at {step}, {persistence:?}", kind.name);
+        assert!(
+            outcomes.iter().all(|outcome| matches!(outcome, BuildOutcome::Ready { .. })),
+            "{context}: {outcomes:?}"
+        );
+        let left = tables.store().keyspaces();
+        assert!(!left.iter().any(|name| name.contains("/run/")), "{context}: {left:?}");
+        let case = Case { kind, world, tables, source };
+        case.assert_sound_after(&context);
+        if !outcomes.is_empty() {
+            case.compare_now(3);
+        }
+        step += if resumes { 13 } else { 61 };
+    }
+    assert!(!resumes || resumed_at > 0, "{}: no build went on", kind.name);
 }

@@ -11,7 +11,7 @@ use super::chunk;
 use super::key::{self, parse};
 use super::{BitmapEncoding, BitmapIndex};
 use crate::error::{Error, Result};
-use crate::index::{Loaded, Loader};
+use crate::loader::{Loaded, Loader};
 use crate::reader::Reader;
 use crate::row_set::portable::{Container, walk, write_bitmap};
 use crate::row_set::{RowSet, Rows};

@@ -23,8 +23,9 @@ use super::sketch::{Observed, Sketch};
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Loader, Problem, wrong_query};
+use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Problem, wrong_query};
 use crate::key_buffer::with_key_buffer;
+use crate::loader::{Loader, Loading};
 use crate::reader::Reader;
 use crate::row::RowChange;
 use crate::row_set::RowSet;
@@ -106,7 +107,6 @@ impl HashIndex {
         definition: &Arc<IndexDefinition>,
         options: &HashOptions,
     ) -> Result<Self> {
-        super::load::drop_runs(store, definition)?;
         let name = definition.keyspace_name("entries");
         let keyspace = store.keyspace(&name, KeyspaceOptions::new())?;
         let sketch = Sketch::new(1, keyspace.approximate_len());
@@ -392,8 +392,8 @@ impl Kind for HashIndex {
         Ok(super::estimate::hashed(basis, keys, query))
     }
 
-    fn loader(&self) -> Result<Box<dyn Loader + '_>> {
-        Ok(Box::new(load::loader(self)))
+    fn loader(&self, loading: Loading) -> Result<Box<dyn Loader + '_>> {
+        Ok(Box::new(load::loader(self, loading)?))
     }
 
     fn doubt_counts(&self) {

@@ -1,8 +1,9 @@
 //! Building an index in bulk: entries are gathered, sorted, and written once.
 //!
 //! They are gathered in memory up to a budget. Beyond it, sorted runs go to keyspaces of their own,
-//! which are merged at the end and dropped; runs that a crash left are dropped when the index is
-//! opened.
+//! which are merged at the end. With a log of the build each run is followed by a checkpoint, and a
+//! build after a crash goes on behind it; without one, runs are dropped at the end and by the next
+//! open.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,29 +11,21 @@ use std::ops::ControlFlow;
 
 use lightning_db_storage::{Keyspace, KeyspaceOptions, Range, Slice, Store};
 
+use crate::build_log::{self, Checkpoint};
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
-use crate::index::Loaded;
-
-/// Bytes of entries in memory.
-const MEMORY_MAX: usize = 64 << 20;
+use crate::loader::{Loaded, Loading, Resumed};
+use crate::planted;
+use crate::row_set::RowSet;
 
 /// Duplicates that are listed.
 const DUPLICATES_MAX: usize = 100;
 
+/// Bytes of entries in memory, whatever the options say: places in them have 32 bits.
+const MEMORY_MAX: usize = 1 << 31;
+
 /// Entries between two calls of the progress function.
 const PROGRESS_EVERY: u64 = 1_024;
-
-const RUN_PREFIX: &str = "run/";
-
-/// Drops what builds that did not end have left.
-pub(super) fn drop_runs(store: &Store, definition: &IndexDefinition) -> Result<()> {
-    let prefix = definition.keyspace_name(RUN_PREFIX);
-    for name in store.keyspaces().iter().filter(|name| name.starts_with(&prefix)) {
-        store.drop_keyspace(name)?;
-    }
-    Ok(())
-}
 
 /// Where sorted entries go.
 #[derive(Clone, Copy)]
@@ -44,8 +37,6 @@ pub(super) struct Place<'a> {
 
 /// What entries of one key mean in a unique index.
 pub(super) struct Unique<'a> {
-    /// Number of the row that the value of an entry names.
-    pub(super) row_of: &'a dyn Fn(&[u8]) -> u64,
     /// Whether the rows of two values have the same key.
     pub(super) same: &'a dyn Fn(&[u8], &[u8]) -> bool,
     /// The key of an entry, for people.
@@ -56,6 +47,8 @@ pub(super) struct Unique<'a> {
 
 /// What is done with sorted entries.
 pub(super) struct Writer<'a> {
+    /// Number of the row that an entry is of.
+    pub(super) row_of: &'a dyn Fn(&[u8], &[u8]) -> u64,
     /// If two rows may not have one key.
     pub(super) unique: Option<Unique<'a>>,
     pub(super) progress: &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>,
@@ -138,36 +131,76 @@ impl Arena {
 /// Gathers entries in any order.
 pub(super) struct Sorter<'a> {
     place: Place<'a>,
+    loading: Loading,
     arena: Arena,
     runs: Vec<Keyspace>,
-    /// Entries in runs.
-    spilled: u64,
-    memory_max: usize,
+    /// What has been read, with what is in memory.
+    read: Checkpoint,
+    /// Where an earlier try has stopped.
+    resumed: Option<Resumed>,
+    left_out: RowSet,
 }
 
 impl<'a> Sorter<'a> {
-    pub(super) fn new(place: Place<'a>) -> Self {
-        let memory_max = MEMORY_MAX;
-        Self { place, arena: Arena::default(), runs: Vec::new(), spilled: 0, memory_max }
+    pub(super) fn new(place: Place<'a>, loading: Loading) -> Result<Self> {
+        let Place { store, definition, keyspace } = place;
+        let read = match &loading.log {
+            Some(log) => Checkpoint::load(log, definition)?,
+            None => Checkpoint::default(),
+        };
+        if loading.is_again {
+            keyspace.clear()?;
+        }
+        // What came behind the checkpoint is read once more.
+        build_log::drop_runs(store, definition, read.runs)?;
+        let run = |number| store.open_keyspace(&build_log::run_name(definition, number));
+        let runs = (0..read.runs).map(run).collect::<Result<Vec<_>, _>>()?;
+        let resumed = read.last_row.map(|last_row| Resumed { last_row, rows: read.rows });
+        let (arena, left_out) = (Arena::default(), RowSet::new());
+        Ok(Self { place, loading, arena, runs, read, resumed, left_out })
     }
 
-    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+    pub(super) fn resumed(&self) -> Option<Resumed> {
+        self.resumed
+    }
+
+    pub(super) fn leave_out(&mut self, rows: &RowSet) {
+        self.left_out = rows.clone();
+    }
+
+    /// Adds the entry of a row.
+    pub(super) fn push(&mut self, row_id: u64, key: &[u8], value: &[u8]) -> Result<()> {
         let spots = self.arena.spots.len() * size_of::<Spot>();
-        if self.arena.bytes.len() + key.len() + value.len() + spots > self.memory_max {
+        let bytes = self.arena.bytes.len() + key.len() + value.len() + spots;
+        let budget = self.loading.options.memory_bytes.min(MEMORY_MAX);
+        if bytes > budget && !self.arena.spots.is_empty() {
             self.spill()?;
         }
         self.arena.push(key, value);
+        self.pass(row_id);
         Ok(())
+    }
+
+    /// Notes that a row was read.
+    pub(super) fn pass(&mut self, row_id: u64) {
+        self.read.last_row = Some(row_id);
+        self.read.rows += 1;
     }
 
     /// Writes what is in memory as a run. Entries with one key would be one entry there, so each
     /// key gets its number behind it.
     fn spill(&mut self) -> Result<()> {
-        let name = format!("{RUN_PREFIX}{}", self.runs.len());
-        let name = self.place.definition.keyspace_name(&name);
-        let run = self.place.store.keyspace(&name, KeyspaceOptions::new())?;
+        let Place { store, definition, .. } = self.place;
+        let name = build_log::run_name(definition, self.read.runs);
+        let run = store.keyspace(&name, KeyspaceOptions::new())?;
         self.arena.sort();
-        let first = self.spilled;
+        let first = self.read.entries;
+        self.read.entries += self.arena.spots.len() as u64;
+        self.read.runs += 1;
+        let too_early = planted::is("checkpoint-before-run");
+        if too_early {
+            self.save()?;
+        }
         let entries = self.arena.spots.iter().zip(first..).map(|(spot, number)| {
             let (key, value) = self.arena.entry(spot.at);
             ([key, &number.to_be_bytes()].concat(), value)
@@ -175,24 +208,37 @@ impl<'a> Sorter<'a> {
         // Two keys of which one begins with the other could change places through the number, but
         // no key of an index begins with another but for an equal one.
         run.ingest(entries)?;
-        self.spilled += self.arena.spots.len() as u64;
         self.runs.push(run);
         self.arena = Arena::default();
-        Ok(())
+        if too_early { Ok(()) } else { self.save() }
+    }
+
+    fn save(&self) -> Result<()> {
+        match &self.loading.log {
+            Some(log) => self.read.save(self.place.store, log),
+            None => Ok(()),
+        }
     }
 
     /// Writes the entries into the index.
     pub(super) fn finish(mut self, writer: &mut Writer<'_>) -> Result<Loaded> {
         let place = self.place;
+        let left_out = std::mem::take(&mut self.left_out);
         let written = if self.runs.is_empty() {
             self.arena.sort();
             let total = self.arena.spots.len() as u64;
-            write(place, || self.arena.iter(), total, writer)
+            write(place, || self.arena.iter(), (&left_out, total), writer)
         } else {
-            self.spill()
-                .and_then(|()| write(place, || Merge::new(&self.runs), self.spilled, writer))
+            let spilled = if self.arena.spots.is_empty() { Ok(()) } else { self.spill() };
+            let total = self.read.entries;
+            let runs = || Merge::new(&self.runs);
+            spilled.and_then(|()| write(place, runs, (&left_out, total), writer))
         };
-        let dropped = drop_runs(place.store, place.definition);
+        if self.loading.log.is_some() {
+            // They are wanted again, should the build not come to its end.
+            return written;
+        }
+        let dropped = build_log::drop_runs(place.store, place.definition, 0);
         let loaded = written?;
         dropped?;
         Ok(loaded)
@@ -240,12 +286,21 @@ impl Iterator for Merge {
 
 fn write<K: AsRef<[u8]>, V: AsRef<[u8]>, I: Iterator<Item = Result<(K, V)>>>(
     place: Place<'_>,
-    entries: impl Fn() -> I,
-    total: u64,
+    all: impl Fn() -> I,
+    (left_out, total): (&RowSet, u64),
     writer: &mut Writer<'_>,
 ) -> Result<Loaded> {
+    let row_of = writer.row_of;
+    let entries = || {
+        all().filter(move |entry| match entry {
+            Ok((key, value)) if !left_out.is_empty() => {
+                !left_out.contains(row_of(key.as_ref(), value.as_ref()))
+            }
+            _ => true,
+        })
+    };
     if let Some(unique) = &writer.unique {
-        let duplicates = duplicates(entries(), unique)?;
+        let duplicates = duplicates(entries(), unique, row_of)?;
         if !duplicates.is_empty() {
             return Ok(Loaded { entries: 0, duplicates });
         }
@@ -340,6 +395,7 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Given<T> {
 fn duplicates<K: AsRef<[u8]>, V: AsRef<[u8]>>(
     entries: impl Iterator<Item = Result<(K, V)>>,
     unique: &Unique<'_>,
+    row_of: &dyn Fn(&[u8], &[u8]) -> u64,
 ) -> Result<Vec<(String, u64, u64)>> {
     let mut found: Vec<(String, u64, u64)> = Vec::new();
     // Different keys under the encoded one, and whether a second row of each was found.
@@ -356,7 +412,8 @@ fn duplicates<K: AsRef<[u8]>, V: AsRef<[u8]>>(
             continue;
         };
         if !std::mem::replace(listed, true) {
-            let (one, other) = ((unique.row_of)(before.as_ref()), (unique.row_of)(value.as_ref()));
+            let row_of = |value: &V| row_of(key.as_ref(), value.as_ref());
+            let (one, other) = (row_of(&*before), row_of(&value));
             let text = (unique.text)(key.as_ref(), value.as_ref());
             found.push((text, one.min(other), one.max(other)));
             if found.len() == DUPLICATES_MAX {
@@ -365,12 +422,4 @@ fn duplicates<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         }
     }
     Ok(found)
-}
-
-#[cfg(test)]
-impl Sorter<'_> {
-    /// The same with another memory budget.
-    pub(super) fn with_memory(self, memory_max: usize) -> Self {
-        Self { memory_max, ..self }
-    }
 }

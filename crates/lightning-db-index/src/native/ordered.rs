@@ -6,7 +6,6 @@
 //! try conflict in the store. A key with a null in it, if nulls are distinct, has the number in
 //! both places.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lightning_db_expression::{Columns, Expression};
@@ -16,21 +15,24 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::key::{FIRST, KeyPlan, Types, VALUE_LEN_MAX};
-use super::load::{Place, Sorter, Unique, Writer};
+use super::load::Place;
 use super::payload;
 use super::query::{KeyQuery, Seek, Target};
 use super::scan::{Hit, Scan};
-use super::sketch::{Known, Observed, Sketch};
+use super::sketch::{Observed, Sketch};
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::index::{
-    IndexQuery, IndexStatistics, IndexedRows, Kind, Loaded, Loader, Problem, wrong_query,
-};
+use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Problem, wrong_query};
+use crate::loader::{Loader, Loading};
 use crate::planted;
 use crate::reader::Reader;
 use crate::row::RowChange;
 use crate::row_set::RowSet;
+
+mod loader;
+
+use loader::OrderedLoader;
 
 /// Options of an ordered index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,7 +118,6 @@ impl OrderedIndex {
         if options.deferrable && !options.unique {
             return Err(definition.refuse("only a unique index is deferrable"));
         }
-        super::load::drop_runs(store, definition)?;
         let name = definition.keyspace_name("entries");
         let plan = KeyPlan::open(definition, store.keyspace(&name, KeyspaceOptions::new())?)?;
         let sketch = Sketch::new(definition.parts.len(), plan.keyspace.approximate_len());
@@ -358,9 +359,8 @@ impl Kind for OrderedIndex {
         super::estimate::ordered(self, reader, query)
     }
 
-    fn loader(&self) -> Result<Box<dyn Loader + '_>> {
-        let known = Known::new(self.plan.definition.parts.len());
-        Ok(Box::new(OrderedLoader { index: self, sorter: Sorter::new(self.place()), known }))
+    fn loader(&self, loading: Loading) -> Result<Box<dyn Loader + '_>> {
+        Ok(Box::new(OrderedLoader::new(self, loading)?))
     }
 
     fn doubt_counts(&self) {
@@ -419,38 +419,5 @@ impl OrderedIndex {
             }
             Ok(entries)
         })
-    }
-}
-
-struct OrderedLoader<'a> {
-    index: &'a OrderedIndex,
-    sorter: Sorter<'a>,
-    known: Known,
-}
-
-impl Loader for OrderedLoader<'_> {
-    fn add(&mut self, row_id: u64, row: &dyn Columns) -> Result<()> {
-        let entry = self.index.entry(row_id, row)?;
-        self.known.observe(&entry.key, self.index.plan.ends(&entry.key));
-        self.sorter.push(&entry.key, &entry.value)
-    }
-
-    fn finish(
-        self: Box<Self>,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<Loaded> {
-        let Self { index, sorter, known } = *self;
-        let unique = Unique {
-            row_of: &|value| owner(value).unwrap_or(0),
-            same: &|_, _| true,
-            text: &|key, _| index.plan.text(key),
-            joined: false,
-        };
-        let unique = index.options.unique.then_some(unique);
-        let loaded = sorter.finish(&mut Writer { unique, progress })?;
-        if loaded.duplicates.is_empty() {
-            index.sketch.load(&known, loaded.entries);
-        }
-        Ok(loaded)
     }
 }

@@ -113,10 +113,12 @@ impl Sketch {
     }
 
     /// Adds what was loaded in bulk. Rows that changed meanwhile count twice or not at all, if
-    /// there were any, until all keys are read.
-    pub(super) fn load(&self, loaded: &Known, entries: u64) {
+    /// there were any, until all keys are read. `is_whole` says whether all that was loaded is
+    /// known.
+    pub(super) fn load(&self, loaded: &Known, entries: u64, is_whole: bool) {
         let mut state = self.state.lock();
-        state.is_exact &= state.entries() == 0 && state.changes == 0;
+        state.is_ready &= is_whole;
+        state.is_exact &= is_whole && state.entries() == 0 && state.changes == 0;
         state.now.merge(loaded);
         state.now.entries += i64::try_from(entries).unwrap_or(i64::MAX);
         // Whoever reads the keys has not seen these.

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use super::SpatialIndex;
 use super::place::Place;
 use crate::error::{Error, Result};
-use crate::index::{Loaded, Loader};
+use crate::loader::{Loaded, Loader};
 use crate::row::row_key;
 
 /// Entries between two reports of progress.

@@ -67,7 +67,8 @@ fn the_index_of_a_primary_key_is_repaired_while_it_is_looked_up() {
     assert_eq!(report.unfinished_indexes, ["words.primary"]);
     assert!(tables.insert("words", row(["new".into()])).is_err());
     let outcomes = tables.finish_builds(&mut go_on).unwrap();
-    assert_eq!(outcomes, [BuildOutcome::Ready { entries: 51 }]);
+    // The new one was noted, and added behind the others.
+    assert_eq!(outcomes, [BuildOutcome::Ready { entries: 50 }]);
     assert!(tables.insert("words", row(["w7".into()])).is_err());
     assert_sound(&tables);
 }

@@ -9,6 +9,7 @@ use lightning_db_types::{Decimal, SimVfs, Value};
 use super::*;
 use crate::error::Error;
 use crate::index::Kind as _;
+use crate::loader::Loading;
 use crate::reader::Reader;
 use crate::row_set::RowSet;
 use crate::testkit::sim_options;
@@ -281,7 +282,7 @@ fn a_cancelled_build_leaves_nothing() {
     let table = TestTable::new(values());
     let bitmap = table.index.as_bitmap().unwrap();
     for stop_at in 0..4 {
-        let mut loader = bitmap.loader().unwrap();
+        let mut loader = bitmap.loader(Loading::default()).unwrap();
         for row_id in 0..100 {
             loader.add(row_id, &vec![number((row_id % 3).cast_signed())]).unwrap();
         }

@@ -7,10 +7,12 @@ use lightning_db_storage::Snapshot;
 
 use super::{HashIndex, HashedKey, Member, members, push_member, rows_of};
 use crate::error::Result;
-use crate::index::{IndexedRows, Loaded, Loader, Problem};
+use crate::index::{IndexedRows, Problem};
+use crate::loader::{Loaded, Loader, Loading, Resumed};
 use crate::native::load::{Place, Sorter, Unique, Writer};
 use crate::native::sketch::Known;
 use crate::reader::Reader;
+use crate::row_set::RowSet;
 
 pub(super) struct HashLoader<'a> {
     index: &'a HashIndex,
@@ -20,10 +22,10 @@ pub(super) struct HashLoader<'a> {
     rows: u64,
 }
 
-pub(super) fn loader(index: &HashIndex) -> HashLoader<'_> {
+pub(super) fn loader(index: &HashIndex, loading: Loading) -> Result<HashLoader<'_>> {
     let (store, definition, keyspace) = (&index.store, &*index.definition, &index.keyspace);
-    let sorter = Sorter::new(Place { store, definition, keyspace });
-    HashLoader { index, sorter, known: Known::new(1), rows: 0 }
+    let sorter = Sorter::new(Place { store, definition, keyspace }, loading)?;
+    Ok(HashLoader { index, sorter, known: Known::new(1), rows: 0 })
 }
 
 impl Loader for HashLoader<'_> {
@@ -32,11 +34,24 @@ impl Loader for HashLoader<'_> {
         self.known.observe(&encoded, [encoded.len()]);
         self.rows += 1;
         if !exclusive {
-            return self.sorter.push(&self.index.shared_key(&encoded, row_id), &encoded);
+            let key = self.index.shared_key(&encoded, row_id);
+            return self.sorter.push(row_id, &key, &encoded);
         }
         let mut value = Vec::with_capacity(encoded.len() + 12);
         push_member(&mut value, Member { row_id, encoded: &encoded });
-        self.sorter.push(&self.index.hash(&encoded), &value)
+        self.sorter.push(row_id, &self.index.hash(&encoded), &value)
+    }
+
+    fn pass(&mut self, row_id: u64) {
+        self.sorter.pass(row_id);
+    }
+
+    fn resumed(&self) -> Option<Resumed> {
+        self.sorter.resumed()
+    }
+
+    fn leave_out(&mut self, rows: &RowSet) {
+        self.sorter.leave_out(rows);
     }
 
     fn finish(
@@ -46,15 +61,19 @@ impl Loader for HashLoader<'_> {
         let Self { index, sorter, known, rows } = *self;
         let member = |value: &[u8]| members(value).next().map(|one| one.encoded.to_vec());
         let unique = Unique {
-            row_of: &|value| members(value).next().map_or(0, |one| one.row_id),
             same: &|left, right| member(left) == member(right),
             text: &|_, value| member(value).map_or_else(String::new, |key| HashIndex::text(&key)),
             joined: true,
         };
         let unique = index.unique.then_some(unique);
-        let loaded = sorter.finish(&mut Writer { unique, progress })?;
+        let row_of = |key: &[u8], value: &[u8]| match key.get(8..).and_then(<[u8]>::first_chunk) {
+            Some(row_id) => u64::from_be_bytes(*row_id),
+            None => members(value).next().map_or(0, |one| one.row_id),
+        };
+        let is_whole = sorter.resumed().is_none();
+        let loaded = sorter.finish(&mut Writer { row_of: &row_of, unique, progress })?;
         if loaded.duplicates.is_empty() {
-            index.sketch.load(&known, rows);
+            index.sketch.load(&known, rows, is_whole);
         }
         Ok(loaded)
     }
