@@ -175,6 +175,11 @@ fn a_query_keeps_no_more_than_it_may() {
     let sorted = cities().order_by([column("population").ascending()]);
     let error = engine.prepare(&sorted).unwrap().rows(&tables.snapshot(), &[]).unwrap_err();
     assert!(matches!(error, Error::Memory { limit: 16_384 }), "{error}");
+    // What a sort keeps counts also when its rows come from groups that end one by one.
+    let groups = cities().aggregate(["id", "name"], Vec::<(String, AggregateTerm)>::new());
+    let sorted_groups = groups.order_by([column("name").descending()]);
+    let error = engine.prepare(&sorted_groups).unwrap().rows(&tables.snapshot(), &[]).unwrap_err();
+    assert!(matches!(error, Error::Memory { limit: 16_384 }), "{error}");
     // The first ones alone fit.
     let first = engine.prepare(&sorted.limit(5, 0)).unwrap();
     for _ in 0..3 {

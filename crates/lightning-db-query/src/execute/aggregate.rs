@@ -8,15 +8,16 @@ use lightning_db_expression::{Arithmetic, Expression};
 use lightning_db_optimizer::AggregateFunction;
 use lightning_db_types::{Value, ValueRef, ValueType};
 
-use super::kept::{Row, bytes_of, row_of};
+use super::kept::{Charge, Row, bytes_of, row_of};
 use super::{MORE, Run, Sink, with_values};
 use crate::error::Result;
 use crate::program::{Aggregated, Grouping, Values};
 
 /// What is known of a group so far.
-struct Group {
+struct Group<'a> {
     key: Row,
     states: Vec<State>,
+    charge: Charge<'a>,
 }
 
 /// What is known of an aggregate so far.
@@ -45,12 +46,17 @@ impl State {
     }
 
     /// Takes a value that is not null.
-    fn add(&mut self, run: &Run<'_>, function: AggregateFunction, value: Value) -> Result<()> {
+    fn add(
+        &mut self,
+        charge: &mut Charge<'_>,
+        function: AggregateFunction,
+        value: Value,
+    ) -> Result<()> {
         if let Some(seen) = &mut self.seen {
             if seen.contains(&value) {
                 return Ok(());
             }
-            run.keep(bytes_of(std::slice::from_ref(&value)))?;
+            charge.add(bytes_of(std::slice::from_ref(&value)))?;
             seen.insert(value.clone());
         }
         self.count += 1;
@@ -107,29 +113,27 @@ impl Run<'_> {
         outer: &[ValueRef<'_>],
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>> {
-        let before = self.memory.get();
-        let outcome = if grouping.groups.is_empty() {
+        if grouping.groups.is_empty() {
             self.whole(grouping, outer, sink)
         } else if grouping.streams {
             self.streamed(grouping, outer, sink)
         } else {
             self.hashed(grouping, outer, sink)
-        };
-        self.memory.set(before);
-        outcome
+        }
     }
 
-    fn group(&self, grouping: &Grouping, row: &[ValueRef<'_>]) -> Result<Group> {
+    fn group(&self, grouping: &Grouping, row: &[ValueRef<'_>]) -> Result<Group<'_>> {
         let key: Vec<ValueRef<'_>> = grouping.groups.iter().map(|place| row[*place]).collect();
         let key = row_of(&key);
-        self.keep(bytes_of(&key) + size_of::<State>() * grouping.aggregates.len())?;
-        Ok(Group { key, states: grouping.aggregates.iter().map(State::new).collect() })
+        let mut charge = Charge::new(self);
+        charge.add(bytes_of(&key) + size_of::<State>() * grouping.aggregates.len())?;
+        Ok(Group { key, states: grouping.aggregates.iter().map(State::new).collect(), charge })
     }
 
     fn add(
         &self,
         grouping: &Grouping,
-        group: &mut Group,
+        group: &mut Group<'_>,
         row: &[ValueRef<'_>],
         outer: &[ValueRef<'_>],
     ) -> Result<()> {
@@ -145,7 +149,7 @@ impl Run<'_> {
                 },
             };
             if !value.is_null() {
-                state.add(self, aggregated.function, value)?;
+                state.add(&mut group.charge, aggregated.function, value)?;
             }
         }
         Ok(())
@@ -172,18 +176,16 @@ impl Run<'_> {
         outer: &[ValueRef<'_>],
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>> {
-        let before = self.memory.get();
-        let mut current: Option<Group> = None;
+        let mut current: Option<Group<'_>> = None;
         let flow = self.node(grouping.input, outer, &mut |row| {
-            let same = |group: &Group| {
+            let same = |group: &Group<'_>| {
                 let places = grouping.groups.iter().zip(&group.key);
                 places.into_iter().all(|(place, value)| row[*place] == value.as_value_ref())
             };
-            if let Some(done) = current.take_if(|group| !same(group)) {
-                if give(grouping, done, sink)?.is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                self.memory.set(before);
+            if let Some(done) = current.take_if(|group| !same(group))
+                && give(grouping, done, sink)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
             }
             let group = match &mut current {
                 Some(group) => group,
@@ -205,7 +207,7 @@ impl Run<'_> {
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>> {
         let mut table = super::keys::KeyTable::default();
-        let mut groups: Vec<Group> = Vec::new();
+        let mut groups: Vec<Group<'_>> = Vec::new();
         self.read(grouping.input, outer, &mut |row| {
             let key = |place: usize| row[grouping.groups[place]];
             let found = with_values(grouping.groups.len(), key, |key| {
@@ -225,8 +227,8 @@ impl Run<'_> {
     }
 }
 
-fn give(grouping: &Grouping, group: Group, sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
-    let Group { key, states } = group;
+fn give(grouping: &Grouping, group: Group<'_>, sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
+    let Group { key, states, charge: _charge } = group;
     let functions = grouping.aggregates.iter().map(|aggregated| aggregated.function);
     let results = states.into_iter().zip(functions).map(|(state, of)| state.result(of));
     let results = results.collect::<Result<Vec<Value>>>()?;

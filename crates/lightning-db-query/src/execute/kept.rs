@@ -29,6 +29,30 @@ pub(super) fn bytes_of(row: &[Value]) -> usize {
     ROW_BYTES + size_of_val(row) + row.iter().map(heap).sum::<usize>()
 }
 
+/// Bytes that are counted as long as it lives.
+pub(super) struct Charge<'a> {
+    run: &'a Run<'a>,
+    bytes: usize,
+}
+
+impl<'a> Charge<'a> {
+    pub(super) fn new(run: &'a Run<'_>) -> Self {
+        Self { run, bytes: 0 }
+    }
+
+    pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
+        self.run.keep(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Charge<'_> {
+    fn drop(&mut self) {
+        self.run.release(self.bytes);
+    }
+}
+
 /// A list of rows.
 pub(super) struct Kept<'a> {
     run: &'a Run<'a>,
