@@ -61,7 +61,7 @@ impl dyn RowStore + '_ {
         self.for_each_after(reader, None, visit)
     }
 
-    /// [`for_each`](Self::for_each) of the rows behind one.
+    /// As `for_each`, of the rows behind one.
     ///
     /// # Errors
     /// Those of the store, and those of `visit`, which end the scan.
