@@ -58,6 +58,7 @@ mod sync;
 mod view;
 
 mod blob;
+mod caches;
 mod catalog;
 mod entry;
 mod memtable;

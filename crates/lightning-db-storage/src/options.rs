@@ -215,14 +215,14 @@ impl StoreOptions {
         (self.memory_limit / 15).clamp(68 << 10, 64 << 20)
     }
 
-    /// Bytes for decoded blocks.
-    pub(crate) fn block_cache_size(&self) -> u64 {
-        self.memory_limit * 3 / 10
+    /// Bytes for decoded blocks and cached rows, at the least.
+    pub(crate) fn cache_size(&self) -> u64 {
+        self.memory_limit * 3 / 5
     }
 
-    /// Bytes for cached rows.
-    pub(crate) fn row_cache_size(&self) -> u64 {
-        self.memory_limit * 3 / 10
+    /// What the caches may have besides while at most one memtable waits for its flush.
+    pub(crate) fn idle_memtable_size(&self) -> u64 {
+        self.memory_limit / 5
     }
 
     /// Bytes in a log segment.

@@ -79,8 +79,8 @@ pub(crate) fn open(options: StoreOptions) -> Result<(Arc<OpenEngine>, RecoveryRe
         snapshots: Snapshots::default(),
         catalog: Mutex::new(catalog),
         views: crate::sync::Mutex::default(),
-        cache: Arc::new(BlockCache::new(options.block_cache_size())),
-        rows: RowCache::new(options.row_cache_size()),
+        cache: Arc::new(BlockCache::new(options.cache_size() / 2)),
+        rows: RowCache::new(options.cache_size() / 2),
         blobs: Blobs::new(Arc::clone(&vfs), path.join(BLOBS)),
         obsolete: Mutex::default(),
         table_bytes: AtomicU64::new(0),
@@ -133,6 +133,7 @@ impl Engine {
     fn recover(&self, report: &mut RecoveryReport) -> Result<()> {
         self.open_keyspaces()?;
         self.count_table_bytes();
+        self.balance_caches();
         let known = self.catalog.lock().state().known_of_log();
         let wal = self.path.join(WAL);
         let mut blobs = BTreeSet::new();

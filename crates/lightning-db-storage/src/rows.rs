@@ -46,7 +46,7 @@ pub(crate) struct RowCache {
     gates: Box<[Mutex<()>]>,
     /// Rows that came to a full cache.
     turned_away: AtomicU64,
-    capacity: u64,
+    capacity: AtomicU64,
 }
 
 /// The part of a keyspace in the cache.
@@ -72,7 +72,7 @@ impl RowCache {
             ),
             turned_away: AtomicU64::new(0),
             gates: (0..GATES).map(|_| Mutex::default()).collect(),
-            capacity,
+            capacity: AtomicU64::new(capacity),
         })
     }
 
@@ -86,7 +86,15 @@ impl RowCache {
     }
 
     fn has_room(&self) -> bool {
-        self.rows.weight() < self.capacity - self.capacity / 32
+        let capacity = self.capacity.load(Ordering::Relaxed);
+        self.rows.weight() < capacity - capacity / 32
+    }
+
+    /// Holds so many bytes from now on; what is too much goes.
+    pub(crate) fn set_capacity(&self, capacity: u64) {
+        if self.capacity.swap(capacity, Ordering::Relaxed) != capacity {
+            self.rows.set_capacity(capacity);
+        }
     }
 }
 

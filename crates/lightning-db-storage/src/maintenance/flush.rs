@@ -36,6 +36,8 @@ impl Engine {
         let _turn = self.work.flush_turn.lock();
         let Some(set) = self.work.oldest_frozen() else { return Ok(false) };
         let log = self.log()?;
+        // Memtables that have piled up get back what they have lent.
+        self.balance_caches();
         // Tables must not be ahead of the log: after a power cut they would hold commits above a
         // gap.
         log.sync_to(set.last_seq)?;
@@ -66,6 +68,7 @@ impl Engine {
         self.install_flush(&set, flushed);
         self.count_table_bytes();
         self.work.pop_frozen();
+        self.balance_caches();
         log.release(set.last_seq, self.options.change_log_limit)?;
         self.work.counters.flushes.fetch_add(1, Ordering::Relaxed);
         Ok(true)

@@ -123,7 +123,7 @@ impl<F> Work<F> {
     }
 
     /// How many sets of memtables wait for a flush.
-    pub(super) fn frozen_len(&self) -> usize {
+    pub(crate) fn frozen_len(&self) -> usize {
         self.queue.lock().frozen.len()
     }
 

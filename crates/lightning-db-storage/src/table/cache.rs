@@ -59,6 +59,7 @@ pub(crate) struct BlockCache {
     blocks: Option<Blocks>,
     /// One set per group of threads: a shared line would be written by every read of every core.
     counters: [CachePadded<Counters>; STRIPES],
+    capacity: AtomicU64,
     owners: AtomicU64,
     id: u64,
 }
@@ -85,7 +86,16 @@ impl BlockCache {
             Cache::with_options(options, ByMemory, hasher, DefaultLifecycle::default())
         });
         let id = CACHES.fetch_add(1, Ordering::Relaxed);
-        Self { blocks, counters: Default::default(), owners: AtomicU64::new(0), id }
+        let (capacity, owners) = (AtomicU64::new(capacity_bytes), AtomicU64::new(0));
+        Self { blocks, counters: Default::default(), capacity, owners, id }
+    }
+
+    /// Holds so many bytes from now on; what is too much goes.
+    pub(crate) fn set_capacity(&self, capacity_bytes: u64) {
+        let before = self.capacity.swap(capacity_bytes, Ordering::Relaxed);
+        if let Some(blocks) = self.blocks.as_ref().filter(|_| before != capacity_bytes) {
+            blocks.set_capacity(capacity_bytes);
+        }
     }
 
     /// Number of this cache, of no other in the process.

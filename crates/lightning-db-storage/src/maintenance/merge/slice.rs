@@ -181,6 +181,7 @@ impl Engine {
         self.obsolete.lock().extend(obsolete);
         drop(catalog);
         self.count_table_bytes();
+        self.balance_caches();
         Ok(())
     }
 }
