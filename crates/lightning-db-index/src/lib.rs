@@ -77,8 +77,8 @@ pub use row::{RowChange, RowStore, row_id_of, row_key};
 pub use row_set::RowSet;
 #[cfg(feature = "spatial")]
 pub use spatial::{
-    Bounds, Geometry, Location, Neighbor, Polygon, SpatialIndex, SpatialJoin, SpatialOptions,
-    SpatialQuery,
+    Bounds, Geometry, Location, Neighbor, Polygon, PolygonError, SpatialIndex, SpatialJoin,
+    SpatialOptions, SpatialQuery,
 };
 #[cfg(feature = "text")]
 pub use text::{

@@ -54,7 +54,7 @@ use view::View;
 
 pub use join::SpatialJoin;
 pub use place::{Bounds, Geometry, Location};
-pub use polygon::Polygon;
+pub use polygon::{Polygon, PolygonError};
 pub use query::SpatialQuery;
 
 /// Levels from which on writers see whether some are to be folded.

@@ -15,6 +15,8 @@ use lightning_db_table::{IndexState, Table, TableReader, TableSnapshot};
 
 use crate::engine::is_near;
 use crate::error::Result;
+use crate::program::Values;
+use crate::search;
 use crate::source::Source;
 
 /// Definitions and statistics of all tables at one moment.
@@ -32,6 +34,7 @@ pub struct TableCatalog {
 /// A table, and how its parts are called here and there.
 #[derive(Debug)]
 pub(crate) struct Known {
+    pub(crate) id: TableId,
     pub(crate) table: Table,
     /// Number of each column, by its place.
     pub(crate) ids: Vec<usize>,
@@ -63,11 +66,11 @@ impl TableCatalog {
         let names = source.names();
         let ids = (0..).map(TableId);
         let ids: HashMap<String, TableId, FixedState> = names.iter().cloned().zip(ids).collect();
-        let known = |name: &String| {
+        let known = |(name, id): (&String, u32)| {
             let table = source.table(name)?;
-            Known::new(table.clone(), &source.read(&table)?)
+            Known::new(TableId(id), table.clone(), &source.read(&table)?)
         };
-        let mut tables = names.iter().map(known).collect::<Result<Vec<_>>>()?;
+        let mut tables = names.iter().zip(0..).map(known).collect::<Result<Vec<_>>>()?;
         let foreign_keys: Vec<_> =
             tables.iter().map(|known| known.references(&ids, &tables)).collect();
         for (known, foreign_keys) in tables.iter_mut().zip(foreign_keys) {
@@ -98,7 +101,7 @@ impl TableCatalog {
 }
 
 impl Known {
-    fn new(table: Table, reader: &TableReader<'_>) -> Result<Self> {
+    fn new(id: TableId, table: Table, reader: &TableReader<'_>) -> Result<Self> {
         let names: Vec<String> = table.columns().map(|column| column.name.clone()).collect();
         let ids = names.iter().map(|name| table.column_id(name)).collect::<Result<Vec<_>, _>>()?;
         let place = |name: &str| names.iter().position(|known| known == name);
@@ -143,11 +146,33 @@ impl Known {
             indexes: definitions,
         };
         let statistics = Arc::new(statistics::of(&table, reader, &names)?);
-        Ok(Self { table, ids, indexes, definition: Arc::new(definition), statistics })
+        Ok(Self { id, table, ids, indexes, definition: Arc::new(definition), statistics })
     }
 }
 
 impl Known {
+    /// Rows for which a function is true, by an index that answers it.
+    fn estimate(
+        &self,
+        reader: &TableReader<'_>,
+        index: usize,
+        (function, arguments): (&str, &[Expression]),
+    ) -> Option<Estimate> {
+        let KnownIndex::Named(name, _) = self.indexes.get(index)? else { return None };
+        let index = reader.index(name).ok()?;
+        let parts = &self.definition.indexes.iter().find(|it| it.name == *name)?.parts;
+        let of_index =
+            |argument: &Expression| parts.iter().position(|it| it.expression == *argument);
+        let part = arguments.iter().find_map(of_index)?;
+        let given = arguments.iter().filter(|argument| of_index(argument).is_none());
+        let given = given.map(|argument| argument.evaluate(&Values(&[])).ok());
+        let given = given.collect::<Option<Vec<_>>>()?;
+        let kind = &index.definition().kind;
+        let question = search::named(function).ok()?.question(kind, part, &given).ok()??;
+        let estimate = index.estimate(reader.reader(), &question).ok()?;
+        Some(estimate_of(&estimate, EstimateSource::Index))
+    }
+
     /// Rows that it had.
     pub(crate) fn rows(&self) -> u64 {
         self.statistics.rows
@@ -200,8 +225,16 @@ fn definition_of(index: &Index, ids: &[usize]) -> Option<(IndexDefinition, Vec<u
         index::IndexKind::Hash(_) => (IndexKind::Hash, Vec::new()),
         index::IndexKind::Bitmap(_) => (IndexKind::Bitmap, Vec::new()),
         index::IndexKind::Bloom(_) => (IndexKind::Bloom, Vec::new()),
+        #[cfg(feature = "text")]
+        index::IndexKind::Text(_) => (IndexKind::Text, Vec::new()),
+        // Boxes, and points that are made of two columns, are asked for by no function.
+        #[cfg(feature = "spatial")]
+        index::IndexKind::Spatial(_) if definition.parts.len() == 1 => {
+            (IndexKind::Spatial, Vec::new())
+        }
         _ => return None,
     };
+    let (answers, orders) = search::of_index(&definition.kind);
     let (include, stored) = include.into_iter().unzip();
     let definition = IndexDefinition {
         name: definition.name.clone(),
@@ -213,11 +246,15 @@ fn definition_of(index: &Index, ids: &[usize]) -> Option<(IndexDefinition, Vec<u
             None => None,
         },
         include,
-        answers: Vec::new(),
-        orders: Vec::new(),
+        answers,
+        orders,
         entries: None,
     };
     Some((definition, stored))
+}
+
+fn estimate_of(estimate: &index::Estimate, source: EstimateSource) -> Estimate {
+    Estimate::new(estimate.point, estimate.low, estimate.high, source)
 }
 
 /// An expression over the numbers of columns as one over their places; `None` if it names a column
@@ -259,16 +296,25 @@ impl Catalog for TableCatalog {
         let snapshot = self.snapshot.as_ref()?;
         let reader = snapshot.read(&known.table).ok()?;
         // Only what an index knows better than the statistics of the table.
-        let kind = known.definition.indexes.get(probe.index)?.kind;
-        let [ProbeCondition::Expression(condition)] = probe.conditions else { return None };
-        if kind != IndexKind::Bitmap {
-            return None;
+        match known.definition.indexes.get(probe.index)?.kind {
+            IndexKind::Bitmap => {
+                let [ProbeCondition::Expression(condition)] = probe.conditions else { return None };
+                let condition = condition.map_columns(&|place| known.ids[place]);
+                let estimate = reader.estimate(&condition);
+                estimate.exact.then(|| estimate_of(&estimate, EstimateSource::Exact))
+            }
+            IndexKind::Text | IndexKind::Spatial => {
+                let estimates = probe.conditions.iter().map(|condition| match condition {
+                    ProbeCondition::External { function, arguments } => {
+                        known.estimate(&reader, probe.index, (function, arguments))
+                    }
+                    ProbeCondition::Expression(_) => None,
+                });
+                let estimates = estimates.collect::<Option<Vec<_>>>()?;
+                estimates.into_iter().min_by(|one, other| one.point.total_cmp(&other.point))
+            }
+            _ => None,
         }
-        let condition = condition.map_columns(&|place| known.ids[place]);
-        let estimate = reader.estimate(&condition);
-        estimate.exact.then(|| {
-            Estimate::new(estimate.point, estimate.low, estimate.high, EstimateSource::Exact)
-        })
     }
 
     fn version(&self) -> u64 {

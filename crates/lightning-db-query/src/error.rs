@@ -34,6 +34,15 @@ pub enum Error {
         detail: String,
     },
 
+    /// A function of an index that was given what it does not take.
+    #[error("function {function}: {detail}")]
+    Argument {
+        /// Its name.
+        function: String,
+        /// What is wrong.
+        detail: String,
+    },
+
     /// A subquery for one value that has more rows.
     #[error("a subquery for one value has {rows} rows")]
     ManyRows {

@@ -7,6 +7,7 @@
 
 mod access;
 mod aggregate;
+mod function;
 mod join;
 mod kept;
 mod keys;
@@ -18,10 +19,13 @@ use std::ops::ControlFlow;
 use lightning_db_expression::{Columns, Expression};
 use lightning_db_optimizer::{Actual, PlanId, SetOperation};
 use lightning_db_table::TableReader;
+use lightning_db_table::index::RowSet as TableRows;
 use lightning_db_types::{Clock, Value, ValueRef};
 
 use crate::error::{Error, Result};
-use crate::program::{Computed, Frame, Part, Program, Question, Side, Sorted, Step, Values};
+use crate::program::{
+    Computed, Frame, Part, Program, Question, ROW_ID, Side, Sorted, Step, Values,
+};
 use kept::{Kept, RowSet};
 
 /// Who takes rows; it may have enough.
@@ -38,6 +42,8 @@ pub(crate) struct Run<'a> {
     /// Bytes that may be kept in all.
     pub(crate) memory_limit: usize,
     pub(crate) memory: Cell<usize>,
+    /// The rows that indexes found for conditions, by position: as they are asked for.
+    pub(crate) members: RefCell<Vec<Option<TableRows>>>,
     /// What is counted of each node, if it is.
     pub(crate) counted: Option<&'a Counted<'a>>,
 }
@@ -240,12 +246,36 @@ impl Run<'_> {
     }
 
     fn part(&self, part: &Part, row: &dyn Columns, outer: &[ValueRef<'_>]) -> Result<Value> {
-        let own = part.captured.iter().map(|position| row.column(*position));
-        let inner: Vec<ValueRef<'_>> = outer.iter().copied().chain(own).collect();
-        match &part.question {
+        match part {
+            Part::Subquery { question, plan, captured } => {
+                let own = captured.iter().map(|position| row.column(*position));
+                let inner: Vec<ValueRef<'_>> = outer.iter().copied().chain(own).collect();
+                self.subquery((question, *plan), &inner, row, outer)
+            }
+            Part::Function { function, arguments } => {
+                let arguments = arguments.iter().map(|it| self.value(it, row, outer));
+                function.value(&arguments.collect::<Result<Vec<_>>>()?)
+            }
+            Part::Member { value, set } => {
+                if self.value(value, row, outer)?.is_null() {
+                    return Ok(Value::Null);
+                }
+                self.is_member(*set, row.column(ROW_ID))
+            }
+        }
+    }
+
+    fn subquery(
+        &self,
+        (question, plan): (&Question, PlanId),
+        inner: &[ValueRef<'_>],
+        row: &dyn Columns,
+        outer: &[ValueRef<'_>],
+    ) -> Result<Value> {
+        match question {
             Question::Exists => {
                 let mut exists = false;
-                self.read(part.plan, &inner, &mut |_| {
+                self.read(plan, inner, &mut |_| {
                     exists = true;
                     Ok(ControlFlow::Break(()))
                 })?;
@@ -253,7 +283,7 @@ impl Run<'_> {
             }
             Question::Value => {
                 let (mut rows, mut found) = (0, Value::Null);
-                self.read(part.plan, &inner, &mut |row| {
+                self.read(plan, inner, &mut |row| {
                     rows += 1;
                     found = row.first().copied().map_or(Value::Null, ValueRef::to_value);
                     Ok(if rows > 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -263,7 +293,7 @@ impl Run<'_> {
             Question::Quantified { any, comparison, value, .. } => {
                 let value = self.value(value, row, outer)?;
                 let mut truth = Some(!any);
-                self.read(part.plan, &inner, &mut |row| {
+                self.read(plan, inner, &mut |row| {
                     let found = row.first().copied().map_or(Value::Null, ValueRef::to_value);
                     let compared = Expression::Literal(value.clone())
                         .compare(*comparison, Expression::Literal(found));

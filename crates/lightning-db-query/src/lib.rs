@@ -9,8 +9,7 @@
 //! groups and sides of joins have a limit of memory.
 //!
 //! It is not: a parser, nor an engine for scans of everything: rows come one by one, on one thread,
-//! and window functions are not run. Plans use the keys of rows and ordered, hash, bitmap and Bloom
-//! indexes; spatial and text indexes are asked through the table crate.
+//! and window functions are not run.
 //!
 //! # Examples
 //! ```
@@ -61,6 +60,8 @@ mod execute;
 mod program;
 
 mod catalog;
+
+pub mod search;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! other snapshots, as long as the definitions of the tables stay the same.
 
 mod access;
+mod function;
 mod scalar;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,8 @@ use lightning_db_types::{Value, ValueType};
 pub(crate) use access::{
     Access, Check, Entries, First, Key, KeyScan, Part as KeyPart, Path, Place, Set,
 };
-pub(crate) use scalar::{Computed, Frame, Pair, Part, Question, Scope, Values};
+pub(crate) use function::{Asked, MemberSet, Nearest};
+pub(crate) use scalar::{Computed, Frame, Pair, Part, Question, ROW_ID, Scope, Values};
 
 use crate::catalog::TableCatalog;
 use crate::error::{Error, Result};
@@ -33,6 +35,8 @@ pub(crate) struct Program {
     pub(crate) tables: Vec<TableId>,
     /// Types of the parameters that it uses, by number.
     pub(crate) parameters: BTreeMap<usize, ValueType>,
+    /// The sets of rows that conditions ask for.
+    pub(crate) members: Vec<MemberSet>,
 }
 
 /// What a node does.
@@ -108,10 +112,11 @@ impl Program {
     pub(crate) fn new(plan: &Plan, catalog: &TableCatalog) -> Result<Self> {
         let steps = (0..plan.nodes().len()).map(|_| None).collect();
         let (tables, parameters) = (Vec::new(), BTreeMap::new());
-        let mut compiler = Compiler { plan, catalog, steps, tables, parameters };
+        let members = Vec::new();
+        let mut compiler = Compiler { plan, catalog, steps, tables, parameters, members };
         compiler.step(plan.root(), &[])?;
-        let Compiler { steps, tables, parameters, .. } = compiler;
-        Ok(Self { steps, root: plan.root(), tables, parameters })
+        let Compiler { steps, tables, parameters, members, .. } = compiler;
+        Ok(Self { steps, root: plan.root(), tables, parameters, members })
     }
 
     pub(crate) fn step(&self, id: PlanId) -> Result<&Step> {
@@ -126,6 +131,7 @@ pub(super) struct Compiler<'a> {
     steps: Vec<Option<Step>>,
     tables: Vec<TableId>,
     parameters: BTreeMap<usize, ValueType>,
+    members: Vec<MemberSet>,
 }
 
 /// Columns with their positions.
@@ -159,12 +165,12 @@ impl Compiler<'_> {
             Operator::Values { rows } => Step::Values(rows.clone()),
             Operator::Filter { input, conditions } => {
                 let own = columns(*input);
-                let conditions = self.scalars(conditions, Scope { own: &own, outer })?;
+                let conditions = self.scalars(conditions, Scope::new(&own, outer))?;
                 Step::Filter { input: *input, conditions }
             }
             Operator::Project { input, columns: projected } => {
                 let own = columns(*input);
-                let scope = Scope { own: &own, outer };
+                let scope = Scope::new(&own, outer);
                 let columns = projected.iter().map(|(_, scalar)| self.scalar(*scalar, scope));
                 Step::Project { input: *input, columns: columns.collect::<Result<_>>()? }
             }
@@ -228,10 +234,10 @@ impl Compiler<'_> {
         let both = numbered(&[lefts, rights].concat());
         let (mut left_keys, mut right_keys) = (Vec::new(), Vec::new());
         for (of_one, of_other) in keys {
-            left_keys.push(self.scalar(*of_one, Scope { own: &of_left, outer })?);
-            right_keys.push(self.scalar(*of_other, Scope { own: &of_right, outer })?);
+            left_keys.push(self.scalar(*of_one, Scope::new(&of_left, outer))?);
+            right_keys.push(self.scalar(*of_other, Scope::new(&of_right, outer))?);
         }
-        let on = self.scalars(on, Scope { own: &both, outer })?;
+        let on = self.scalars(on, Scope::new(&both, outer))?;
         let (kind, method, left, right) = (*kind, *method, *left, *right);
         Ok(Join { kind, method, left, right, widths, left_keys, right_keys, on })
     }
@@ -244,7 +250,7 @@ impl Compiler<'_> {
             return Err(Error::unsupported("a partial aggregate", "plan for one worker"));
         }
         let own = numbered(&self.plan.node(*input).columns);
-        let scope = Scope { own: &own, outer };
+        let scope = Scope::new(&own, outer);
         let mut made = Vec::with_capacity(aggregates.len());
         for (_, Aggregate { function, argument, distinct, filter }) in aggregates {
             made.push(Aggregated {

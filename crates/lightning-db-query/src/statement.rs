@@ -95,6 +95,7 @@ impl Prepared {
             parameters: &[],
             memory_limit: engine.inner.memory_limit,
             memory: Cell::new(0),
+            members: RefCell::default(),
             counted: None,
         };
         let mut rows = Vec::new();
@@ -276,6 +277,7 @@ impl Statement {
             parameters,
             memory_limit: self.engine.memory_limit,
             memory: Cell::new(0),
+            members: RefCell::default(),
             counted,
         };
         run.each(visit)

@@ -1,6 +1,8 @@
 //! Statements over tables on a simulated disk.
 
 mod random;
+#[cfg(all(feature = "spatial", feature = "text"))]
+mod search;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -7,6 +7,10 @@ use lightning_db_types::Value;
 use rstar::AABB;
 use serde::{Deserialize, Serialize};
 
+use super::metric::{Metric, Plane};
+use super::polygon::{Polygon, Region};
+use super::sphere::Sphere;
+
 /// Greatest coordinate of the plane, either way: squares of differences stay finite.
 const PLANE_MAX: f64 = 1e150;
 const HALF_TURN: f64 = 180.0;
@@ -149,6 +153,23 @@ impl Place {
 }
 
 impl Geometry {
+    /// The distance of two points, as indexes order rows by it; `None` if one is no point of this
+    /// geometry.
+    pub fn distance(self, from: Location, to: Location) -> Option<f64> {
+        let (from, to) = (self.location(from).ok()?, self.location(to).ok()?);
+        Some(match self {
+            Self::Plane => Plane::from(from).point_distance(to),
+            Self::Sphere => Sphere::from(from).point_distance(to),
+        })
+    }
+
+    /// Whether a point lies in a polygon or on its boundary; `None` if one of them is none of this
+    /// geometry.
+    pub fn contains(self, polygon: &Polygon, point: Location) -> Option<bool> {
+        let place = Place::Point(self.location(point).ok()?);
+        Region::new(self, polygon).ok().map(|region| region.contains(&place))
+    }
+
     /// A point with its coordinates brought into shape, or what is wrong with them.
     pub(super) fn location(self, at: Location) -> Result<Location, String> {
         Ok(Location { x: self.x(at.x)?, y: self.y(at.y)? })

@@ -6,7 +6,11 @@
 //! Source: Shewchuk, "Adaptive precision floating-point arithmetic and fast robust geometric
 //! predicates", 1997 (the static bound and the expansion sum; the stages between are left out).
 
+mod wkt;
+
 use super::place::{Bounds, Geometry, Location, Place};
+
+pub use wkt::PolygonError;
 
 /// An area bounded by straight edges, with holes. Its boundary belongs to it, that of the holes
 /// too.

@@ -34,6 +34,11 @@ impl TextOptions {
         self.analyzer
     }
 
+    /// What queries call the field of a part of the key.
+    pub fn field_name(&self, part: usize) -> String {
+        self.fields.get(part).map_or_else(|| part.to_string(), |field| field.name.clone())
+    }
+
     /// Describes the next part of the key.
     pub fn field(mut self, field: TextField) -> Self {
         self.fields.push(field);

@@ -129,7 +129,7 @@ impl Shape {
         let mut names = BTreeSet::new();
         let mut fields = Vec::with_capacity(parts);
         for part in 0..parts {
-            let unnamed = || TextField::new(part.to_string(), options.analyzer);
+            let unnamed = || TextField::new(options.field_name(part), options.analyzer);
             let TextField { name, boost, analyzer: kind } =
                 options.fields.get(part).cloned().unwrap_or_else(unnamed);
             if name.is_empty() || !names.insert(name.clone()) {

@@ -238,15 +238,13 @@ impl Search<'_> {
         }
     }
 
-    /// Whether a function's arguments are the index's parts, beside values that are fixed.
+    /// Whether one of a function's arguments is a part of the index, and the others are fixed.
     pub(super) fn fits(&self, position: usize, arguments: &[ScalarId]) -> bool {
         let parts = &self.relation.parts[position];
-        let mut of_index = false;
-        arguments.iter().all(|argument| {
-            let is_part = parts.contains(&Some(*argument));
-            of_index |= is_part;
-            is_part || self.relation.is_fixed(self.query, *argument)
-        }) && of_index
+        let is_part = |argument: &&ScalarId| parts.contains(&Some(**argument));
+        let is_fixed = |argument: &ScalarId| self.relation.is_fixed(self.query, *argument);
+        let of_index = arguments.iter().filter(is_part).count();
+        of_index == 1 && arguments.iter().all(|it| is_part(&it) || is_fixed(it))
     }
 
     /// The index's own estimate if it has one, or what the statistics say.

@@ -12,11 +12,12 @@ use lightning_db_types::{Value, ValueRef};
 use super::{MORE, Run, Sink, with_values};
 use crate::error::{Error, Result};
 use crate::program::{
-    Access, Check, Computed, Entries, First, Key, KeyPart, KeyScan, Path, Place, Set, Values,
+    Access, Check, Computed, Entries, First, Key, KeyPart, KeyScan, Path, Place, ROW_ID, Set,
+    Values,
 };
 
 /// Who takes what was found: a row, or an entry with the columns that it has.
-type Found<'s> = dyn FnMut(&dyn Columns) -> Result<ControlFlow<()>> + 's;
+pub(super) type Found<'s> = dyn FnMut(&dyn Columns) -> Result<ControlFlow<()>> + 's;
 
 /// An entry of an index as a row: with the columns that it has, by number.
 struct Entry<'a> {
@@ -28,6 +29,9 @@ struct Entry<'a> {
 
 impl Columns for Entry<'_> {
     fn column(&self, id: usize) -> ValueRef<'_> {
+        if id == ROW_ID {
+            return ValueRef::U64(self.hit.row_id());
+        }
         let place = self.places.iter().find(|(known, _)| *known == id);
         match place.map(|(_, place)| *place) {
             Some(Place::Included(position)) => self.hit.included(position).unwrap_or_default(),
@@ -36,6 +40,16 @@ impl Columns for Entry<'_> {
             }
             None => ValueRef::Null,
         }
+    }
+}
+
+/// A row of a table, which has its number as well.
+struct Numbered<'a>(&'a Row);
+
+impl Columns for Numbered<'_> {
+    #[inline]
+    fn column(&self, id: usize) -> ValueRef<'_> {
+        if id == ROW_ID { ValueRef::U64(self.0.row_id()) } else { self.0.column(id) }
     }
 }
 
@@ -106,13 +120,14 @@ impl Run<'_> {
         found: &mut Found<'_>,
     ) -> Result<ControlFlow<()>> {
         match path {
-            Path::All => each(reader.scan(), &mut |row| found(row)),
+            Path::All => each(reader.scan(), &mut |row| found(&Numbered(row))),
             Path::Keys { key, reverse } => self.keys(reader, key, *reverse, outer, found),
             Path::Entries(entries) => self.entries(reader, entries, outer, found),
             Path::Set(set) => {
                 let rows = self.row_set(reader, set, outer)?;
-                each(reader.fetch(&rows), &mut |row| found(row))
+                each(reader.fetch(&rows), &mut |row| found(&Numbered(row)))
             }
+            Path::Nearest(nearest) => self.nearest(reader, nearest, outer, found),
         }
     }
 
@@ -131,9 +146,9 @@ impl Run<'_> {
         {
             let value = self.value(only, &Values(&[]), outer)?;
             let row = if value.is_null() { None } else { get(reader, value)? };
-            return row.map_or(MORE, |row| found(&row));
+            return row.map_or(MORE, |row| found(&Numbered(&row)));
         }
-        self.rows_by_key(reader, key, (reverse, outer), &mut |row| found(row))
+        self.rows_by_key(reader, key, (reverse, outer), &mut |row| found(&Numbered(row)))
     }
 
     fn rows_by_key(
@@ -200,7 +215,7 @@ impl Run<'_> {
                 found(&entry)?
             } else {
                 match reader.get_by_id(hit.row_id())? {
-                    Some(row) => found(&row)?,
+                    Some(row) => found(&Numbered(&row))?,
                     None => ControlFlow::Continue(()),
                 }
             };
@@ -229,6 +244,7 @@ impl Run<'_> {
                 Ok(rows)
             }
             Set::Index(scan) => self.search(reader, scan, outer),
+            Set::Functions { index, asked } => self.functions(reader, index, asked, outer),
             Set::All(sets) => {
                 let mut all: Option<RowSet> = None;
                 for set in sets {
@@ -392,7 +408,7 @@ impl Run<'_> {
     }
 }
 
-fn each(
+pub(super) fn each(
     rows: impl Iterator<Item = lightning_db_table::Result<Row>>,
     found: &mut dyn FnMut(&Row) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
@@ -402,6 +418,11 @@ fn each(
         }
     }
     MORE
+}
+
+/// Gives a row with its number.
+pub(super) fn give_row(row: &Row, found: &mut Found<'_>) -> Result<ControlFlow<()>> {
+    found(&Numbered(row))
 }
 
 /// The row with a key, which may be given as a number of another type.

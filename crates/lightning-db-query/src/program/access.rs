@@ -9,7 +9,7 @@ use lightning_db_optimizer::{
 };
 use lightning_db_types::Value;
 
-use super::{Compiler, Computed, Scope};
+use super::{Asked, Compiler, Computed, Nearest, Scope};
 use crate::catalog::{Known, KnownIndex};
 use crate::error::{Error, Result};
 
@@ -37,6 +37,8 @@ pub(crate) enum Path {
     Entries(Entries),
     /// By sets of rows.
     Set(Set),
+    /// By their distance from a point.
+    Nearest(Nearest),
 }
 
 /// A search in an ordered index whose entries are looked at.
@@ -97,6 +99,11 @@ pub(crate) enum Set {
     /// By the key of the rows.
     Keys(Key),
     Index(KeyScan),
+    /// By functions that an index answers, which are all true.
+    Functions {
+        index: Arc<str>,
+        asked: Vec<Asked>,
+    },
     All(Vec<Set>),
     Any(Vec<Set>),
 }
@@ -126,21 +133,21 @@ pub(crate) struct Search {
 }
 
 /// A relation of a plan.
-struct Relation<'a> {
-    known: &'a Known,
+pub(super) struct Relation<'a> {
+    pub(super) known: &'a Known,
     /// Its columns with their numbers in the table.
     own: Vec<(ColumnId, usize)>,
     outer: &'a [ColumnId],
 }
 
 impl Relation<'_> {
-    fn scope(&self) -> Scope<'_> {
-        Scope { own: &self.own, outer: self.outer }
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope { table: Some(self.known), ..Scope::new(&self.own, self.outer) }
     }
 
     /// For values that are the same for all rows.
-    fn outside(&self) -> Scope<'_> {
-        Scope { own: &[], outer: self.outer }
+    pub(super) fn outside(&self) -> Scope<'_> {
+        Scope::new(&[], self.outer)
     }
 }
 
@@ -212,6 +219,12 @@ impl<'a> Compiler<'a> {
             let key = self.key(&scan.key, relation)?;
             return Ok((Path::Keys { key, reverse: scan.reverse }, filter));
         }
+        if scan.nearest.is_some() {
+            return Ok((Path::Nearest(self.nearest(scan, relation)?), filter));
+        }
+        if !scan.functions.is_empty() {
+            return Ok((Path::Set(self.functions(scan, relation)?), filter));
+        }
         let keys = self.key_scan(scan, relation)?;
         if keys.kind != IndexKind::Ordered {
             return Ok((Path::Set(Set::Index(keys)), filter));
@@ -227,9 +240,6 @@ impl<'a> Compiler<'a> {
         let definition = relation.known.definition.indexes.get(scan.index).ok_or_else(unknown)?;
         let known = relation.known.indexes.get(scan.index).ok_or_else(unknown)?;
         let KnownIndex::Named(name, _) = known else { return Err(unknown()) };
-        if !scan.functions.is_empty() || scan.nearest.is_some() {
-            return Err(Error::unsupported(format!("index {}", scan.name), "its functions"));
-        }
         let key = self.key(&scan.key, relation)?;
         Ok(KeyScan { index: Self::name(name), kind: definition.kind, key })
     }
@@ -241,6 +251,7 @@ impl<'a> Compiler<'a> {
             {
                 Set::Keys(self.key(&scan.key, relation)?)
             }
+            RowSet::Index(scan) if !scan.functions.is_empty() => self.functions(scan, relation)?,
             RowSet::Index(scan) => Set::Index(self.key_scan(scan, relation)?),
             RowSet::All(sets) => {
                 Set::All(sets.iter().map(|set| self.set(set, relation)).collect::<Result<_>>()?)

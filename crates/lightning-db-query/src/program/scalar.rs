@@ -7,7 +7,9 @@ use lightning_db_optimizer::{ColumnId, PlanId, Scalar, ScalarId, Subquery};
 use lightning_db_types::{Value, ValueRef};
 
 use super::Compiler;
+use crate::catalog::Known;
 use crate::error::{Error, Result};
+use crate::search::{self, Function};
 
 /// Columns of the rows around a row stand from this position on.
 const OUTER: usize = 1 << 24;
@@ -16,6 +18,8 @@ const PARAMETERS: usize = 2 << 24;
 /// Values of the parts that are no expression stand from this position on.
 const PARTS: usize = 3 << 24;
 const WITHIN: usize = (1 << 24) - 1;
+/// Where a row of a table has its own number.
+pub(crate) const ROW_ID: usize = WITHIN;
 
 /// Where the columns of a row stand.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +28,14 @@ pub(crate) struct Scope<'a> {
     pub(crate) own: &'a [(ColumnId, usize)],
     /// Columns of the rows around it, by position.
     pub(crate) outer: &'a [ColumnId],
+    /// The table that the row is of, if it is one of a table.
+    pub(crate) table: Option<&'a Known>,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(own: &'a [(ColumnId, usize)], outer: &'a [ColumnId]) -> Self {
+        Self { own, outer, table: None }
+    }
 }
 
 /// A scalar over rows of known columns.
@@ -34,14 +46,20 @@ pub(crate) struct Computed {
     pub(crate) parts: Vec<Part>,
 }
 
-/// A part of a scalar that is no expression: a subquery.
+/// A part of a scalar that is no expression.
 #[derive(Debug, Clone)]
-pub(crate) struct Part {
-    pub(crate) question: Question,
-    /// The plan of the subquery.
-    pub(crate) plan: PlanId,
-    /// Positions of the columns of the row, which stand behind the outer ones for the subquery.
-    pub(crate) captured: Vec<usize>,
+pub(crate) enum Part {
+    Subquery {
+        question: Question,
+        /// The plan of the subquery.
+        plan: PlanId,
+        /// Positions of the columns of the row, which stand behind the outer ones for the subquery.
+        captured: Vec<usize>,
+    },
+    /// A function of values.
+    Function { function: &'static dyn Function, arguments: Vec<Computed> },
+    /// Whether the row is among those that an index finds; null if the value that it has is.
+    Member { value: Computed, set: usize },
 }
 
 /// What is asked of a subquery.
@@ -124,7 +142,7 @@ impl Compiler<'_> {
                 parameters.borrow_mut().push((*number, *value_type));
                 Some(Expression::Column(PARAMETERS + number))
             }
-            Scalar::Subquery(_) => {
+            Scalar::Subquery(_) | Scalar::External { .. } => {
                 parts.borrow_mut().push(id);
                 Some(Expression::Column(PARTS + parts.borrow().len() - 1))
             }
@@ -141,10 +159,16 @@ impl Compiler<'_> {
     }
 
     fn part(&mut self, id: ScalarId, scope: Scope<'_>) -> Result<Part> {
-        let query = self.plan.query();
-        let Scalar::Subquery(subquery) = query.scalar(id) else {
-            return Err(Error::unsupported(query.scalar_text(id), "it is no subquery"));
-        };
+        match self.plan.query().scalar(id) {
+            Scalar::Subquery(subquery) => self.subquery(id, subquery, scope),
+            Scalar::External { function, arguments, .. } => {
+                self.function(search::named(function)?, arguments, scope)
+            }
+            _ => Err(Error::unsupported(self.plan.query().scalar_text(id), "it is no value")),
+        }
+    }
+
+    fn subquery(&mut self, id: ScalarId, subquery: &Subquery, scope: Scope<'_>) -> Result<Part> {
         let question = match subquery {
             Subquery::Exists(_) => Question::Exists,
             Subquery::Value(_) => Question::Value,
@@ -157,13 +181,39 @@ impl Compiler<'_> {
         let node = subquery.node();
         let Some((_, plan)) = self.plan.subqueries().iter().find(|(known, _)| *known == node)
         else {
-            return Err(Error::unsupported(query.scalar_text(id), "it has no plan"));
+            return Err(Error::unsupported(self.plan.query().scalar_text(id), "it has no plan"));
         };
         let inside = scope.own.iter().map(|(column, _)| *column);
         let outer: Vec<ColumnId> = scope.outer.iter().copied().chain(inside).collect();
         self.step(*plan, &outer)?;
         let captured = scope.own.iter().map(|(_, position)| *position).collect();
-        Ok(Part { question, plan: *plan, captured })
+        Ok(Part::Subquery { question, plan: *plan, captured })
+    }
+
+    /// A function at a place where no index is searched for it.
+    fn function(
+        &mut self,
+        function: &'static dyn Function,
+        arguments: &[ScalarId],
+        scope: Scope<'_>,
+    ) -> Result<Part> {
+        if function.is_computed() {
+            let arguments = self.scalars(arguments, scope)?;
+            return Ok(Part::Function { function, arguments });
+        }
+        let nowhere = || {
+            let detail = "an index must have the column, and the values must be fixed; it may be \
+                          a condition on a table, alone or with others";
+            Error::unsupported(format!("function {}", function.name()), detail)
+        };
+        let (Some(known), Some((first, _))) = (scope.table, arguments.split_first()) else {
+            return Err(nowhere());
+        };
+        let (index, part) = self.answering(function, *first, known, scope).ok_or_else(nowhere)?;
+        let value = self.scalar(*first, scope)?;
+        let asked = self.asked(function, part, arguments, Scope::new(&[], &[]))?;
+        let set = self.member_set(known, index, asked);
+        Ok(Part::Member { value, set })
     }
 }
 

@@ -1,0 +1,159 @@
+//! Functions that indexes answer, made ready.
+
+use std::sync::Arc;
+
+use lightning_db_expression::Expression;
+use lightning_db_optimizer::{IndexScan, Scalar, ScalarId};
+
+use super::access::Relation;
+use super::{Compiler, Computed, Scope, Set};
+use crate::catalog::{Known, KnownIndex};
+use crate::error::{Error, Result};
+use crate::search::{self, Function};
+
+/// A function with its values besides that of the row.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) function: &'static dyn Function,
+    /// Which part of the index's key the row's value is.
+    pub(crate) part: usize,
+    pub(crate) given: Vec<Computed>,
+}
+
+/// Rows by their distance from a point.
+#[derive(Debug)]
+pub(crate) struct Nearest {
+    pub(crate) index: Arc<str>,
+    pub(crate) centre: Computed,
+    /// What must be true besides.
+    pub(crate) asked: Vec<Asked>,
+}
+
+/// The rows of a table that an index finds: the same for all rows of a run.
+#[derive(Debug)]
+pub(crate) struct MemberSet {
+    pub(crate) table: usize,
+    pub(crate) index: Arc<str>,
+    pub(crate) asked: Asked,
+}
+
+impl Compiler<'_> {
+    /// The set of rows for which functions are true.
+    pub(super) fn functions(&mut self, scan: &IndexScan, relation: &Relation<'_>) -> Result<Set> {
+        let index = named(relation.known, scan.index)?;
+        Ok(Set::Functions { index, asked: self.all_asked(scan, relation)? })
+    }
+
+    /// The way by distance.
+    pub(super) fn nearest(&mut self, scan: &IndexScan, relation: &Relation<'_>) -> Result<Nearest> {
+        let index = named(relation.known, scan.index)?;
+        let plan = self.plan;
+        let Some(Scalar::External { function, arguments, .. }) =
+            scan.nearest.map(|id| plan.query().scalar(id))
+        else {
+            return Err(Error::unsupported("an order", "it is that of no function"));
+        };
+        let function = search::named(function)?;
+        let of_index = |id: &ScalarId| self.part_of(*id, relation, scan.index);
+        let part = arguments.iter().find_map(of_index);
+        let asked = self.asked(function, part.unwrap_or(0), arguments, relation.outside())?;
+        let [centre] = &asked.given[..] else {
+            return Err(Error::unsupported(format!("function {}", function.name()), "its values"));
+        };
+        let centre = centre.clone();
+        Ok(Nearest { index, centre, asked: self.all_asked(scan, relation)? })
+    }
+
+    fn all_asked(&mut self, scan: &IndexScan, relation: &Relation<'_>) -> Result<Vec<Asked>> {
+        let plan = self.plan;
+        let mut asked = Vec::with_capacity(scan.functions.len());
+        for id in &scan.functions {
+            let Scalar::External { function, arguments, .. } = plan.query().scalar(*id) else {
+                return Err(Error::unsupported(plan.query().scalar_text(*id), "no function"));
+            };
+            let of_index = |id: &ScalarId| self.part_of(*id, relation, scan.index);
+            let part = arguments.iter().find_map(of_index).unwrap_or(0);
+            let function = search::named(function)?;
+            asked.push(self.asked(function, part, arguments, relation.outside())?);
+        }
+        Ok(asked)
+    }
+
+    /// A function with those of its arguments that are values outside of the row.
+    pub(super) fn asked(
+        &mut self,
+        function: &'static dyn Function,
+        part: usize,
+        arguments: &[ScalarId],
+        outside: Scope<'_>,
+    ) -> Result<Asked> {
+        let mut given = Vec::with_capacity(arguments.len());
+        let mut of_row = 0;
+        for argument in arguments {
+            match self.scalar(*argument, outside) {
+                Ok(value) => given.push(value),
+                Err(error) if of_row > 0 => return Err(error),
+                Err(_) => of_row += 1,
+            }
+        }
+        Ok(Asked { function, part, given })
+    }
+
+    /// Which part of an index's key a scalar over the relation's columns is.
+    fn part_of(&self, id: ScalarId, relation: &Relation<'_>, index: usize) -> Option<usize> {
+        self.part_among(id, relation.known, index, relation.scope())
+    }
+
+    fn part_among(
+        &self,
+        id: ScalarId,
+        known: &Known,
+        index: usize,
+        scope: Scope<'_>,
+    ) -> Option<usize> {
+        let query = self.plan.query();
+        let place = |column| {
+            let (_, number) = scope.own.iter().find(|(own, _)| *own == column)?;
+            known.ids.iter().position(|id| id == number)
+        };
+        let column = |id: ScalarId| match query.scalar(id) {
+            Scalar::Column(column) => place(*column).map(Expression::Column),
+            _ => None,
+        };
+        let expression = query.expression_with(id, &column)?;
+        let parts = &known.definition.indexes.get(index)?.parts;
+        parts.iter().position(|part| part.expression == expression)
+    }
+
+    /// An index of all rows that answers a function of a scalar, and which part of its key that is.
+    pub(super) fn answering(
+        &self,
+        function: &'static dyn Function,
+        argument: ScalarId,
+        known: &Known,
+        scope: Scope<'_>,
+    ) -> Option<(Arc<str>, usize)> {
+        let indexes = known.definition.indexes.iter().enumerate();
+        let mut answering = indexes.filter(|(_, index)| {
+            index.condition.is_none() && index.answers.iter().any(|name| **name == *function.name())
+        });
+        answering.find_map(|(position, _)| {
+            let part = self.part_among(argument, known, position, scope)?;
+            Some((named(known, position).ok()?, part))
+        })
+    }
+
+    /// The place of a set among those that the program asks for.
+    pub(super) fn member_set(&mut self, known: &Known, index: Arc<str>, asked: Asked) -> usize {
+        let table = self.table(known.id);
+        self.members.push(MemberSet { table, index, asked });
+        self.members.len() - 1
+    }
+}
+
+fn named(known: &Known, index: usize) -> Result<Arc<str>> {
+    match known.indexes.get(index) {
+        Some(KnownIndex::Named(name, _)) => Ok(Arc::from(&**name)),
+        _ => Err(Error::unsupported("a search", "its index is not known")),
+    }
+}

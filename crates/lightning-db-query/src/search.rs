@@ -1,0 +1,106 @@
+//! Functions that indexes answer: of text, and of places.
+//!
+//! The optimizer knows them by their names. A text function is true of a row if an index finds the
+//! row; functions of places are computed where no index helps. All are null if an argument is.
+//!
+//! | function | value | answered by |
+//! |---|---|---|
+//! | `match(text, query)` | whether words match, see [`matches()`] | text indexes |
+//! | `st_distance(point, point)` | metres on the sphere | spatial indexes, as an order |
+//! | `st_dwithin(point, point, metres)` | whether it is at most so far | spatial indexes |
+//! | `st_within(point, polygon)` | whether it lies in a polygon of WKT | spatial indexes |
+//! | `plane_distance`, `plane_dwithin`, `plane_within` | the same on the plane | the same |
+//!
+//! A spatial index answers those of its geometry, if its key is one point.
+
+#[cfg(feature = "spatial")]
+mod spatial;
+#[cfg(feature = "text")]
+mod text;
+
+use std::fmt;
+use std::sync::Arc;
+
+use lightning_db_table::index::{IndexKind, IndexQuery};
+use lightning_db_types::Value;
+
+use crate::error::{Error, Result};
+
+#[cfg(feature = "spatial")]
+pub use spatial::{distance, within, within_distance};
+#[cfg(feature = "text")]
+pub use text::matches;
+
+/// A function that indexes answer.
+pub(crate) trait Function: fmt::Debug + Sync {
+    /// What queries call it.
+    fn name(&self) -> &'static str;
+
+    /// Whether an index finds the rows for which it is true.
+    fn is_answered_by(&self, kind: &IndexKind) -> bool;
+
+    /// Whether an index gives rows by its value.
+    fn orders(&self, kind: &IndexKind) -> bool {
+        let _ = kind;
+        false
+    }
+
+    /// The question to an index whose key part at a position is the first argument; `None` if a
+    /// value is null.
+    fn question(
+        &self,
+        kind: &IndexKind,
+        part: usize,
+        given: &[Value],
+    ) -> Result<Option<IndexQuery>>;
+
+    /// Whether its value follows from the arguments: else only an index knows it.
+    fn is_computed(&self) -> bool;
+
+    /// Its value, if it is computed.
+    ///
+    /// # Errors
+    /// [`Error::Argument`].
+    fn value(&self, arguments: &[Value]) -> Result<Value>;
+}
+
+const FUNCTIONS: &[&dyn Function] = &[
+    #[cfg(feature = "text")]
+    &text::Match,
+    #[cfg(feature = "spatial")]
+    &spatial::SPHERE_DISTANCE,
+    #[cfg(feature = "spatial")]
+    &spatial::SPHERE_DISTANCE_WITHIN,
+    #[cfg(feature = "spatial")]
+    &spatial::SPHERE_WITHIN,
+    #[cfg(feature = "spatial")]
+    &spatial::PLANE_DISTANCE,
+    #[cfg(feature = "spatial")]
+    &spatial::PLANE_DISTANCE_WITHIN,
+    #[cfg(feature = "spatial")]
+    &spatial::PLANE_WITHIN,
+];
+
+/// The function with a name.
+pub(crate) fn named(name: &str) -> Result<&'static dyn Function> {
+    let found = FUNCTIONS.iter().find(|function| function.name() == name);
+    let unknown = || {
+        let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name()).collect();
+        Error::unsupported(format!("function {name}"), format!("known are: {}", names.join(", ")))
+    };
+    found.copied().ok_or_else(unknown)
+}
+
+/// Names of the functions that an index answers as conditions, and of those that it gives rows by.
+pub(crate) fn of_index(kind: &IndexKind) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
+    let names = |wanted: &dyn Fn(&dyn Function) -> bool| {
+        let wanted = FUNCTIONS.iter().filter(|function| wanted(**function));
+        wanted.map(|function| Arc::from(function.name())).collect()
+    };
+    (names(&|function| function.is_answered_by(kind)), names(&|function| function.orders(kind)))
+}
+
+/// Says that a function was given what it does not take.
+fn refuse(function: &dyn Function, detail: &str) -> Error {
+    Error::Argument { function: function.name().to_owned(), detail: detail.to_owned() }
+}
