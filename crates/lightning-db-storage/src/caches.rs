@@ -98,6 +98,6 @@ mod tests {
             assert_eq!(sizes.blocks + sizes.rows, memory, "{sizes:?}");
             assert!(sizes.blocks >= memory / 2, "{sizes:?}");
         }
-        assert_eq!(CacheSizes::new(u64::MAX, u64::MAX).rows, u64::MAX / 16);
+        assert_eq!(CacheSizes::new(u64::MAX, u64::MAX).blocks, u64::MAX / 2);
     }
 }
