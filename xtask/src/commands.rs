@@ -85,10 +85,12 @@ pub(crate) fn test(context: &Context, test: &Test) -> Result<Outcome> {
 
 /// Runs the concurrency models of loom, in every order: of the store group commit, the views of
 /// keyspaces, what merges keep for readers, waiting for commits, and the requests to the threads;
-/// of the connection pool those who wait, give up, shrink it and end it. The flag changes all
-/// dependencies, hence a folder of its own.
+/// of the connection pool those who wait, give up, shrink it and end it; of the shutdown what is in
+/// hand when it begins. The flag changes all dependencies, hence a folder of its own.
 pub(crate) fn models(context: &Context) -> Result<Outcome> {
-    let packages = ["-p", "lightning-db-storage", "-p", "lightning-db-pool"];
+    let packages = ["lightning-db-storage", "lightning-db-pool", "lightning-db-ops"]
+        .into_iter()
+        .flat_map(|package| ["-p", package]);
     // Without the features of the pool: tokio has other parts under the flag.
     let args = ["--lib", "--release", "--no-default-features", "--target-dir", "target/loom"];
     cmd!(context.shell, "cargo test {packages...} {args...} models")

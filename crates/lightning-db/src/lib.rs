@@ -49,7 +49,10 @@
 //! * `text`, `spatial`: full-text and spatial indexes of tables.
 //! * `query`: queries over tables, planned by cost, as `query`.
 //! * `pool`: the connection pool, and sessions of a store or of tables in it, as `pool`.
-//! * `tokio`: waiting in the pool as a task of tokio; without it a thread waits.
+//! * `ops`: graceful shutdown of a service, as `ops`.
+//! * `signals`: Ctrl-C and SIGTERM begin it.
+//! * `tokio`: waiting in the pool as a task of tokio; without it a thread waits. Async callbacks of
+//!   a shutdown as such tasks.
 //!
 //! The types are always there, as [`types`].
 //!
@@ -77,6 +80,9 @@ pub use lightning_db_query as query;
 
 #[cfg(feature = "pool")]
 pub mod pool;
+
+#[cfg(feature = "ops")]
+pub use lightning_db_ops as ops;
 
 #[cfg(feature = "storage")]
 pub use lightning_db_storage::{
