@@ -37,6 +37,9 @@ pub enum Error {
         /// The component that was to be registered.
         name: String,
     },
+    /// The process has a recorder of metrics already.
+    #[error("install the recorder of metrics: the process has one")]
+    Installed,
     /// A file could not be read or written.
     #[error("{action} {}", path.display())]
     Io {

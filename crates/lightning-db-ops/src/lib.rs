@@ -7,6 +7,9 @@
 //! panics or hangs is given up, the others go on, and what is left at the deadline is forced. The
 //! [`Report`] says how each one ended, and the state file tells the next process.
 //!
+//! With the feature `metrics`, `metrics` keeps what a service measures and writes it as Prometheus
+//! reads it; with `http` an `Endpoint` serves that, the checks of a [`Health`], and probes.
+//!
 //! It is not: a supervisor that starts or restarts anything, a runtime (callbacks run on a few
 //! threads, or as tasks of tokio), and it knows no database.
 //!
@@ -44,6 +47,8 @@
 //!   aborts.
 //! * `tokio`: async callbacks run as tasks of the runtime that their component was registered in.
 //! * `systemd`: READY, STOPPING and STATUS for systemd.
+//! * `metrics`: a recorder for the `metrics` facade and the text that Prometheus reads.
+//! * `http`: an endpoint for metrics, health and probes.
 //!
 //! # Invariants
 //! * Phases go forward only, and one begins when the one before has ended for every component.
@@ -54,13 +59,21 @@
 mod clock;
 mod error;
 
+mod health;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod shutdown;
 
 pub use clock::{Clock, SimClock, SystemClock};
 pub use error::{Error, Result};
+pub use health::{CheckOptions, CheckReport, CheckResult, Health, HealthReport, Registered};
+#[cfg(feature = "http")]
+pub use http::{Endpoint, EndpointOptions};
 pub use shutdown::*;
 
-/// The example of the README, compiled and run as a test.
-#[cfg(all(doctest, feature = "signals"))]
+/// The examples of the README, compiled and run as tests.
+#[cfg(all(doctest, feature = "signals", feature = "metrics"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

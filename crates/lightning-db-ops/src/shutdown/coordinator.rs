@@ -37,6 +37,7 @@ pub(super) struct Inner {
     pub(super) driver: Arc<OnceLock<Thread>>,
     previous: Option<PreviousRun>,
     is_ready: AtomicBool,
+    has_started: AtomicBool,
 }
 
 /// A component that takes part in the shutdown until this is dropped, also while it is under way:
@@ -86,6 +87,7 @@ impl Coordinator {
             driver,
             previous,
             is_ready: AtomicBool::new(false),
+            has_started: AtomicBool::new(false),
             options,
         })))
     }
@@ -146,6 +148,7 @@ impl Coordinator {
     /// Says that the service can take requests, or that it cannot.
     pub fn set_ready(&self, is_ready: bool) {
         self.0.is_ready.store(is_ready, Ordering::Release);
+        self.0.has_started.fetch_or(is_ready, Ordering::AcqRel);
         #[cfg(feature = "systemd")]
         if let (true, Some(systemd)) = (is_ready, &self.0.options.systemd) {
             systemd.ready();
@@ -156,6 +159,11 @@ impl Coordinator {
     /// come all the same are served until the drain.
     pub fn is_ready(&self) -> bool {
         self.0.is_ready.load(Ordering::Acquire) && self.phase() == Phase::Running
+    }
+
+    /// Whether the service has ever been ready.
+    pub fn has_started(&self) -> bool {
+        self.0.has_started.load(Ordering::Acquire)
     }
 
     /// Where the shutdown is.

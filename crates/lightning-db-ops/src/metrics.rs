@@ -1,0 +1,16 @@
+//! Metrics: the catalog of what a service measures, the recorder behind the `metrics` facade, and
+//! the text that Prometheus reads.
+
+mod catalog;
+mod exposition;
+mod guard;
+mod lint;
+mod recorder;
+mod source;
+mod upkeep;
+
+pub use catalog::{Kind, Metric, reference};
+pub use exposition::Format;
+pub use lint::{Sample, lint, samples};
+pub use recorder::{BUCKETS, Metrics, MetricsOptions, SourceRegistration};
+pub use source::Source;
