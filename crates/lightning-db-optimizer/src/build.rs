@@ -14,6 +14,7 @@ mod tests;
 
 use lightning_db_types::{Value, ValueType};
 
+pub use scope::nearest;
 pub use term::{
     AggregateTerm, Item, Order, Term, WindowTerm, call, column, exists, literal, parameter,
     value_of,

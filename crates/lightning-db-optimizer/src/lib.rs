@@ -100,7 +100,7 @@ pub use plan::{
 pub use query::{
     Aggregate, AggregateFunction, Column, ColumnId, ColumnSet, JoinKind, Node, NodeId, Origin,
     Properties, PropertyCache, Query, Scalar, ScalarId, SetOperation, SortKey, Subquery,
-    WindowFunction,
+    WindowFunction, arithmetic_type,
 };
 pub use statistics::{
     ColumnGroup, ColumnStatistics, JoinSketch, StatisticsBuilder, StatisticsDigest,

@@ -23,7 +23,7 @@ pub use node::{
 };
 pub use properties::{ColumnSet, Properties, PropertyCache};
 pub use scalar::{Scalar, Subquery};
-pub(crate) use typing::arithmetic_type;
+pub use typing::arithmetic_type;
 
 use crate::catalog::TableId;
 

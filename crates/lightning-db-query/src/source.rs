@@ -26,29 +26,38 @@ impl<'a> From<&'a TableTransaction> for Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Number of the state of the definitions.
-    pub(crate) fn version(self) -> u64 {
+    /// Number of the state of the definitions; see [`TableSnapshot::version`].
+    pub fn version(self) -> u64 {
         match self {
             Self::Snapshot(snapshot) => snapshot.version(),
             Self::Transaction(transaction) => transaction.version(),
         }
     }
 
-    pub(crate) fn names(self) -> Vec<String> {
+    /// Names of all tables, in order.
+    pub fn names(self) -> Vec<String> {
         match self {
             Self::Snapshot(snapshot) => snapshot.names(),
             Self::Transaction(transaction) => transaction.names(),
         }
     }
 
-    pub(crate) fn table(self, name: &str) -> Result<Table> {
+    /// A table as it is in this state.
+    ///
+    /// # Errors
+    /// [`NotFound`](lightning_db_table::Error::NotFound).
+    pub fn table(self, name: &str) -> Result<Table> {
         Ok(match self {
             Self::Snapshot(snapshot) => snapshot.table(name)?,
             Self::Transaction(transaction) => transaction.table(name)?,
         })
     }
 
-    pub(crate) fn read(self, table: &Table) -> Result<TableReader<'a>> {
+    /// Reads of one table.
+    ///
+    /// # Errors
+    /// [`NotFound`](lightning_db_table::Error::NotFound) if the table is not there in this state.
+    pub fn read(self, table: &Table) -> Result<TableReader<'a>> {
         Ok(match self {
             Self::Snapshot(snapshot) => snapshot.read(table)?,
             Self::Transaction(transaction) => transaction.read(table)?,

@@ -177,6 +177,16 @@ fn refuse(table: &TableState, id: usize, values: &Values, detail: String) -> Err
     }
 }
 
+impl ColumnType {
+    /// The value as a column of this type keeps it, if nothing is lost; else why not.
+    ///
+    /// # Errors
+    /// What is wrong with the value, for a message that names the column.
+    pub fn coerce(self, value: Value) -> Result<Value, String> {
+        coerce(value, self)
+    }
+}
+
 /// Greatest whole number up to which each is a float of its own.
 const F64_WHOLE_MAX: u64 = 1 << 53;
 

@@ -9,7 +9,6 @@
 //!
 //! It is not:
 //! * a server: one process has a store open, and others can read beside it;
-//! * a language: queries are built by calls, and there is no SQL yet;
 //! * more stable than its parts: a major version of one of them is a major version of this crate.
 //!
 //! # Examples
@@ -48,6 +47,7 @@
 //! * `tables`: tables of typed rows with their indexes, as `tables`.
 //! * `text`, `spatial`: full-text and spatial indexes of tables.
 //! * `query`: queries over tables, planned by cost, as `query`.
+//! * `sql`: SQL over tables, as `sql`.
 //! * `pool`: the connection pool, and sessions of a store or of tables in it, as `pool`.
 //! * `ops`: graceful shutdown of a service, as `ops`.
 //! * `signals`: Ctrl-C and SIGTERM begin it.
@@ -78,6 +78,9 @@ pub mod tables {
 #[cfg(feature = "query")]
 pub use lightning_db_query as query;
 
+#[cfg(feature = "sql")]
+pub use lightning_db_sql as sql;
+
 #[cfg(feature = "pool")]
 pub mod pool;
 
@@ -92,7 +95,7 @@ pub use lightning_db_storage::{
 };
 
 /// The examples of the README, compiled and run as tests.
-#[cfg(all(doctest, feature = "text", feature = "spatial"))]
+#[cfg(all(doctest, feature = "text", feature = "spatial", feature = "sql"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 

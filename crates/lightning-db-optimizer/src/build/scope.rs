@@ -111,10 +111,7 @@ pub(super) fn resolve(scopes: &[Scope], name: &str) -> Result<ColumnId> {
 }
 
 /// The known name that is nearest to one that is not known, if one is near.
-pub(super) fn nearest(
-    name: &str,
-    known: impl IntoIterator<Item = impl AsRef<str>>,
-) -> Option<String> {
+pub fn nearest(name: &str, known: impl IntoIterator<Item = impl AsRef<str>>) -> Option<String> {
     let limit = name.chars().count().div_ceil(3).max(1);
     let rated = known.into_iter().filter_map(|known| {
         let distance = distance(&name.to_lowercase(), &known.as_ref().to_lowercase());

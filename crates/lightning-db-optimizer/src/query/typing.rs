@@ -87,11 +87,7 @@ impl Query {
 }
 
 /// Type of a calculation; `Null` if that of an operand is not known, or if they do not fit.
-pub(crate) fn arithmetic_type(
-    operation: Arithmetic,
-    left: ValueType,
-    right: ValueType,
-) -> ValueType {
+pub fn arithmetic_type(operation: Arithmetic, left: ValueType, right: ValueType) -> ValueType {
     use ValueType::{Date, Decimal, F64, I64, Null, Timestamp, U64};
     let moved = matches!(operation, Arithmetic::Add | Arithmetic::Subtract);
     match (left, right) {

@@ -1,0 +1,240 @@
+//! Functions by their names in SQL.
+
+use lightning_db_expression::{DatePart, Function};
+use lightning_db_query::build::{Term, call, literal};
+use lightning_db_types::{Value, ValueType};
+use sqlparser::ast::{DateTimeField, Expr, TrimWhereField};
+
+use super::Binder;
+use super::expression::{Place, place_of, plain_arguments};
+use super::typed::{Typed, compared, unified};
+use crate::error::{Error, Position, Result};
+use crate::names;
+
+/// Names of functions, for suggestions.
+const NAMES: [&str; 28] = [
+    "abs",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "btrim",
+    "char_length",
+    "coalesce",
+    "concat",
+    "count",
+    "date_part",
+    "ifnull",
+    "json_extract",
+    "length",
+    "lower",
+    "match",
+    "max",
+    "min",
+    "nullif",
+    "point",
+    "round",
+    "st_distance",
+    "st_dwithin",
+    "st_within",
+    "starts_with",
+    "substr",
+    "substring",
+    "sum",
+    "upper",
+];
+
+impl Binder<'_> {
+    pub(crate) fn function(&self, whole: &Expr, place: Place<'_>) -> Result<Typed> {
+        let at = place_of(whole);
+        match whole {
+            Expr::Extract { field, expr, .. } => {
+                let moment = self.expression(expr, place)?;
+                date_part(field, moment, at)
+            }
+            Expr::Substring { expr, substring_from, substring_for, .. } => {
+                let mut arguments = vec![self.expression(expr, place)?];
+                match (substring_from, substring_for) {
+                    (Some(from), None) => arguments.push(self.expression(from, place)?),
+                    (from, length) => {
+                        let one = || Ok(Typed::value(1_i64.into()));
+                        let from = from.as_ref().map(|from| self.expression(from, place));
+                        arguments.push(from.unwrap_or_else(one)?);
+                        if let Some(length) = length {
+                            arguments.push(self.expression(length, place)?);
+                        }
+                    }
+                }
+                plain("substring", Function::Substring, arguments, at)
+            }
+            Expr::Trim {
+                trim_where: None | Some(TrimWhereField::Both),
+                trim_what: None,
+                expr,
+                trim_characters: None,
+            } => plain("trim", Function::Trim, vec![self.expression(expr, place)?], at),
+            Expr::Function(called) => {
+                let (name, name_at) = names::plain(&called.name)?;
+                if called.over.is_some() {
+                    return Err(Error::unsupported("a window function", name_at));
+                }
+                if let Some(of) = super::grouped::function(&name) {
+                    return self.aggregate(whole, of, called, place);
+                }
+                let arguments = plain_arguments(&called.args);
+                let (Some(arguments), None) = (arguments, &called.filter) else {
+                    return Err(Error::unsupported(format!("{name} with clauses"), name_at));
+                };
+                if let ("point" | "st_point", [x, y]) = (&*name, &arguments[..]) {
+                    // Its coordinates are known before the plan is made.
+                    let coordinates = [self.constant(x)?, self.constant(y)?];
+                    return super::search::point(coordinates, name_at);
+                }
+                let arguments = arguments.into_iter().map(|it| self.expression(it, place));
+                let arguments = arguments.collect::<Result<Vec<_>>>()?;
+                match super::search::function(&name, &arguments, name_at)? {
+                    Some(found) => Ok(found),
+                    None => named(&name, arguments, name_at),
+                }
+            }
+            _ => {
+                let what = format!("the expression {}", super::expression::cut(whole));
+                Err(Error::unsupported(what, at))
+            }
+        }
+    }
+}
+
+fn named(name: &str, arguments: Vec<Typed>, at: Option<Position>) -> Result<Typed> {
+    let function = match name {
+        "lower" => Function::Lower,
+        "upper" => Function::Upper,
+        "length" | "char_length" | "character_length" => Function::Length,
+        "trim" | "btrim" if arguments.len() < 2 => Function::Trim,
+        "substring" | "substr" => Function::Substring,
+        "abs" => Function::Abs,
+        "round" => Function::Round,
+        "starts_with" => Function::StartsWith,
+        "json_extract" => Function::JsonExtract,
+        "coalesce" | "ifnull" => {
+            let (terms, value_type) = unified(arguments, at)?;
+            return Ok(Typed::new(call(Function::Coalesce, terms), value_type));
+        }
+        "concat" => {
+            // As in PostgreSQL, nulls are empty here, and make || null.
+            let texts = arguments.into_iter().map(|argument| {
+                let text = argument.cast(ValueType::Text, at)?.term;
+                Ok(call(Function::Coalesce, [text, literal("")]))
+            });
+            let texts = texts.collect::<Result<Vec<_>>>()?;
+            return Ok(Typed::new(call(Function::Concat, texts), ValueType::Text));
+        }
+        "nullif" => {
+            let [left, right] = fixed(name, arguments, at)?;
+            let (value, (left, right)) = (left.clone(), compared(left, right, at)?);
+            let branches = vec![(left.term.equal(right.term), Term::Literal(Value::Null))];
+            let otherwise = Some(Box::new(value.term));
+            return Ok(Typed::new(Term::Case { branches, otherwise }, value.value_type));
+        }
+        "date_part" => {
+            let [part, moment] = fixed(name, arguments, at)?;
+            let Term::Literal(Value::Text(part)) = &part.term else {
+                return Err(Error::unsupported("date_part of a part that is computed", at));
+            };
+            let part = part_of(&part.to_lowercase());
+            let part = part.ok_or_else(|| Error::unsupported("this part of a date", at))?;
+            return of_moment(part, moment, at);
+        }
+        _ => {
+            let hint = lightning_db_query::build::nearest(name, NAMES);
+            let hint = hint.map_or_else(String::new, |name| format!("did you mean {name}?"));
+            return Err(Error::unsupported_hint(format!("the function {name}"), hint, at));
+        }
+    };
+    plain(name, function, arguments, at)
+}
+
+fn fixed<const N: usize>(
+    name: &str,
+    arguments: Vec<Typed>,
+    at: Option<Position>,
+) -> Result<[Typed; N]> {
+    let given = arguments.len();
+    arguments.try_into().map_err(|_| {
+        Error::invalid(format!("{name} takes {N} arguments, and {given} were given"), at)
+    })
+}
+
+/// A call of a function that is one of ours, with arguments of the types that it takes.
+fn plain(
+    name: &str,
+    function: Function,
+    arguments: Vec<Typed>,
+    at: Option<Position>,
+) -> Result<Typed> {
+    if !function.arguments().contains(&arguments.len()) {
+        let detail = format!("{name} does not take {} arguments", arguments.len());
+        return Err(Error::invalid(detail, at));
+    }
+    let first = arguments.first().map_or(ValueType::Null, |argument| argument.value_type);
+    for (position, argument) in arguments.iter().enumerate() {
+        let found = argument.value_type;
+        if found != ValueType::Null && !takes(function, position, found) {
+            let detail = format!("argument {} of {name} may not be a {found}", position + 1);
+            return Err(Error::invalid(detail, at));
+        }
+    }
+    let value_type = match function {
+        Function::Length => ValueType::I64,
+        Function::StartsWith => ValueType::Bool,
+        Function::Abs | Function::Round => first,
+        // What stands in a JSON text has the type that it has there.
+        Function::JsonExtract => ValueType::Null,
+        _ => ValueType::Text,
+    };
+    Ok(Typed::new(call(function, arguments.into_iter().map(|it| it.term)), value_type))
+}
+
+fn takes(function: Function, position: usize, found: ValueType) -> bool {
+    let whole = matches!(found, ValueType::I64 | ValueType::U64);
+    match (function, position) {
+        (Function::Length, _) => matches!(found, ValueType::Text | ValueType::Bytes),
+        (Function::Substring | Function::Round, 1..) => whole,
+        (Function::Abs | Function::Round, _) => lightning_db_expression::number::is_number(found),
+        _ => found == ValueType::Text,
+    }
+}
+
+fn date_part(field: &DateTimeField, moment: Typed, at: Option<Position>) -> Result<Typed> {
+    let name = field.to_string().to_lowercase();
+    match part_of(&name) {
+        Some(part) => of_moment(part, moment, at),
+        None => Err(Error::unsupported(format!("the part {name} of a date"), at)),
+    }
+}
+
+fn of_moment(part: DatePart, moment: Typed, at: Option<Position>) -> Result<Typed> {
+    let moment = moment.used_as(ValueType::Timestamp, at)?;
+    match moment.value_type {
+        ValueType::Date | ValueType::Timestamp | ValueType::Null => {
+            let part = call(Function::DatePart(part), [moment.term]);
+            Ok(Typed::new(part, ValueType::I64))
+        }
+        found => Err(Error::invalid(format!("a {found} has no such part"), at)),
+    }
+}
+
+fn part_of(name: &str) -> Option<DatePart> {
+    Some(match name {
+        "year" => DatePart::Year,
+        "quarter" => DatePart::Quarter,
+        "month" => DatePart::Month,
+        "day" => DatePart::Day,
+        "doy" => DatePart::DayOfYear,
+        "isodow" => DatePart::Weekday,
+        "hour" => DatePart::Hour,
+        "minute" => DatePart::Minute,
+        "second" => DatePart::Second,
+        "epoch" => DatePart::Epoch,
+        _ => return None,
+    })
+}

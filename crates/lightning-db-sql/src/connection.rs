@@ -1,0 +1,205 @@
+//! Connections: statements one after the other, in transactions of their own or in an open one.
+
+use std::cell::{RefCell, RefMut};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use lightning_db_storage::{Savepoint, Store, TransactionOptions};
+use lightning_db_table::{TableTransaction, Tables};
+use lightning_db_types::Value;
+
+use crate::engine::SqlEngine;
+use crate::error::{Error, Result};
+use crate::parameters::Parameters;
+use crate::parse;
+use crate::prepared::{Outcome, Prepared};
+use crate::rows::Rows;
+use crate::statement::Statement;
+
+/// What a connection remembers between statements.
+pub(crate) struct Session {
+    /// The transaction that BEGIN has opened.
+    pub(crate) transaction: Option<TableTransaction>,
+    /// Savepoints of it by name, the newest last.
+    pub(crate) savepoints: Vec<(String, Savepoint)>,
+    /// Isolation and durability of transactions from now on.
+    pub(crate) options: TransactionOptions,
+}
+
+/// A connection: it runs one statement at a time, and may have a transaction open.
+///
+/// Outside of a transaction each statement is one: a write is one atomic commit, tried again after
+/// a conflict. A statement within a transaction sees what that has written. Cheap to make; one
+/// thread uses it at a time.
+///
+/// # Examples
+/// ```
+/// use lightning_db_sql::{Connection, params};
+/// # let dir = tempfile::tempdir()?;
+/// let connection = Connection::open(dir.path())?;
+/// connection.execute("CREATE TABLE city (id BIGINT PRIMARY KEY, name TEXT NOT NULL)", ())?;
+/// connection.execute("CREATE INDEX city_name ON city USING hash (name)", ())?;
+/// let insert = connection.prepare("INSERT INTO city VALUES ($1, $2)")?;
+/// insert.execute(params![1, "Bern"])?;
+/// insert.execute(params![2, "Chur"])?;
+/// let rows = connection.query("SELECT id FROM city WHERE name = ?", ["Chur"])?;
+/// assert_eq!(rows.first().expect("it was inserted").get::<i64>("id")?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Connection {
+    engine: SqlEngine,
+    session: RefCell<Session>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Opens the store in a folder, and a connection to its tables.
+    ///
+    /// # Errors
+    /// Those of the store and the tables.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let (store, _) = Store::open(path).map_err(lightning_db_table::Error::from)?;
+        let (tables, _) = Tables::open(&store)?;
+        Ok(SqlEngine::new(&tables).connect())
+    }
+
+    pub(crate) fn new(engine: SqlEngine) -> Self {
+        let options = TransactionOptions::default();
+        let session = Session { transaction: None, savepoints: Vec::new(), options };
+        Self { engine, session: RefCell::new(session) }
+    }
+
+    /// The engine, which other connections share.
+    pub fn engine(&self) -> &SqlEngine {
+        &self.engine
+    }
+
+    /// Runs a statement; gives the number of rows that it wrote.
+    ///
+    /// # Errors
+    /// All of [`Error`]; nothing is changed then.
+    pub fn execute(&self, sql: &str, parameters: impl Parameters) -> Result<u64> {
+        let prepared = self.engine.prepared(sql)?;
+        Ok(self.run(&prepared, &parameters.values())?.count())
+    }
+
+    /// Runs a statement; gives the rows of its result, which is empty for one that has none.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub fn query(&self, sql: &str, parameters: impl Parameters) -> Result<Rows> {
+        let prepared = self.engine.prepared(sql)?;
+        Ok(self.run(&prepared, &parameters.values())?.into_rows())
+    }
+
+    /// Prepares a statement, to be run any number of times.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`]; names and types are looked at when it first runs, with the types of the
+    /// parameters.
+    pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
+        Ok(Statement::new(self, self.engine.prepared(sql)?))
+    }
+
+    /// Runs the statements of a text one after the other, up to the first that fails.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute); statements before the one that fails stay done, unless they
+    /// are part of a transaction.
+    pub fn execute_batch(&self, sql: &str) -> Result<()> {
+        for parsed in parse::parse(sql)? {
+            self.run(&Arc::new(Prepared::new(parsed)), &[])?;
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction, which is rolled back unless it is committed.
+    ///
+    /// # Errors
+    /// [`Error::Transaction`] if one is open.
+    pub fn transaction(&mut self) -> Result<Transaction<'_>> {
+        self.execute("BEGIN", ())?;
+        Ok(Transaction { connection: self, is_open: true })
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_in_transaction(&self) -> bool {
+        self.session.try_borrow().is_ok_and(|session| session.transaction.is_some())
+    }
+
+    pub(crate) fn run(&self, prepared: &Arc<Prepared>, parameters: &[Value]) -> Result<Outcome> {
+        prepared.run(&self.engine, &mut *self.session()?, parameters)
+    }
+
+    pub(crate) fn session(&self) -> Result<RefMut<'_, Session>> {
+        self.session.try_borrow_mut().map_err(|_| Error::Busy)
+    }
+}
+
+/// A transaction of a connection; see [`Connection::transaction`]. Dropping it rolls it back.
+///
+/// # Examples
+/// ```
+/// # use lightning_db_sql::{Connection, params};
+/// # let dir = tempfile::tempdir()?;
+/// let mut connection = Connection::open(dir.path())?;
+/// connection.execute("CREATE TABLE account (id BIGINT PRIMARY KEY, euro BIGINT)", ())?;
+/// let transaction = connection.transaction()?;
+/// transaction.execute("INSERT INTO account VALUES (1, 100), (2, 0)", ())?;
+/// transaction.execute("UPDATE account SET euro = euro - $1 WHERE id = 1", [30])?;
+/// transaction.execute("UPDATE account SET euro = euro + $1 WHERE id = 2", [30])?;
+/// transaction.commit()?;
+/// let rows = connection.query("SELECT euro FROM account ORDER BY id", ())?;
+/// assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Result<Vec<i64>, _>>()?, [70, 30]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a transaction that is dropped is rolled back"]
+pub struct Transaction<'a> {
+    connection: &'a Connection,
+    is_open: bool,
+}
+
+impl Transaction<'_> {
+    /// Commits.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another commit stands against it; those of the store. The
+    /// transaction has ended without a change then.
+    pub fn commit(mut self) -> Result<()> {
+        self.is_open = false;
+        self.connection.execute("COMMIT", ()).map(drop)
+    }
+
+    /// Takes all of it back.
+    ///
+    /// # Errors
+    /// [`Error::Transaction`] if a statement has ended it before.
+    pub fn rollback(mut self) -> Result<()> {
+        self.is_open = false;
+        self.connection.execute("ROLLBACK", ()).map(drop)
+    }
+}
+
+impl std::ops::Deref for Transaction<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.is_open && self.connection.is_in_transaction() {
+            // There is nothing to be taken back if it has ended before.
+            let _ = self.connection.execute("ROLLBACK", ());
+        }
+    }
+}

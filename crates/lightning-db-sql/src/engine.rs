@@ -1,0 +1,73 @@
+//! What all connections to the tables of a store share.
+
+use std::sync::Arc;
+
+use lightning_db_query::{EngineOptions, QueryEngine};
+use lightning_db_table::Tables;
+use quick_cache::sync::Cache;
+
+use crate::connection::Connection;
+use crate::error::Result;
+use crate::parse;
+use crate::prepared::Prepared;
+
+/// Statements that are kept with their plans, by their text.
+const CACHED: usize = 1_000;
+/// Bytes of a text up to which it is kept.
+const CACHED_LEN_MAX: usize = 16 << 10;
+
+/// SQL over the tables of a store: planner, plan cache, and connections. Cheap to clone; any
+/// thread may use it.
+///
+/// A statement is looked up by its text before that is read: one that was run before is neither
+/// parsed nor planned again.
+#[derive(Debug, Clone)]
+pub struct SqlEngine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    queries: QueryEngine,
+    cache: Cache<String, Arc<Prepared>>,
+}
+
+impl SqlEngine {
+    /// SQL over the tables of a store.
+    pub fn new(tables: &Tables) -> Self {
+        Self::with_options(tables, EngineOptions::default())
+    }
+
+    /// SQL with options for planning and running queries.
+    pub fn with_options(tables: &Tables, options: EngineOptions) -> Self {
+        let queries = QueryEngine::with_options(tables, options);
+        Self { inner: Arc::new(Inner { queries, cache: Cache::new(CACHED) }) }
+    }
+
+    /// A connection.
+    pub fn connect(&self) -> Connection {
+        Connection::new(self.clone())
+    }
+
+    /// The tables.
+    pub fn tables(&self) -> &Tables {
+        self.inner.queries.tables()
+    }
+
+    /// Planner and executor of queries.
+    pub fn queries(&self) -> &QueryEngine {
+        &self.inner.queries
+    }
+
+    /// The statement of a text, from the cache if it was run before.
+    pub(crate) fn prepared(&self, text: &str) -> Result<Arc<Prepared>> {
+        if let Some(known) = self.inner.cache.get(text) {
+            return Ok(known);
+        }
+        let prepared = Arc::new(Prepared::new(parse::parse_one(text)?));
+        if text.len() <= CACHED_LEN_MAX && prepared.is_planned() {
+            self.inner.cache.insert(text.to_owned(), Arc::clone(&prepared));
+        }
+        Ok(prepared)
+    }
+}

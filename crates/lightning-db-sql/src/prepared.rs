@@ -1,0 +1,322 @@
+//! Statements that were read, with the plans that were made for them.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use lightning_db_query::{ResultColumn, Source, Statement as Query};
+use lightning_db_table::TableTransaction;
+use lightning_db_types::{Value, ValueRef, ValueType};
+use parking_lot::RwLock;
+use sqlparser::ast;
+
+use crate::bind::Binder;
+use crate::connection::Session;
+use crate::engine::SqlEngine;
+use crate::error::{Error, Result};
+use crate::parse::Parsed;
+use crate::rows::Rows;
+use crate::write::{Write, Written};
+use crate::{define, explain, session};
+
+/// Plans that are kept of one statement, for different types of parameters and definitions.
+const PLANS_MAX: usize = 8;
+/// Tries of a write that is a transaction of its own.
+const ATTEMPTS_MAX: u32 = 64;
+
+/// What is called with the columns of a result, and then with each row.
+type Visit<'v> =
+    dyn FnMut(&Arc<[ResultColumn]>, Option<&[ValueRef<'_>]>) -> Result<ControlFlow<()>> + 'v;
+
+/// A statement that was read.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    parsed: Parsed,
+    /// The newest last.
+    plans: RwLock<Vec<Arc<Planned>>>,
+}
+
+/// A plan, and what it was made for.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    /// State of the definitions.
+    version: u64,
+    /// Types of the parameters.
+    types: Vec<ValueType>,
+    /// Parameters whose values are part of it.
+    values: Vec<(usize, Value)>,
+    pub(crate) form: Form,
+}
+
+/// What a plan does.
+#[derive(Debug)]
+pub(crate) enum Form {
+    Query { query: Query, columns: Arc<[ResultColumn]> },
+    Write(Write),
+}
+
+/// What a statement gives.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Rows(Rows),
+    Written { count: u64, rows: Option<Rows> },
+    Done,
+}
+
+impl Outcome {
+    /// Rows that were written.
+    pub(crate) fn count(&self) -> u64 {
+        match self {
+            Self::Written { count, .. } => *count,
+            Self::Rows(_) | Self::Done => 0,
+        }
+    }
+
+    pub(crate) fn into_rows(self) -> Rows {
+        match self {
+            Self::Rows(rows) | Self::Written { rows: Some(rows), .. } => rows,
+            Self::Written { rows: None, .. } | Self::Done => Rows::new(Arc::from([]), Vec::new()),
+        }
+    }
+}
+
+impl Planned {
+    fn is_for(&self, version: u64, parameters: &[Value]) -> bool {
+        let types = || self.types.iter().zip(parameters);
+        self.version == version
+            && self.types.len() == parameters.len()
+            && types().all(|(known, value)| *known == value.value_type())
+            && self.values.iter().all(|(number, value)| parameters.get(*number) == Some(value))
+    }
+}
+
+impl Prepared {
+    pub(crate) fn new(parsed: Parsed) -> Self {
+        Self { parsed, plans: RwLock::new(Vec::new()) }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.parsed.text
+    }
+
+    pub(crate) fn parameter_count(&self) -> usize {
+        self.parsed.parameters
+    }
+
+    /// Whether plans are made for it, which are worth being kept.
+    pub(crate) fn is_planned(&self) -> bool {
+        is_query(&self.parsed.statement) || is_write(&self.parsed.statement)
+    }
+
+    /// Runs the statement.
+    pub(crate) fn run(
+        &self,
+        engine: &SqlEngine,
+        session: &mut Session,
+        parameters: &[Value],
+    ) -> Result<Outcome> {
+        self.check_count(parameters)?;
+        let statement = &self.parsed.statement;
+        if is_query(statement) {
+            let (mut rows, mut columns) = (Vec::new(), None);
+            self.read(engine, session, parameters, &mut |found, row| {
+                if columns.is_none() {
+                    columns = Some(Arc::clone(found));
+                }
+                rows.extend(row.map(|row| row.iter().map(|value| value.to_value()).collect()));
+                Ok(ControlFlow::Continue(()))
+            })?;
+            return Ok(Outcome::Rows(Rows::new(columns.unwrap_or_else(|| Arc::from([])), rows)));
+        }
+        if is_write(statement) {
+            return self.write(engine, session, parameters);
+        }
+        if session::is_about_session(statement) {
+            session::run(statement, session, engine.tables())?;
+            return Ok(Outcome::Done);
+        }
+        if define::is_definition(statement) {
+            if session.transaction.is_some() {
+                let detail = "a transaction is open, and definitions are commits of their own";
+                return Err(Error::Transaction { what: "CREATE, ALTER, DROP, ANALYZE", detail });
+            }
+            define::run(statement, engine.tables())?;
+            return Ok(Outcome::Done);
+        }
+        if let ast::Statement::Explain { .. } = statement {
+            return explain::run(statement, engine, session, parameters).map(Outcome::Rows);
+        }
+        let text = statement.to_string();
+        let first = text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        Err(Error::unsupported(first, None))
+    }
+
+    /// Calls `visit` with each row of a query, or of what a write gives back.
+    pub(crate) fn for_each(
+        &self,
+        engine: &SqlEngine,
+        session: &mut Session,
+        parameters: &[Value],
+        visit: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        if is_query(&self.parsed.statement) {
+            self.check_count(parameters)?;
+            return self.read(engine, session, parameters, &mut |_, row| match row {
+                Some(row) => visit(row),
+                None => Ok(ControlFlow::Continue(())),
+            });
+        }
+        let rows = self.run(engine, session, parameters)?.into_rows();
+        for row in rows.values() {
+            let row: Vec<ValueRef<'_>> = row.iter().map(Value::as_value_ref).collect();
+            if visit(&row)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_count(&self, parameters: &[Value]) -> Result<()> {
+        let (given, wanted) = (parameters.len(), self.parsed.parameters);
+        if given == wanted {
+            return Ok(());
+        }
+        let number = given.min(wanted) + 1;
+        let detail = format!("{given} values are given, and the statement has {wanted} parameters");
+        Err(Error::Parameter { number, detail })
+    }
+
+    /// Calls `visit` with the columns, and then with each row.
+    fn read(
+        &self,
+        engine: &SqlEngine,
+        session: &Session,
+        parameters: &[Value],
+        visit: &mut Visit<'_>,
+    ) -> Result<()> {
+        let snapshot;
+        let source = if let Some(transaction) = &session.transaction {
+            Source::from(transaction)
+        } else {
+            snapshot = engine.tables().snapshot();
+            Source::from(&snapshot)
+        };
+        let planned = self.plan(engine, source, parameters)?;
+        let Form::Query { query, columns } = &planned.form else {
+            return Err(Error::invalid("it is no query", None));
+        };
+        if visit(columns, None)?.is_break() {
+            return Ok(());
+        }
+        // What the visitor says goes around the executor, which has errors of its own.
+        let mut refused = None;
+        query.for_each(source, parameters, |row| {
+            Ok(visit(columns, Some(row)).unwrap_or_else(|error| {
+                refused = Some(error);
+                ControlFlow::Break(())
+            }))
+        })?;
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn write(
+        &self,
+        engine: &SqlEngine,
+        session: &mut Session,
+        parameters: &[Value],
+    ) -> Result<Outcome> {
+        if let Some(transaction) = &mut session.transaction {
+            let planned = self.plan(engine, Source::from(&*transaction), parameters)?;
+            return written(&planned, transaction, parameters);
+        }
+        for attempt in 0..ATTEMPTS_MAX {
+            let mut transaction = engine.tables().transaction_with(session.options);
+            let planned = self.plan(engine, Source::from(&transaction), parameters)?;
+            let outcome = written(&planned, &mut transaction, parameters)?;
+            if transaction.commit()?.is_committed() {
+                return Ok(outcome);
+            }
+            engine.tables().store().back_off(attempt);
+        }
+        let error = lightning_db_storage::Error::Contention { attempts: ATTEMPTS_MAX };
+        Err(lightning_db_table::Error::from(error).into())
+    }
+
+    /// The plan for a state of the tables and parameters of these types, from before if there is
+    /// one.
+    pub(crate) fn plan(
+        &self,
+        engine: &SqlEngine,
+        source: Source<'_>,
+        parameters: &[Value],
+    ) -> Result<Arc<Planned>> {
+        let version = source.version();
+        let known =
+            self.plans.read().iter().rev().find(|it| it.is_for(version, parameters)).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let planned = Arc::new(plan(&self.parsed.statement, engine, source, parameters)?);
+        let mut plans = self.plans.write();
+        if plans.len() >= PLANS_MAX {
+            plans.remove(0);
+        }
+        plans.push(Arc::clone(&planned));
+        Ok(planned)
+    }
+}
+
+/// Plans a statement.
+pub(crate) fn plan(
+    statement: &ast::Statement,
+    engine: &SqlEngine,
+    source: Source<'_>,
+    parameters: &[Value],
+) -> Result<Planned> {
+    let binder = Binder::new(source, parameters);
+    let form = if let ast::Statement::Query(query) = statement {
+        let bound = binder.query(query, None)?;
+        let query = engine.queries().prepare(&bound.builder)?;
+        let types = query.columns().into_iter().map(|column| column.value_type);
+        let columns = bound.columns.into_iter().zip(types);
+        let columns = columns.map(|(output, value_type)| {
+            let value_type = match output.value_type {
+                ValueType::Null => value_type,
+                known => known,
+            };
+            ResultColumn { name: output.name, value_type }
+        });
+        Form::Query { query, columns: columns.collect() }
+    } else {
+        Form::Write(binder.write(statement, engine.queries())?)
+    };
+    let by_value: BTreeSet<usize> = binder.into_by_value();
+    let values = by_value.into_iter().map_while(|it| Some((it, parameters.get(it)?.clone())));
+    let (version, values) = (source.version(), values.collect());
+    let types = parameters.iter().map(Value::value_type).collect();
+    Ok(Planned { version, types, values, form })
+}
+
+fn written(
+    planned: &Planned,
+    transaction: &mut TableTransaction,
+    parameters: &[Value],
+) -> Result<Outcome> {
+    let Form::Write(write) = &planned.form else {
+        return Err(Error::invalid("it is no write", None));
+    };
+    let Written { count, rows } = write.run(transaction, parameters)?;
+    let columns = write.returning().map(|returning| Arc::clone(&returning.columns));
+    Ok(Outcome::Written { count, rows: columns.map(|columns| Rows::new(columns, rows)) })
+}
+
+pub(crate) fn is_query(statement: &ast::Statement) -> bool {
+    matches!(statement, ast::Statement::Query(_))
+}
+
+pub(crate) fn is_write(statement: &ast::Statement) -> bool {
+    matches!(
+        statement,
+        ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_)
+    )
+}

@@ -1,0 +1,174 @@
+//! Statements that are about the connection: transactions, savepoints, settings.
+
+use lightning_db_storage::{Durability, Isolation};
+use lightning_db_table::Tables;
+use sqlparser::ast::{self, Expr, TransactionIsolationLevel, TransactionMode};
+
+use crate::connection::Session;
+use crate::error::{Error, Result};
+use crate::names::{self, at, folded, unknown};
+
+/// Whether a statement is one of these.
+pub(crate) fn is_about_session(statement: &ast::Statement) -> bool {
+    matches!(
+        statement,
+        ast::Statement::StartTransaction { .. }
+            | ast::Statement::Commit { .. }
+            | ast::Statement::Rollback { .. }
+            | ast::Statement::Savepoint { .. }
+            | ast::Statement::ReleaseSavepoint { .. }
+            | ast::Statement::Set(_)
+    )
+}
+
+/// Runs a statement about the connection.
+pub(crate) fn run(
+    statement: &ast::Statement,
+    session: &mut Session,
+    tables: &Tables,
+) -> Result<()> {
+    match statement {
+        ast::Statement::StartTransaction { modes, statements, .. } => {
+            if !statements.is_empty() {
+                return Err(Error::unsupported("a block of statements", None));
+            }
+            session.begin(modes, tables)
+        }
+        ast::Statement::Commit { chain: false, .. } => session.commit(),
+        ast::Statement::Rollback { chain: false, savepoint: None } => session.rollback(),
+        ast::Statement::Rollback { chain: false, savepoint: Some(name) } => {
+            session.rollback_to(name)
+        }
+        ast::Statement::Savepoint { name } => session.savepoint(folded(name)),
+        ast::Statement::ReleaseSavepoint { name } => session.release(name),
+        ast::Statement::Set(set) => session.set(set),
+        other => Err(Error::unsupported(format!("{other}"), None)),
+    }
+}
+
+impl Session {
+    fn begin(&mut self, modes: &[TransactionMode], tables: &Tables) -> Result<()> {
+        if self.transaction.is_some() {
+            let detail = "a transaction is open; use SAVEPOINT within it";
+            return Err(Error::Transaction { what: "BEGIN", detail });
+        }
+        let mut options = self.options;
+        for mode in modes {
+            match mode {
+                TransactionMode::IsolationLevel(level) => options.isolation = isolation(*level)?,
+                // A transaction that only reads costs nothing more than one that may write.
+                TransactionMode::AccessMode(_) => {}
+            }
+        }
+        self.transaction = Some(tables.transaction_with(options));
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        let transaction = self.transaction.take();
+        self.savepoints.clear();
+        let transaction = transaction.ok_or_else(|| none_open("COMMIT"))?;
+        if transaction.commit()?.is_committed() { Ok(()) } else { Err(Error::Conflict) }
+    }
+
+    fn rollback(&mut self) -> Result<()> {
+        self.savepoints.clear();
+        self.transaction.take().map(drop).ok_or_else(|| none_open("ROLLBACK"))
+    }
+
+    fn savepoint(&mut self, name: String) -> Result<()> {
+        let transaction = self.transaction.as_mut().ok_or_else(|| none_open("SAVEPOINT"))?;
+        self.savepoints.push((name, transaction.savepoint()));
+        Ok(())
+    }
+
+    /// Position of the newest savepoint of a name.
+    fn find(&self, name: &ast::Ident, what: &'static str) -> Result<usize> {
+        if self.transaction.is_none() {
+            return Err(none_open(what));
+        }
+        let wanted = folded(name);
+        let found = self.savepoints.iter().rposition(|(known, _)| *known == wanted);
+        let known = self.savepoints.iter().map(|(known, _)| known);
+        found.ok_or_else(|| unknown("savepoint", &wanted, known, at(name)))
+    }
+
+    /// Takes back what was written behind a savepoint, which stays.
+    fn rollback_to(&mut self, name: &ast::Ident) -> Result<()> {
+        let found = self.find(name, "ROLLBACK TO")?;
+        self.savepoints.truncate(found + 1);
+        if let (Some(transaction), Some((_, savepoint))) =
+            (&mut self.transaction, self.savepoints.last())
+        {
+            transaction.rollback_to(*savepoint)?;
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, name: &ast::Ident) -> Result<()> {
+        let found = self.find(name, "RELEASE")?;
+        let released = self.savepoints[found].1;
+        self.savepoints.truncate(found);
+        if let Some(transaction) = &mut self.transaction {
+            let released = transaction.storage().release(released);
+            released.map_err(lightning_db_table::Error::from)?;
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, set: &ast::Set) -> Result<()> {
+        let ast::Set::SingleAssignment { variable, values, scope: None, hivevar: false } = set
+        else {
+            return Err(Error::unsupported(format!("{set}"), None));
+        };
+        let (name, place) = names::plain(variable)?;
+        let word = match &values[..] {
+            [Expr::Identifier(word)] => folded(word),
+            [Expr::Value(value)] => value.value.to_string().trim_matches('\'').to_lowercase(),
+            _ => return Err(Error::unsupported(format!("{set}"), place)),
+        };
+        match name.as_str() {
+            "durability" => {
+                self.options.durability = match word.as_str() {
+                    "sync" => Some(Durability::Sync),
+                    "buffered" => Some(Durability::Buffered),
+                    "memory" => Some(Durability::Memory),
+                    "default" => None,
+                    _ => {
+                        let known = ["sync", "buffered", "memory", "default"];
+                        return Err(unknown("durability", &word, known, place));
+                    }
+                };
+            }
+            "isolation" => {
+                self.options.isolation = match word.as_str() {
+                    "serializable" => Isolation::Serializable,
+                    "snapshot" => Isolation::Snapshot,
+                    _ => {
+                        let known = ["serializable", "snapshot"];
+                        return Err(unknown("isolation", &word, known, place));
+                    }
+                };
+            }
+            _ => return Err(unknown("setting", &name, ["durability", "isolation"], place)),
+        }
+        Ok(())
+    }
+}
+
+fn isolation(level: TransactionIsolationLevel) -> Result<Isolation> {
+    match level {
+        TransactionIsolationLevel::Serializable => Ok(Isolation::Serializable),
+        TransactionIsolationLevel::RepeatableRead | TransactionIsolationLevel::Snapshot => {
+            Ok(Isolation::Snapshot)
+        }
+        TransactionIsolationLevel::ReadUncommitted | TransactionIsolationLevel::ReadCommitted => {
+            let hint = "REPEATABLE READ and SERIALIZABLE are there, and give more";
+            Err(Error::unsupported_hint(format!("ISOLATION LEVEL {level}"), hint, None))
+        }
+    }
+}
+
+fn none_open(what: &'static str) -> Error {
+    Error::Transaction { what, detail: "no transaction is open; BEGIN opens one" }
+}

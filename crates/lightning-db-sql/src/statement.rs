@@ -1,0 +1,76 @@
+//! Prepared statements of a connection.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use lightning_db_types::ValueRef;
+
+use crate::connection::Connection;
+use crate::error::Result;
+use crate::parameters::Parameters;
+use crate::prepared::Prepared;
+use crate::rows::Rows;
+
+/// A statement that is read once and run any number of times; see [`Connection::prepare`].
+///
+/// Its plan is made when it first runs, for the types of the parameters, and made anew when
+/// definitions of tables have changed.
+pub struct Statement<'c> {
+    connection: &'c Connection,
+    prepared: Arc<Prepared>,
+}
+
+impl fmt::Debug for Statement<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Statement").field(&self.prepared.text()).finish()
+    }
+}
+
+impl<'c> Statement<'c> {
+    pub(crate) fn new(connection: &'c Connection, prepared: Arc<Prepared>) -> Self {
+        Self { connection, prepared }
+    }
+
+    /// The text that it was made from.
+    pub fn text(&self) -> &str {
+        self.prepared.text()
+    }
+
+    /// How many parameters it has.
+    pub fn parameter_count(&self) -> usize {
+        self.prepared.parameter_count()
+    }
+
+    /// Runs it; gives the number of rows that it wrote.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`].
+    pub fn execute(&self, parameters: impl Parameters) -> Result<u64> {
+        Ok(self.connection.run(&self.prepared, &parameters.values())?.count())
+    }
+
+    /// Runs it; gives its rows.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`].
+    pub fn query(&self, parameters: impl Parameters) -> Result<Rows> {
+        Ok(self.connection.run(&self.prepared, &parameters.values())?.into_rows())
+    }
+
+    /// Runs it and calls `visit` with each row until that breaks. On the point path the values are
+    /// borrowed from the tables, and nothing is copied.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`], and those of `visit`. [`Error::Busy`](crate::Error::Busy) for a
+    /// statement of the same connection that `visit` runs.
+    pub fn for_each(
+        &self,
+        parameters: impl Parameters,
+        mut visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let parameters = parameters.values();
+        let mut session = self.connection.session()?;
+        self.prepared.for_each(self.connection.engine(), &mut session, &parameters, &mut visit)
+    }
+}

@@ -1,0 +1,83 @@
+//! Statements that write rows, bound to their tables and ready to run in a transaction.
+
+mod change;
+mod insert;
+mod returning;
+mod scalar;
+
+use lightning_db_table::{Row, Table, TableTransaction};
+use lightning_db_types::{Value, ValueRef};
+
+pub(crate) use change::{Change, Target};
+pub(crate) use insert::{Assignments, Conflict, ConflictKey, Insert, Source};
+pub(crate) use returning::{Returning, Written};
+pub(crate) use scalar::{EXCLUDED, Frame, expression};
+
+use crate::error::Result;
+
+/// A statement that writes.
+#[derive(Debug)]
+pub(crate) enum Write {
+    Insert(Insert),
+    Change(Change),
+}
+
+impl Write {
+    /// Writes all rows, or none.
+    pub(crate) fn run(
+        &self,
+        transaction: &mut TableTransaction,
+        parameters: &[Value],
+    ) -> Result<Written> {
+        let savepoint = transaction.savepoint();
+        let outcome = match self {
+            Self::Insert(insert) => insert.run(transaction, parameters),
+            Self::Change(change) => change.run(transaction, parameters),
+        };
+        if outcome.is_err() {
+            transaction.rollback_to(savepoint)?;
+        }
+        let released = transaction.storage().release(savepoint);
+        released.map_err(lightning_db_table::Error::from)?;
+        outcome
+    }
+
+    /// How its rows are found, as text.
+    pub(crate) fn explain(&self) -> String {
+        match self {
+            Self::Insert(Insert { table, source: Source::Values(rows), .. }) => {
+                format!("Insert {} rows into {table}", rows.len())
+            }
+            Self::Insert(Insert { table, source: Source::Query(query), .. }) => {
+                format!("Insert into {table}\n{}", query.explain())
+            }
+            Self::Change(change) => {
+                let what = if change.set.is_some() { "Update" } else { "Delete from" };
+                let rows = match &change.rows {
+                    Target::Keys { query, .. } => query.explain(),
+                    Target::Scan { .. } => "Scan all rows: it has no primary key".to_owned(),
+                };
+                format!("{what} {}\n{rows}", change.table)
+            }
+        }
+    }
+
+    pub(crate) fn returning(&self) -> Option<&Returning> {
+        match self {
+            Self::Insert(insert) => insert.returning.as_ref(),
+            Self::Change(change) => change.returning.as_ref(),
+        }
+    }
+}
+
+/// The primary key of a row after columns have been set, if it has one.
+fn new_key(table: &Table, row: &Row, set: &[(&str, Value)]) -> Option<Vec<Value>> {
+    let value = |name: &str| {
+        let given = set.iter().find(|(column, _)| *column == name);
+        let Some((_, value)) = given else { return row.get(name).ok().map(ValueRef::to_value) };
+        let column = table.columns().find(|column| column.name == name)?;
+        column.column_type.coerce(value.clone()).ok()
+    };
+    let key: Option<Vec<Value>> = table.primary_key().map(value).collect();
+    key.filter(|key| !key.is_empty())
+}

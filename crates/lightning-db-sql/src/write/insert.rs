@@ -1,0 +1,195 @@
+//! INSERT: rows from values or a query, and what happens where a key is taken.
+
+use lightning_db_expression::Expression;
+use lightning_db_query::Statement as Query;
+use lightning_db_table::{Row, Table, TableTransaction};
+use lightning_db_types::Value;
+
+use super::returning::{Returning, Written};
+use super::scalar::Frame;
+use crate::error::Result;
+
+/// An INSERT, bound to the columns of its table.
+#[derive(Debug)]
+pub(crate) struct Insert {
+    pub(crate) table: String,
+    /// Columns that are given, by name and by position in the table.
+    pub(crate) columns: Vec<(String, usize)>,
+    pub(crate) source: Source,
+    pub(crate) conflict: Option<Conflict>,
+    pub(crate) returning: Option<Returning>,
+}
+
+/// Where the rows come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// Values over the parameters; `None` for the column's default.
+    Values(Vec<Vec<Option<Expression>>>),
+    /// The rows of a query.
+    Query(Box<Query>),
+}
+
+/// What happens to a row whose key is taken.
+#[derive(Debug)]
+pub(crate) struct Conflict {
+    /// Which key; `None` for any.
+    pub(crate) key: Option<ConflictKey>,
+    /// What is done with the row that has the key; `None` to leave it, and the new one out.
+    pub(crate) update: Option<Assignments>,
+}
+
+/// A key that names at most one row.
+#[derive(Debug)]
+pub(crate) struct ConflictKey {
+    /// A unique index; `None` for the primary key.
+    pub(crate) index: Option<String>,
+    /// Positions of its columns, in the order of the key.
+    pub(crate) columns: Vec<usize>,
+}
+
+/// Columns that are set in a row that is there, over the row, the new one, and the parameters.
+#[derive(Debug)]
+pub(crate) struct Assignments {
+    pub(crate) set: Vec<(String, Expression)>,
+    pub(crate) condition: Option<Expression>,
+}
+
+impl Insert {
+    pub(crate) fn run(
+        &self,
+        transaction: &mut TableTransaction,
+        parameters: &[Value],
+    ) -> Result<Written> {
+        let table = transaction.table(&self.table)?;
+        let mut written = Written::default();
+        match &self.source {
+            Source::Values(rows) => {
+                let frame = Frame { row: None, excluded: &[], parameters };
+                for row in rows {
+                    let given = self.columns.iter().zip(row).filter_map(|(column, value)| {
+                        let value = value.as_ref()?.evaluate(&frame);
+                        Some(value.map(|value| (column, value)))
+                    });
+                    let given = given.collect::<Result<Vec<_>, _>>()?;
+                    self.one(transaction, &table, &given, parameters, &mut written)?;
+                }
+            }
+            Source::Query(query) => {
+                for row in query.rows(&*transaction, parameters)? {
+                    let given: Vec<_> = self.columns.iter().zip(row).collect();
+                    self.one(transaction, &table, &given, parameters, &mut written)?;
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    fn one(
+        &self,
+        transaction: &mut TableTransaction,
+        table: &Table,
+        given: &[(&(String, usize), Value)],
+        parameters: &[Value],
+        written: &mut Written,
+    ) -> Result<()> {
+        let returning = self.returning.as_ref();
+        if let Some(conflict) = &self.conflict {
+            match &conflict.key {
+                Some(key) => {
+                    let row = whole_row(table, given);
+                    if let Some(existing) = find(transaction, table, key, &row)? {
+                        let Some(update) = &conflict.update else { return Ok(()) };
+                        let found = (&existing, &row[..]);
+                        let changed = update.run(transaction, table, found, parameters)?;
+                        if let Some(row) = changed {
+                            written.add(returning, Some(&row), parameters)?;
+                        }
+                        return Ok(());
+                    }
+                }
+                None => match transaction.insert(table, named(given)) {
+                    Err(
+                        lightning_db_table::Error::Duplicate { .. }
+                        | lightning_db_table::Error::Unique { .. },
+                    ) => return Ok(()),
+                    inserted => {
+                        let row = transaction.read(table)?.get_by_id(inserted?)?;
+                        let row = row.as_ref().map(|row| row as _);
+                        return written.add(returning, row, parameters);
+                    }
+                },
+            }
+        }
+        let row_id = transaction.insert(table, named(given))?;
+        let row = match returning {
+            Some(_) => transaction.read(table)?.get_by_id(row_id)?,
+            None => None,
+        };
+        written.add(returning, row.as_ref().map(|row| row as _), parameters)
+    }
+}
+
+fn named<'a>(given: &'a [(&'a (String, usize), Value)]) -> Vec<(&'a str, Value)> {
+    given.iter().map(|((name, _), value)| (&**name, value.clone())).collect()
+}
+
+/// All values of the new row by position, with the defaults of the columns that are not given.
+fn whole_row(table: &Table, given: &[(&(String, usize), Value)]) -> Vec<Value> {
+    let mut row: Vec<Value> =
+        table.columns().map(|column| column.default.clone().unwrap_or_default()).collect();
+    for ((_, position), value) in given {
+        if let (Some(place), Some(column)) =
+            (row.get_mut(*position), table.columns().nth(*position))
+        {
+            // What the column does not take is refused when the row is written.
+            let taken = column.column_type.coerce(value.clone());
+            *place = taken.unwrap_or_else(|_| value.clone());
+        }
+    }
+    row
+}
+
+/// The row that has a key of a new row.
+fn find(
+    transaction: &TableTransaction,
+    table: &Table,
+    key: &ConflictKey,
+    row: &[Value],
+) -> Result<Option<Row>> {
+    let values: Vec<Value> = key.columns.iter().map(|column| row[*column].clone()).collect();
+    if values.iter().any(Value::is_null) {
+        return Ok(None);
+    }
+    let reader = transaction.read(table)?;
+    Ok(match &key.index {
+        Some(index) => reader.get_by(index, &values)?,
+        None => reader.get(&values)?,
+    })
+}
+
+impl Assignments {
+    /// Changes a row unless the condition is against it; gives it as it is then.
+    fn run(
+        &self,
+        transaction: &mut TableTransaction,
+        table: &Table,
+        (existing, excluded): (&Row, &[Value]),
+        parameters: &[Value],
+    ) -> Result<Option<Row>> {
+        let frame = Frame { row: Some(existing), excluded, parameters };
+        if let Some(condition) = &self.condition
+            && !condition.is_true(&frame)?
+        {
+            return Ok(None);
+        }
+        let set = self.set.iter().map(|(name, value)| Ok((&**name, value.evaluate(&frame)?)));
+        let set = set.collect::<Result<Vec<_>>>()?;
+        let key = super::new_key(table, existing, &set);
+        transaction.patch_row(table, existing.row_id(), set)?;
+        let reader = transaction.read(table)?;
+        Ok(match key {
+            Some(key) => reader.get(&key)?,
+            None => reader.get_by_id(existing.row_id())?,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! SQL through the public API, in one binary: definitions, queries, writes, transactions, errors.
+
+#![expect(clippy::unwrap_used, reason = "tests, and what they share")]
+
+mod definitions;
+mod errors;
+mod hostile;
+mod queries;
+mod transactions;
+mod writes;
+
+use lightning_db_sql::{Connection, Rows};
+
+/// A connection to a new store.
+struct Database {
+    connection: Connection,
+    _dir: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Database {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// A new store on which statements have run.
+fn database(statements: &str) -> Database {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = Connection::open(dir.path()).unwrap();
+    connection.execute_batch(statements).unwrap_or_else(|error| {
+        panic!("{}", error.shown_in(statements));
+    });
+    Database { connection, _dir: dir }
+}
+
+/// Cities and countries, with an index of each kind that SQL queries use.
+fn cities() -> Database {
+    database(
+        "CREATE TABLE country (code TEXT PRIMARY KEY, name TEXT NOT NULL);
+         CREATE TABLE city (
+             id BIGINT PRIMARY KEY,
+             name TEXT NOT NULL,
+             country TEXT NOT NULL REFERENCES country,
+             people BIGINT,
+             founded DATE,
+             area NUMERIC(10, 2),
+             height DOUBLE PRECISION
+         );
+         CREATE INDEX city_country ON city (country, people DESC) INCLUDE (name);
+         CREATE INDEX city_name ON city USING hash (name);
+         CREATE INDEX city_people ON city USING bitmap (people);
+         INSERT INTO country VALUES ('CH', 'Switzerland'), ('IT', 'Italy'), ('FR', 'France');
+         INSERT INTO city VALUES
+             (1, 'Bern', 'CH', 134000, '1191-01-01', 51.62, 540.5),
+             (2, 'Chur', 'CH', 38000, NULL, 28.09, 593.0),
+             (3, 'Rome', 'IT', 2873000, '0753-04-21', 1285.31, 21.0),
+             (4, 'Pisa', 'IT', 90000, NULL, NULL, 4.0),
+             (5, 'Lyon', 'FR', NULL, '0043-10-09', 47.87, NULL);",
+    )
+}
+
+/// The rows as text: values separated by `|`, rows by line ends.
+fn shown(rows: &Rows) -> String {
+    let row = |values: &[lightning_db_sql::types::Value]| {
+        let values = values.iter().map(|value| match value {
+            lightning_db_sql::types::Value::Null => "null".to_owned(),
+            lightning_db_sql::types::Value::Text(text) => text.clone(),
+            lightning_db_sql::types::Value::Bool(truth) => truth.to_string(),
+            lightning_db_sql::types::Value::I64(number) => number.to_string(),
+            lightning_db_sql::types::Value::U64(number) => number.to_string(),
+            lightning_db_sql::types::Value::F64(number) => format!("{number:?}"),
+            lightning_db_sql::types::Value::Decimal(number) => number.normalized().to_string(),
+            other => format!("{other:?}"),
+        });
+        values.collect::<Vec<_>>().join("|")
+    };
+    rows.values().iter().map(|values| row(values)).collect::<Vec<_>>().join("\n")
+}
+
+/// Runs a query and compares its rows.
+fn check(connection: &Connection, sql: &str, expected: &str) {
+    match connection.query(sql, ()) {
+        Ok(rows) => assert_eq!(shown(&rows), expected, "{sql}"),
+        Err(error) => panic!("{}", error.shown_in(sql)),
+    }
+}
+
+/// Runs a statement that fails, and compares the message.
+fn check_error(connection: &Connection, sql: &str, expected: &str) {
+    match connection.query(sql, ()) {
+        Ok(rows) => panic!("{sql} gives\n{}", shown(&rows)),
+        Err(error) => assert_eq!(error.to_string(), expected, "{sql}"),
+    }
+}

@@ -1,0 +1,285 @@
+//! What SELECT gives.
+
+use std::ops::ControlFlow;
+
+use lightning_db_sql::{Error, params};
+
+use crate::{check, cities, database, shown};
+
+#[test]
+fn rows_by_key_index_and_scan() {
+    let db = cities();
+    check(&db, "SELECT name FROM city WHERE id = 3", "Rome");
+    check(&db, "SELECT name FROM city WHERE id = -3", "");
+    check(&db, "SELECT id FROM city WHERE name = 'Pisa'", "4");
+    check(&db, "SELECT name FROM city WHERE country = 'CH' ORDER BY people DESC", "Bern\nChur");
+    check(
+        &db,
+        "SELECT name FROM city WHERE people BETWEEN 38000 AND 134000 ORDER BY 1",
+        "Bern\nChur\nPisa",
+    );
+    check(&db, "SELECT name FROM city WHERE people IN (38000, 90000) ORDER BY name", "Chur\nPisa");
+    check(&db, "SELECT * FROM country WHERE code = 'FR'", "FR|France");
+    check(&db, "SELECT c.* FROM country AS c WHERE name LIKE 'I%'", "IT|Italy");
+    check(&db, "SELECT name FROM city WHERE height > 100 AND NOT country <> 'CH' LIMIT 1", "Bern");
+}
+
+#[test]
+fn dates_and_numbers_in_quotes_are_read_as_what_they_stand_beside() {
+    let db = cities();
+    check(&db, "SELECT name FROM city WHERE founded < '0900-01-01' ORDER BY id", "Rome\nLyon");
+    check(&db, "SELECT name FROM city WHERE founded = DATE '1191-01-01'", "Bern");
+    check(&db, "SELECT name FROM city WHERE id = '2'", "Chur");
+    check(&db, "SELECT name FROM city WHERE height = 540.5", "Bern");
+    check(&db, "SELECT name FROM city WHERE area = 28.090", "Chur");
+    check(&db, "SELECT EXTRACT(YEAR FROM founded) FROM city WHERE id = 1", "1191");
+}
+
+#[test]
+fn order_has_nulls_above_all_values() {
+    let db = cities();
+    check(&db, "SELECT id FROM city ORDER BY people, id", "2\n4\n1\n3\n5");
+    check(&db, "SELECT id FROM city ORDER BY people DESC, id", "5\n3\n1\n4\n2");
+    check(&db, "SELECT id FROM city ORDER BY people NULLS FIRST LIMIT 2", "5\n2");
+    check(&db, "SELECT id, people AS size FROM city ORDER BY size LIMIT 1 OFFSET 1", "4|90000");
+    check(
+        &db,
+        "SELECT id FROM city ORDER BY people / 1000 % 7 DESC NULLS LAST, 1",
+        "4\n2\n3\n1\n5",
+    );
+}
+
+#[test]
+fn groups_and_aggregates() {
+    let db = cities();
+    let per_country = "SELECT country, count(*), count(people), sum(people), min(name), max(area)
+                       FROM city GROUP BY country ORDER BY country";
+    let expected = "CH|2|2|172000|Bern|51.62\nFR|1|0|null|Lyon|47.87\nIT|2|2|2963000|Pisa|1285.31";
+    check(&db, per_country, expected);
+    check(&db, "SELECT count(*) FROM city WHERE id > 99", "0");
+    check(&db, "SELECT avg(id), count(DISTINCT country) FROM city", "3|3");
+    check(&db, "SELECT country AS c FROM city GROUP BY c HAVING count(*) > 1 ORDER BY c", "CH\nIT");
+    check(&db, "SELECT length(name) + 1, count(*) FROM city GROUP BY length(name) + 1", "5|5");
+    check(
+        &db,
+        "SELECT country FROM city GROUP BY 1 ORDER BY sum(people) DESC NULLS LAST",
+        "IT\nCH\nFR",
+    );
+    check(&db, "SELECT count(*) FILTER (WHERE people > 100000) FROM city", "2");
+    check(&db, "SELECT bool_or(people > 1), bool_and(people > 50000) FROM city", "true|false");
+}
+
+#[test]
+fn joins() {
+    let db = cities();
+    let inner = "SELECT city.name, country.name FROM city JOIN country ON code = country
+                 WHERE people > 100000 ORDER BY id";
+    check(&db, inner, "Bern|Switzerland\nRome|Italy");
+    let left =
+        "SELECT code, c.id FROM country LEFT JOIN city c ON country = code AND people > 99999
+                ORDER BY code, id";
+    check(&db, left, "CH|1\nFR|null\nIT|3");
+    check(&db, "SELECT count(*) FROM city, country", "15");
+    let same = "SELECT a.name FROM city a JOIN city b USING (country) WHERE b.id = 1 ORDER BY a.id";
+    check(&db, same, "Bern\nChur");
+    check(&db, "SELECT count(*) FROM city NATURAL JOIN (SELECT 'CH' AS country) x", "2");
+    let right =
+        "SELECT code FROM city RIGHT JOIN country ON country = code AND id < 3 WHERE id IS NULL
+                 ORDER BY 1";
+    check(&db, right, "FR\nIT");
+    let lateral = "SELECT code, t.name FROM country,
+                   LATERAL (SELECT name FROM city WHERE country = code ORDER BY id LIMIT 1) t
+                   ORDER BY code";
+    check(&db, lateral, "CH|Bern\nFR|Lyon\nIT|Rome");
+}
+
+#[test]
+fn subqueries() {
+    let db = cities();
+    check(&db, "SELECT name FROM city WHERE people = (SELECT max(people) FROM city)", "Rome");
+    let exists = "SELECT name FROM country c WHERE EXISTS
+                  (SELECT 1 FROM city WHERE country = c.code AND height < 10)";
+    check(&db, exists, "Italy");
+    check(
+        &db,
+        "SELECT code FROM country WHERE code NOT IN (SELECT country FROM city WHERE id < 5)",
+        "FR",
+    );
+    check(
+        &db,
+        "SELECT id FROM city WHERE people > ALL (SELECT people FROM city WHERE country = \
+         'CH') ORDER BY 1",
+        "3",
+    );
+    let value =
+        "SELECT name, (SELECT count(*) FROM city WHERE country = code) FROM country ORDER BY 1";
+    check(&db, value, "France|1\nItaly|2\nSwitzerland|2");
+    check(
+        &db,
+        "SELECT x + 1 FROM (SELECT id * 10 AS x FROM city) AS t WHERE x > 30 ORDER BY 1",
+        "41\n51",
+    );
+    check(&db, "SELECT b FROM (VALUES (1, 'x'), (2, NULL)) AS v(a, b) WHERE a = 1", "x");
+}
+
+#[test]
+fn named_queries_and_set_operations() {
+    let db = cities();
+    let named = "WITH big AS (SELECT * FROM city WHERE people > 80000),
+                      swiss(n) AS (SELECT name FROM big WHERE country = 'CH')
+                 SELECT n FROM swiss UNION ALL SELECT name FROM big ORDER BY 1";
+    check(&db, named, "Bern\nBern\nPisa\nRome");
+    check(&db, "SELECT country FROM city EXCEPT SELECT 'CH' ORDER BY country", "FR\nIT");
+    check(&db, "SELECT code FROM country INTERSECT SELECT country FROM city WHERE id < 3", "CH");
+    check(&db, "SELECT 1 UNION SELECT 1.0 UNION ALL SELECT 2.5 ORDER BY 1", "1\n2.5");
+    check(&db, "SELECT DISTINCT country FROM city ORDER BY country DESC", "IT\nFR\nCH");
+    check(
+        &db,
+        "(SELECT id FROM city ORDER BY id DESC LIMIT 1) UNION ALL SELECT 0 ORDER BY 1",
+        "0\n5",
+    );
+    check(&db, "VALUES (1, 'a'), (2, 'b')", "1|a\n2|b");
+}
+
+#[test]
+fn expressions() {
+    let db = database("");
+    check(&db, "SELECT 7 / 2, -7 / 2, 7 % 3, 7.0 / 2, 1e3, 2 * (3 + 4)", "3|-3|1|3.5|1000.0|14");
+    check(&db, "SELECT 'a' || 1 || NULL, 'a' || 1, concat('a', NULL, 2)", "null|a1|a2");
+    check(
+        &db,
+        "SELECT upper('x'), substring('abcd' FROM 2 FOR 2), trim('  a '), length('abc')",
+        "X|bc|a|3",
+    );
+    check(
+        &db,
+        "SELECT CASE WHEN 1 = 2 THEN 'a' ELSE 'b' END, CASE 3 WHEN 3 THEN 1.5 ELSE 2 END",
+        "b|1.5",
+    );
+    check(&db, "SELECT coalesce(NULL, 2), nullif(1, 1), nullif(2, 1), abs(-2.5)", "2|null|2|2.5");
+    check(
+        &db,
+        "SELECT CAST(2.5 AS BIGINT), CAST('12' AS INT), 1::TEXT, CAST(0.1 AS DOUBLE)",
+        "3|12|1|0.1",
+    );
+    check(
+        &db,
+        "SELECT NULL IS NULL, 1 IS DISTINCT FROM NULL, (1 = NULL) IS NOT TRUE",
+        "true|true|true",
+    );
+    check(
+        &db,
+        "SELECT 'abc' LIKE 'a%', 'ABC' ILIKE 'a_c', 'a%c' LIKE 'a\\%c', 'abc' NOT LIKE 'b%'",
+        "true|true|true|true",
+    );
+    check(
+        &db,
+        "SELECT round(2.456, 2), round(-0.5), CAST(12.345 AS NUMERIC(5, 1))",
+        "2.46|-1|12.3",
+    );
+    check(
+        &db,
+        "SELECT DATE '2024-03-01' - DATE '2024-02-01', DATE '2024-02-28' + 2 = '2024-03-01'",
+        "29|true",
+    );
+    check(
+        &db,
+        "SELECT -9223372036854775808, 9223372036854775807",
+        "-9223372036854775808|9223372036854775807",
+    );
+    check(
+        &db,
+        "SELECT TRUE AND NULL, FALSE AND NULL, TRUE OR NULL, NOT NULL",
+        "null|false|true|null",
+    );
+}
+
+#[test]
+fn text_and_places_are_found_by_their_indexes() {
+    let db = database(
+        "CREATE TABLE place (id BIGINT PRIMARY KEY, at POINT, note TEXT);
+         CREATE INDEX place_at ON place USING rtree (at) WITH (geometry = 'sphere');
+         CREATE INDEX place_note ON place USING fulltext (note) WITH (analyzer = english);
+         INSERT INTO place VALUES
+             (1, point(7.45, 46.95), 'bears on the river'), (2, point(7.25, 47.14), 'watches'),
+             (3, point(12.48, 41.89), 'seven hills and a river')",
+    );
+    check(&db, "SELECT id FROM place WHERE match(note, 'bear river') ORDER BY id", "1\n3");
+    check(&db, "SELECT id FROM place WHERE match(note, '+rivers +hill') AND id > 0", "3");
+    let near = "SELECT id FROM place WHERE st_dwithin(at, point(7.4, 47), 30000) ORDER BY id";
+    check(&db, near, "1\n2");
+    let nearest = "SELECT id FROM place ORDER BY st_distance(at, point(12, 42)) LIMIT 2";
+    check(&db, nearest, "3\n1");
+    let plan = shown(&db.query(&format!("EXPLAIN {nearest}"), ()).unwrap());
+    assert!(plan.contains("place_at"), "{plan}");
+    let within =
+        "SELECT id FROM place WHERE st_within(at, 'POLYGON((7 46, 8 46, 8 47, 7 47, 7 46))')";
+    check(&db, within, "1");
+    let by_parameter = "SELECT id FROM place WHERE st_dwithin(at, point(?, ?), ?)";
+    let rows = db.query(by_parameter, params![12.5, 41.9, 5_000]).unwrap();
+    assert_eq!(shown(&rows), "3");
+    let here = lightning_db_sql::types::Value::Point { x: 7.25, y: 47.14 };
+    let rows = db.query("SELECT id FROM place WHERE st_dwithin(at, $1, 10)", [here]).unwrap();
+    assert_eq!(shown(&rows), "2");
+}
+
+#[test]
+fn parameters_by_number_and_in_order() {
+    let db = cities();
+    let by_number = "SELECT name FROM city WHERE country = $2 AND people > $1 ORDER BY id";
+    assert_eq!(shown(&db.query(by_number, params![100_000, "CH"]).unwrap()), "Bern");
+    let in_order = "SELECT name FROM city WHERE country = ? ORDER BY id LIMIT ?";
+    assert_eq!(shown(&db.query(in_order, params!["IT", 1]).unwrap()), "Rome");
+    assert_eq!(shown(&db.query(in_order, params!["IT", 2]).unwrap()), "Rome\nPisa");
+    // A text for a date is read as one.
+    let founded = "SELECT name FROM city WHERE founded > $1";
+    assert_eq!(shown(&db.query(founded, ["1000-01-01"]).unwrap()), "Bern");
+    let error = db.query(founded, ()).unwrap_err().to_string();
+    assert_eq!(error, "use parameter $1: 0 values are given, and the statement has 1 parameters");
+    let statement = db.prepare("SELECT $1 + 1").unwrap();
+    assert_eq!(shown(&statement.query([1]).unwrap()), "2");
+    assert_eq!(shown(&statement.query([1.5]).unwrap()), "2.5");
+    assert_eq!(statement.parameter_count(), 1);
+}
+
+#[test]
+fn plans_are_made_anew_when_definitions_change() {
+    let db = cities();
+    let all = db.prepare("SELECT * FROM country ORDER BY code LIMIT 1").unwrap();
+    assert_eq!(shown(&all.query(()).unwrap()), "CH|Switzerland");
+    db.execute("ALTER TABLE country ADD COLUMN people BIGINT DEFAULT 7", ()).unwrap();
+    assert_eq!(shown(&all.query(()).unwrap()), "CH|Switzerland|7");
+    db.execute("ALTER TABLE country RENAME COLUMN name TO called", ()).unwrap();
+    let rows = all.query(()).unwrap();
+    assert_eq!(rows.columns()[1].name, "called");
+    assert_eq!(rows.first().unwrap().get::<String>("called").unwrap(), "Switzerland");
+}
+
+#[test]
+fn explain_shows_the_plan() {
+    let db = cities();
+    let plan = shown(&db.query("EXPLAIN SELECT name FROM city WHERE id = 3", ()).unwrap());
+    assert!(plan.contains("city") && plan.contains("key"), "{plan}");
+    let plan =
+        shown(&db.query("EXPLAIN ANALYZE SELECT name FROM city WHERE name = 'Rome'", ()).unwrap());
+    assert!(plan.contains("city_name"), "{plan}");
+    let plan = shown(&db.query("EXPLAIN UPDATE city SET people = 1 WHERE id = 1", ()).unwrap());
+    assert!(plan.starts_with("Update city"), "{plan}");
+    check(&db, "SELECT people FROM city WHERE id = 1", "134000");
+}
+
+#[test]
+fn visitor_may_stop_but_not_use_the_connection() {
+    let db = cities();
+    let statement = db.prepare("SELECT id FROM city ORDER BY id").unwrap();
+    let mut seen = Vec::new();
+    let outcome = statement.for_each((), |row| {
+        seen.push(row[0].to_value());
+        assert!(matches!(db.query("SELECT 1", ()), Err(Error::Busy)));
+        Ok(if seen.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    outcome.unwrap();
+    assert_eq!(seen, [1.into(), 2.into()]);
+    let refused = statement.for_each((), |_| Err(Error::Conflict));
+    assert!(matches!(refused, Err(Error::Conflict)));
+}
