@@ -4,8 +4,11 @@ mod answer;
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::{Future as _, poll_fn};
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -195,12 +198,16 @@ struct Serving {
 
 impl Serving {
     async fn serve(self, listener: tokio::net::TcpListener, mut stopped: watch::Receiver<bool>) {
+        let mut stop = pin!(stopped.wait_for(|stopped| *stopped));
         loop {
             let Ok(permit) = Arc::clone(&self.free).acquire_owned().await else { return };
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = stopped.wait_for(|stopped| *stopped) => break,
-            };
+            let accepted = poll_fn(|context| {
+                if stop.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(None);
+                }
+                listener.poll_accept(context).map(Some)
+            });
+            let Some(accepted) = accepted.await else { break };
             // Too many open files, or a client that is gone: the next may do better, and a pause
             // keeps this from turning in place.
             let Ok((socket, _)) = accepted else {

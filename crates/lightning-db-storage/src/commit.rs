@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::memtable::{ENTRY_OVERHEAD, Memtable};
 use crate::options::{BUFFERED_SYNC_WITHIN, Durability, Maintenance};
 use crate::planted;
+use crate::statistics::CommitCounts;
 use crate::view::is_value;
 use crate::wal::{Frame, LogWriter, Op};
 
@@ -39,6 +40,8 @@ pub(crate) struct CommitState {
     pub(crate) last_seq: u64,
     /// Bytes in the active memtables.
     pub(crate) active_bytes: u64,
+    /// Commits that became visible.
+    pub(crate) commits: CommitCounts,
     /// When the first commit was made that no sync has covered, in stepped mode.
     unsynced_since: Option<Duration>,
 }
@@ -215,7 +218,10 @@ impl Engine {
             self.work.request_spare();
         }
         if durability == Durability::Sync && !crate::wal::acknowledges_early() {
+            let since = self.clock.monotonic();
             log.sync_to(seq)?;
+            let waited = self.clock.monotonic().saturating_sub(since);
+            self.work.counters.sync_waits.add(waited);
         }
         Ok(Some(seq))
     }
@@ -255,6 +261,11 @@ impl Engine {
             change.keyspace.view.load().active.insert(encoded);
         }
         self.publish(seq);
+        *match durability {
+            Durability::Memory => &mut state.commits.memory,
+            Durability::Buffered => &mut state.commits.buffered,
+            Durability::Sync => &mut state.commits.sync,
+        } += 1;
         if durability == Durability::Buffered {
             self.note_unsynced(&mut state);
         }

@@ -48,6 +48,7 @@ mod progress;
 mod range;
 mod snapshot;
 mod statistics;
+mod times;
 mod transaction;
 
 mod commit;
@@ -91,9 +92,10 @@ pub use range::Range;
 pub use recovery::RecoveryReport;
 pub use slice::Slice;
 pub use snapshot::Snapshot;
-pub use statistics::{DiskUsage, KeyspaceStatistics, MemoryUsage, Statistics};
+pub use statistics::{CommitCounts, DiskUsage, KeyspaceStatistics, MemoryUsage, Statistics};
 pub use store::Store;
 pub use table::Compression;
+pub use times::Times;
 pub use transaction::{
     CommitOutcome, Isolation, Savepoint, Transaction, TransactionOptions, TransactionRange,
 };

@@ -22,6 +22,7 @@ use crate::engine::{Engine, KeyspaceInner};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::options::{BUFFERED_SYNC_WITHIN, Maintenance};
+use crate::times::TimeCounters;
 use crate::wal::Log;
 pub(crate) use work::Work;
 
@@ -44,10 +45,14 @@ pub(crate) struct FrozenSet {
 pub(crate) struct Counters {
     /// Flushes done.
     pub(crate) flushes: AtomicU64,
+    /// How long commits waited for a sync.
+    pub(crate) sync_waits: TimeCounters,
     /// Merges done.
     pub(crate) merges: AtomicU64,
     /// Steps of merges done.
     pub(crate) merge_steps: AtomicU64,
+    /// How long these took.
+    pub(crate) merge_step_times: TimeCounters,
     /// Bytes of entries that steps of merges have read.
     pub(crate) merge_bytes: AtomicU64,
     /// Bytes of tables that merges under way have still to read.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::table::Portion;
+use crate::times::Times;
 use crate::wal::Log;
 
 /// Numbers of a store at one moment; counters run since it was opened.
@@ -25,8 +26,12 @@ pub struct Statistics {
     pub memory: MemoryUsage,
     /// Keyspaces, by name.
     pub keyspaces: Vec<KeyspaceStatistics>,
+    /// Commits by their durability level, counted when they are visible.
+    pub commits: CommitCounts,
     /// Syncs of the log.
     pub syncs: u64,
+    /// How long commits at level `Sync` waited for theirs.
+    pub sync_waits: Times,
     /// Flushes of memtables.
     pub flushes: u64,
     /// Merges of runs, from their first step to their last.
@@ -34,6 +39,8 @@ pub struct Statistics {
     /// Steps of merges: each writes a slice of the keys again, and gives back the space of the
     /// tables that have ended in it.
     pub merge_steps: u64,
+    /// How long these took.
+    pub merge_step_times: Times,
     /// Bytes of entries that these have read.
     pub merge_bytes: u64,
     /// Bytes of tables that merges under way have still to read.
@@ -56,6 +63,18 @@ pub struct Statistics {
     pub cache_hits: u64,
     /// Block reads that went to the disk.
     pub cache_misses: u64,
+}
+
+/// Commits by durability level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CommitCounts {
+    /// At level `Memory`.
+    pub memory: u64,
+    /// At level `Buffered`.
+    pub buffered: u64,
+    /// At level `Sync`.
+    pub sync: u64,
 }
 
 /// Bytes on the disk by kind of file.
@@ -119,6 +138,8 @@ pub struct KeyspaceStatistics {
 
 impl Statistics {
     pub(crate) fn of(engine: &Engine) -> Self {
+        // Before the catalog's lock, which comes behind this one.
+        let commits = engine.commit.lock().commits;
         let log = engine.log.get();
         let counters = &engine.work.counters;
         let cache = engine.cache.stats();
@@ -157,10 +178,13 @@ impl Statistics {
                 .zip(&views)
                 .map(|(keyspace, view)| keyspace_statistics(&keyspace.name, view))
                 .collect(),
+            commits,
             syncs: log.map_or(0, Log::syncs),
+            sync_waits: engine.work.counters.sync_waits.read(),
             flushes: count(&counters.flushes),
             merges: count(&counters.merges),
             merge_steps: count(&counters.merge_steps),
+            merge_step_times: counters.merge_step_times.read(),
             merge_bytes: count(&counters.merge_bytes),
             merge_bytes_left: count(&counters.merge_bytes_left),
             table_bytes_written: count(&counters.table_bytes_written),

@@ -256,9 +256,11 @@ impl Engine {
     /// what it has done stays, and the rest is picked again.
     fn advance(&self, merges: &mut Merges) -> Result<()> {
         let Some(mut job) = merges.jobs.pop() else { return Ok(()) };
+        let since = self.clock.monotonic();
         let step = self.merge_slice(&mut job).inspect_err(|_| self.note_left(merges))?;
         let counters = &self.work.counters;
         if let Some(bytes) = step.bytes {
+            counters.merge_step_times.add(self.clock.monotonic().saturating_sub(since));
             job.steps += 1;
             counters.merge_steps.fetch_add(1, Ordering::Relaxed);
             counters.merge_bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -106,3 +106,27 @@ fn the_oldest_reader_is_a_snapshot_or_the_newest_commit() {
     transaction.rollback();
     assert_eq!(store.oldest_reader_lsn(), store.last_lsn());
 }
+
+#[test]
+fn commits_are_counted_by_level_with_the_times_of_their_syncs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let keyspace = store.keyspace("k", KeyspaceOptions::new()).unwrap();
+    let levels = [(Durability::Memory, 3), (Durability::Buffered, 2), (Durability::Sync, 1)];
+    for (level, count) in levels {
+        let keyspace = keyspace.with_durability(level);
+        (0..count).for_each(|_| keyspace.insert("key", "value").unwrap());
+    }
+    let statistics = store.statistics();
+    let commits = statistics.commits;
+    assert_eq!((commits.memory, commits.buffered, commits.sync), (3, 2, 1));
+    assert_eq!(statistics.sync_waits.count(), 1);
+    assert!(statistics.sync_waits.sum() > std::time::Duration::ZERO);
+    assert_eq!(statistics.merge_step_times.count(), 0);
+    store.checkpoint().unwrap();
+    keyspace.insert("key", "another value").unwrap();
+    store.compact().unwrap();
+    let statistics = store.statistics();
+    assert!(statistics.merge_steps > 0);
+    assert_eq!(statistics.merge_step_times.count(), statistics.merge_steps);
+}
