@@ -50,6 +50,7 @@
 //! * `sql`: SQL over tables, as `sql`.
 //! * `pool`: the connection pool, and sessions of a store or of tables in it, as `pool`.
 //! * `ops`: graceful shutdown of a service, as `ops`.
+//! * `monitoring`: a store as a service with metrics, health checks and their endpoint.
 //! * `signals`: Ctrl-C and SIGTERM begin it.
 //! * `tokio`: waiting in the pool as a task of tokio; without it a thread waits. Async callbacks of
 //!   a shutdown as such tasks.
@@ -57,8 +58,8 @@
 //! The types are always there, as [`types`].
 //!
 //! # Invariants
-//! * Whatever is here is a public item of one of the parts, but for the sessions in `pool`: the
-//!   parts know nothing of each other that they would need.
+//! * Whatever is here is a public item of one of the parts, but for the sessions in `pool` and the
+//!   service in `ops`: the parts know nothing of each other that they would need.
 
 pub use lightning_db_types as types;
 
@@ -85,7 +86,7 @@ pub use lightning_db_sql as sql;
 pub mod pool;
 
 #[cfg(feature = "ops")]
-pub use lightning_db_ops as ops;
+pub mod ops;
 
 #[cfg(feature = "storage")]
 pub use lightning_db_storage::{

@@ -100,7 +100,8 @@ impl Coordinator {
     /// Takes a component in. During a shutdown it begins with the phase that is going on.
     ///
     /// # Errors
-    /// [`Error::NameTaken`], [`Error::Cycle`], [`Error::Over`].
+    /// [`NameTaken`](crate::Error::NameTaken), [`Cycle`](crate::Error::Cycle),
+    /// [`Over`](crate::Error::Over).
     pub fn register(&self, component: Component) -> Result<Registration> {
         let Component { spec, mut callbacks } = component;
         callbacks.enter_runtime();

@@ -1,0 +1,346 @@
+//! An open store as a service: shut down in order, measured, and asked for its health.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lightning_db_ops::metrics::{Metrics, MetricsOptions};
+use lightning_db_ops::{
+    CheckOptions, Component, Coordinator, Endpoint, EndpointOptions, Health, Priority, Registered,
+    Registration, Report, Result, ShutdownOptions,
+};
+use lightning_db_storage::Store;
+use parking_lot::Mutex;
+
+use super::meters::Meters;
+use super::names::METRICS;
+use super::replica::Replica;
+use super::sources::{IndexTypes, StoreSource};
+
+/// How a store becomes a service.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ServiceOptions {
+    shutdown: ShutdownOptions,
+    metrics: MetricsOptions,
+    endpoint: Option<EndpointOptions>,
+    disk_free_min: u64,
+    slow_after: Option<Duration>,
+}
+
+/// An open store with its coordinator, metrics, health checks and endpoint.
+///
+/// The store is shut down behind everything that is registered with it: closed, so that all
+/// commits are on the disk. Dropping the service ends the endpoint and the checks; it neither
+/// begins a shutdown nor closes the store.
+///
+/// # Examples
+/// ```
+/// use lightning_db::ops::{EndpointOptions, ServiceOptions, metrics::Format};
+/// use lightning_db::{KeyspaceOptions, Store};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("shop.db");
+///
+/// let (store, _) = Store::open(path)?;
+/// let service = ServiceOptions::new()
+///     .endpoint(EndpointOptions::new(([127, 0, 0, 1], 0).into()))
+///     .start(&store)?;
+/// let stock = store.keyspace("stock", KeyspaceOptions::new())?;
+/// service.coordinator().set_ready(true);
+///
+/// stock.insert("apples", "7")?;
+/// assert!(service.meters().get(&stock, "apples")?.is_some());
+/// let text = service.metrics().render(Format::Text); // and at http://ADDRESS/metrics
+/// assert!(text.contains("lightningdb_operations_total{operation=\"insert\"} 1"));
+/// assert!(text.contains("lightningdb_operations_total{operation=\"get\"} 1"));
+///
+/// let report = service.shutdown_blocking(); // or a signal: `coordinator().listen_for_signals()`
+/// assert!(report.is_clean(), "{report}");
+/// assert!(stock.insert("pears", "3").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Service {
+    coordinator: Coordinator,
+    metrics: Metrics,
+    health: Health,
+    meters: Meters,
+    endpoint: Option<Endpoint>,
+    store: Store,
+    #[cfg(feature = "tables")]
+    tables: Arc<Mutex<Vec<lightning_db_table::Tables>>>,
+    _source: StoreSource,
+    _checks: [Registered; 2],
+    parts: Mutex<Parts>,
+}
+
+/// What goes with the service.
+struct Parts {
+    registrations: Vec<Registration>,
+    #[cfg(feature = "pool")]
+    sources: Vec<lightning_db_ops::metrics::SourceRegistration>,
+}
+
+impl Default for ServiceOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ServiceOptions {
+    /// The usual shutdown, no endpoint, not healthy below 64 MiB of free disk, and no log of slow
+    /// operations.
+    pub fn new() -> Self {
+        Self {
+            shutdown: ShutdownOptions::new(),
+            metrics: MetricsOptions::new(),
+            endpoint: None,
+            disk_free_min: 64 << 20,
+            slow_after: None,
+        }
+    }
+
+    /// How it is shut down.
+    pub fn shutdown(mut self, options: ShutdownOptions) -> Self {
+        self.shutdown = options;
+        self
+    }
+
+    /// How its metrics are kept; those of the database are added.
+    pub fn metrics(mut self, options: MetricsOptions) -> Self {
+        self.metrics = options;
+        self
+    }
+
+    /// Where metrics, health and probes are served.
+    pub fn endpoint(mut self, options: EndpointOptions) -> Self {
+        self.endpoint = Some(options);
+        self
+    }
+
+    /// Bytes of free disk below which the service is not healthy.
+    pub fn disk_free_min(mut self, bytes: u64) -> Self {
+        self.disk_free_min = bytes;
+        self
+    }
+
+    /// From which time on an operation that is timed is logged, through `tracing` at level warn.
+    pub fn slow_after(mut self, time: Duration) -> Self {
+        self.slow_after = Some(time);
+        self
+    }
+
+    /// Starts the service of an open store. It is not ready until
+    /// [`set_ready`](Coordinator::set_ready).
+    ///
+    /// # Errors
+    /// Those of the options: [`ShutdownOptions::build`], [`MetricsOptions::build`],
+    /// [`EndpointOptions::start`].
+    pub fn start(self, store: &Store) -> Result<Service> {
+        let coordinator = self.shutdown.build()?;
+        let metrics = self.metrics.metrics(METRICS).build()?;
+        let health = Health::new();
+        let endpoint = self
+            .endpoint
+            .map(|options| options.start(&metrics, &health, &coordinator))
+            .transpose()?;
+        let mut registrations = vec![coordinator.register(component(store))?];
+        if let Some(endpoint) = &endpoint {
+            registrations.push(coordinator.register(endpoint.component())?);
+        }
+        #[cfg(feature = "tables")]
+        let tables = Arc::new(Mutex::new(Vec::new()));
+        #[cfg(feature = "tables")]
+        let index_types: IndexTypes = {
+            let tables = Arc::clone(&tables);
+            Arc::new(move || index_types(&tables.lock()))
+        };
+        #[cfg(not(feature = "tables"))]
+        let index_types: IndexTypes = Arc::new(Vec::new);
+        Ok(Service {
+            _source: StoreSource::new(store, &metrics, &coordinator, index_types),
+            _checks: checks(store, &health, self.disk_free_min),
+            meters: Meters::new(&metrics, store.clock(), self.slow_after),
+            store: store.clone(),
+            #[cfg(feature = "tables")]
+            tables,
+            parts: Mutex::new(Parts {
+                registrations,
+                #[cfg(feature = "pool")]
+                sources: Vec::new(),
+            }),
+            coordinator,
+            metrics,
+            health,
+            endpoint,
+        })
+    }
+}
+
+impl Service {
+    /// What ends the service.
+    pub fn coordinator(&self) -> &Coordinator {
+        &self.coordinator
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Its health checks: `store` and `disk`, and what is added.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// What counts and times operations.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Where the endpoint listens, if there is one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.endpoint.as_ref().map(Endpoint::address)
+    }
+
+    /// Adds a component that uses the store: it goes before it in each phase. It stays registered
+    /// for as long as the service is there.
+    ///
+    /// # Errors
+    /// Those of [`Coordinator::register`].
+    pub fn register(&self, component: Component) -> Result<()> {
+        let registration = self.coordinator.register(component.depends_on(["store"]))?;
+        self.parts.lock().registrations.push(registration);
+        Ok(())
+    }
+
+    /// Tells changes of the indexes of these tables apart by their kind.
+    #[cfg(feature = "tables")]
+    pub fn add_tables(&self, tables: &lightning_db_table::Tables) {
+        self.tables.lock().push(tables.clone());
+    }
+
+    /// Adds a pool: drained in the shutdown, before the store, and counted.
+    ///
+    /// # Errors
+    /// Those of [`Coordinator::register`].
+    #[cfg(feature = "pool")]
+    pub fn add_pool<M: lightning_db_pool::Manager>(
+        &self,
+        name: &str,
+        pool: &lightning_db_pool::Pool<M>,
+    ) -> Result<()> {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        let closing = pool.clone();
+        self.register(Component::new(name).on_drain(move |context| {
+            let report = closing.close_blocking(context.remaining());
+            match report.left {
+                0 => Ok(()),
+                left => Err(format!("{left} connections are still in use").into()),
+            }
+        }))?;
+        let pool = pool.clone();
+        let (waits, timeouts, in_use) = self.metrics.with(|| {
+            (
+                metrics::counter!("lightningdb_pool_waits_total"),
+                metrics::counter!("lightningdb_pool_timeouts_total"),
+                metrics::gauge!("lightningdb_active_connections"),
+            )
+        });
+        // Several pools add up, so each brings what has changed since it was asked last.
+        let before = [const { AtomicU64::new(0) }; 3];
+        let source = self.metrics.register(move || {
+            let statistics = pool.statistics();
+            let now =
+                [statistics.counts.waited, statistics.counts.timed_out, statistics.in_use as u64];
+            let [waited, timed_out, used_before] =
+                [0, 1, 2].map(|at: usize| before[at].swap(now[at], Ordering::AcqRel));
+            waits.increment(now[0].saturating_sub(waited));
+            timeouts.increment(now[1].saturating_sub(timed_out));
+            in_use.increment(super::sources::float(now[2]) - super::sources::float(used_before));
+        });
+        self.parts.lock().sources.push(source);
+        Ok(())
+    }
+
+    /// A named reader of changes whose lag is a metric.
+    pub fn replica(&self, name: &str) -> Replica {
+        Replica::new(&self.store, &self.metrics, name)
+    }
+
+    /// Shuts the service down and waits for the end.
+    ///
+    /// # Cancel safety
+    /// Dropped before its end, the shutdown goes on.
+    pub async fn shutdown(&self) -> Arc<Report> {
+        self.coordinator.shutdown().await
+    }
+
+    /// As [`shutdown`](Self::shutdown), on this thread.
+    pub fn shutdown_blocking(&self) -> Arc<Report> {
+        self.coordinator.shutdown_blocking()
+    }
+}
+
+/// The store as a component. What uses it goes first; then all commits are brought to the disk
+/// while others still end, and at last it is closed.
+fn component(store: &Store) -> Component {
+    let (draining, closing, forcing) = (store.clone(), store.clone(), store.clone());
+    Component::new("store")
+        .priority(Priority::Low)
+        .on_drain(move |_| Ok(draining.sync()?))
+        .on_shutdown(move |_| Ok(closing.close()?))
+        .on_force(move |_| Ok(forcing.close()?))
+}
+
+fn checks(store: &Store, health: &Health, disk_free_min: u64) -> [Registered; 2] {
+    let works = {
+        let store = store.clone();
+        move || match store.health() {
+            Ok(()) => Ok("it takes commits".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    let path = store.path().to_owned();
+    let disk = move || {
+        let free = free_bytes(&path).map_err(|error| error.to_string())?;
+        let detail = format!("{} MiB are free", free >> 20);
+        if free < disk_free_min { Err(detail) } else { Ok(detail) }
+    };
+    let options = CheckOptions::default();
+    [health.register("store", options, works), health.register("disk", options, disk)]
+}
+
+/// Bytes that may still be written to the disk that a folder is on.
+fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(feature = "tables")]
+fn index_types(tables: &[lightning_db_table::Tables]) -> Vec<(u64, &'static str)> {
+    let mut types = Vec::new();
+    for tables in tables {
+        let names = tables.names();
+        for table in names.iter().filter_map(|name| tables.table(name).ok()) {
+            let of_table = table.indexes().filter_map(|(index, _)| {
+                let definition = index.definition();
+                let number = definition.keyspace_prefix().split('/').nth(1)?.parse().ok()?;
+                Some((number, super::sources::index_type(&definition.kind)))
+            });
+            types.extend(of_table);
+        }
+    }
+    types
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("store", &self.store.path())
+            .field("address", &self.address())
+            .field("phase", &self.coordinator.phase())
+            .finish_non_exhaustive()
+    }
+}
