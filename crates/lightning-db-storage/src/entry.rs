@@ -157,6 +157,14 @@ pub(crate) fn key_of(bytes: &[u8]) -> &[u8] {
     bytes.get(at..at + (meta & KEY_LEN_MASK) as usize).unwrap_or_default()
 }
 
+/// Whether an encoding that is known to be whole is a version of a key. Neighbours in key order
+/// differ at their ends, which are looked at first.
+#[inline]
+pub(crate) fn is_of_key(bytes: &[u8], key: &[u8]) -> bool {
+    let own = key_of(bytes);
+    own.last() == key.last() && own == key
+}
+
 /// Sequence number of an encoding that is known to be whole.
 #[inline]
 pub(crate) fn seq_of(bytes: &[u8]) -> u64 {

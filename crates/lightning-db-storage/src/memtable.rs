@@ -19,8 +19,8 @@ use dashmap::mapref::entry::Entry as Slot;
 use crate::entry::{self, Entry};
 use crate::table::hash_key;
 
-pub(crate) use ordered::MemCursor;
 use ordered::Ordered;
+pub(crate) use ordered::{MemCursor, prefix_of};
 
 /// Memory that an entry takes beside its own bytes: allocation headers, hash bucket, run slot.
 pub(crate) const ENTRY_OVERHEAD: u64 = 96;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::entry::{self, Entry};
 use crate::error::Result;
-use crate::memtable::MemCursor;
+use crate::memtable::{MemCursor, prefix_of};
 use crate::table::RunCursor;
 
 /// A place in one sorted source.
@@ -61,6 +61,9 @@ impl Source {
 #[derive(Debug)]
 pub(crate) struct Merger {
     sources: Vec<Source>,
+    /// First bytes of the key that each source of the heap stands at, while there are several: they
+    /// decide most comparisons without a look at the entries.
+    prefixes: Vec<u128>,
     /// Indexes of sources that stand at an entry; the first stands at the merger's entry.
     heap: Vec<usize>,
     forward: bool,
@@ -72,7 +75,8 @@ impl Merger {
     pub(crate) fn new(sources: Vec<Source>) -> Self {
         let heap = Vec::with_capacity(sources.len());
         let repeats = sources.len() > 1 || sources.iter().any(Source::repeats);
-        Self { sources, heap, forward: true, repeats }
+        let prefixes = vec![0; sources.len()];
+        Self { sources, prefixes, heap, forward: true, repeats }
     }
 
     /// Whether a key may come up more than once.
@@ -132,7 +136,8 @@ impl Merger {
         self.heap.clear();
         for index in 0..self.sources.len() {
             seek(&mut self.sources[index])?;
-            if self.sources[index].entry().is_some() {
+            if let Some(entry) = self.sources[index].entry() {
+                self.prefixes[index] = prefix_of(entry::key_of(entry));
                 self.heap.push(index);
             }
         }
@@ -159,12 +164,14 @@ impl Merger {
     pub(crate) fn step(&mut self) -> Result<()> {
         let Some(&first) = self.heap.first() else { return Ok(()) };
         self.sources[first].step(self.forward)?;
-        if self.sources[first].entry().is_none() {
-            self.heap.swap_remove(0);
+        match self.sources[first].entry() {
+            Some(_) if self.heap.len() == 1 => return Ok(()),
+            Some(entry) => self.prefixes[first] = prefix_of(entry::key_of(entry)),
+            None => {
+                self.heap.swap_remove(0);
+            }
         }
-        if self.heap.len() > 1 {
-            self.sift_down(0);
-        }
+        self.sift_down(0);
         Ok(())
     }
 
@@ -186,12 +193,20 @@ impl Merger {
     }
 
     /// Whether heap place `a` belongs before heap place `b`.
+    #[inline]
     fn comes_first(&self, a: usize, b: usize) -> bool {
         let (a, b) = (self.heap[a], self.heap[b]);
-        let (Some(left), Some(right)) = (self.sources[a].entry(), self.sources[b].entry()) else {
-            return false;
-        };
-        let wanted = if self.forward { Ordering::Less } else { Ordering::Greater };
-        entry::compare(left, right) == wanted
+        let order = self.prefixes[a].cmp(&self.prefixes[b]);
+        let order = if order.is_eq() { self.compare(a, b) } else { order };
+        order == if self.forward { Ordering::Less } else { Ordering::Greater }
+    }
+
+    /// Of two sources whose prefixes are alike.
+    #[inline(never)]
+    fn compare(&self, a: usize, b: usize) -> Ordering {
+        match (self.sources[a].entry(), self.sources[b].entry()) {
+            (Some(left), Some(right)) => entry::compare(left, right),
+            _ => Ordering::Equal,
+        }
     }
 }

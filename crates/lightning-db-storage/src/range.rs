@@ -164,7 +164,7 @@ impl Range {
             merger.step()?;
             // Older versions of the key are passed now, so that the merger stands at the next one.
             while merger.repeats()
-                && merger.entry().is_some_and(|older| entry::key_of(older) == &key[..])
+                && merger.entry().is_some_and(|older| entry::is_of_key(older, &key))
             {
                 merger.step()?;
             }

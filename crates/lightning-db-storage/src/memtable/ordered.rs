@@ -52,7 +52,8 @@ impl Ordered {
 }
 
 /// First 16 bytes of a key as a number, in key order: compares most keys without a cache miss.
-pub(super) fn prefix_of(key: &[u8]) -> u128 {
+#[inline]
+pub(crate) fn prefix_of(key: &[u8]) -> u128 {
     if let Some(prefix) = key.first_chunk() {
         return u128::from_be_bytes(*prefix);
     }
