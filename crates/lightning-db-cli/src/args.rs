@@ -1,6 +1,7 @@
 //! What can be asked for: options, commands, and their help.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -153,12 +154,25 @@ pub(crate) enum Command {
     },
     /// Merge all tables of each keyspace, which gives back the space of what was replaced
     Compact,
+    /// Open the store and serve its metrics, health and probes over HTTP until Ctrl-C or SIGTERM
+    ServeMetrics(ServeMetrics),
     /// Show what the store can do, with the places of the world, in a folder that is removed again
     Tour {
         /// Work in this folder, which must not be there or be empty, and keep it
         #[arg(long, value_name = "PATH")]
         dir: Option<PathBuf>,
     },
+}
+
+/// Arguments of `serve-metrics`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeMetrics {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    pub(crate) listen: SocketAddr,
+    /// What a request must bear for metrics and health; wanted where others can reach the address
+    #[arg(long, value_name = "TOKEN", env = "LIGHTNING_METRICS_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
 }
 
 /// Changes of indexes.

@@ -14,5 +14,6 @@ pub(crate) mod pipe;
 pub(crate) mod admin;
 pub(crate) mod backup;
 pub(crate) mod check;
+pub(crate) mod serve;
 
 pub(crate) mod tour;

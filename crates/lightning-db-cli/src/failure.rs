@@ -26,6 +26,10 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Tables(tables::Error),
 
+    /// What serves the store says no.
+    #[error(transparent)]
+    Service(#[from] lightning_db::ops::Error),
+
     /// A name that is not there.
     #[error("{0}")]
     NotFound(String),
@@ -99,7 +103,7 @@ impl Failure {
     /// The exit code, as [`EXIT_CODES`] has it.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Service(lightning_db::ops::Error::Option { .. }) => 2,
             Self::KeyNotFound { .. }
             | Self::NotFound(_)
             | Self::Tables(tables::Error::NotFound { .. })

@@ -4,7 +4,8 @@
 //! says by its exit code how that went ([`failure`] lists them). Results go to standard output, as
 //! text or, with `--json`, as one JSON object a line; everything else goes to standard error.
 //!
-//! It is not a server, and keeps nothing between two commands but the store itself.
+//! It is not a server of data, and keeps nothing between two commands but the store itself;
+//! `serve-metrics` alone stays, to show what an open store does.
 
 mod args;
 mod context;
@@ -31,7 +32,7 @@ use lightning_db::storage::Depth;
 
 use crate::args::{Arguments, Command, Index};
 use crate::commands::{
-    admin, backup, check, export, import, indexes, kv, pipe, rows, scan, tables, tour,
+    admin, backup, check, export, import, indexes, kv, pipe, rows, scan, serve, tables, tour,
 };
 use crate::context::Context;
 use crate::failure::Failure;
@@ -75,6 +76,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Repair => check::repair(context),
         Command::Backup { dir } => backup::backup(context, &dir),
         Command::Restore { dir } => backup::restore(context, &dir),
+        Command::ServeMetrics(serve) => serve::metrics(context, &serve),
         Command::Tour { dir } => tour::run(context, dir.as_deref()),
     }
 }

@@ -338,3 +338,57 @@ fn the_page_lists_all_metrics() {
     }
     assert_eq!(page, wanted, "write it anew: LIGHTNING_WRITE_PAGES=1 cargo test the_page_lists");
 }
+
+const MONITORING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/monitoring");
+
+#[test]
+fn the_dashboard_and_the_alerts_name_metrics_that_are_there() {
+    let of_kit = ["lightningdb_metrics_dropped_series_total"];
+    let known: Vec<&str> = METRICS.iter().map(|metric| metric.name).chain(of_kit).collect();
+    for file in ["dashboard.json", "alerts.yml", "alerts_test.yml"] {
+        let text = std::fs::read_to_string(format!("{MONITORING}/{file}")).unwrap();
+        let mut found = 0;
+        for (start, _) in text.match_indices("lightningdb_") {
+            let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+            let name = text[start..].split(|c| !is_part(c)).next().unwrap();
+            let name = name.strip_suffix("_bucket").unwrap_or(name);
+            assert!(known.contains(&name), "{file}: {name}");
+            found += 1;
+        }
+        assert!(found > 5, "{file}");
+    }
+}
+
+/// What promtool says; `None` where it is not installed.
+fn promtool(arguments: &[&str], input: &str) -> Option<std::process::Output> {
+    use std::process::{Command, Stdio};
+    let mut command = Command::new("promtool");
+    command.args(arguments).current_dir(MONITORING);
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn().ok()?;
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    Some(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn promtool_has_nothing_to_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let service = ServiceOptions::new().start(&store).unwrap();
+    let kept = drive(&service, &store);
+    let text = service.metrics().render(Format::Text);
+    drop(kept);
+    for (arguments, input) in [
+        (&["check", "metrics"][..], text.as_str()),
+        (&["check", "rules", "alerts.yml"][..], ""),
+        (&["test", "rules", "alerts_test.yml"][..], ""),
+    ] {
+        let Some(output) = promtool(arguments, input) else {
+            println!("skipped: promtool, of the package prometheus, is not installed");
+            return;
+        };
+        assert!(output.status.success(), "{output:?}");
+    }
+    let bad = promtool(&["check", "metrics"], "a_total 1\n").unwrap();
+    assert!(!bad.status.success(), "it has to find what is wrong: {bad:?}");
+}

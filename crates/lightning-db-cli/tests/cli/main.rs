@@ -11,4 +11,5 @@ mod keys;
 mod kill;
 mod pipe;
 mod rows;
+mod serve;
 mod tour;

@@ -11,7 +11,7 @@ use lightning_db_ops::{
     CheckOptions, Component, Coordinator, Endpoint, EndpointOptions, Health, Priority, Registered,
     Registration, Report, Result, ShutdownOptions,
 };
-use lightning_db_storage::Store;
+use lightning_db_storage::{Error, Store};
 use parking_lot::Mutex;
 
 use super::meters::Meters;
@@ -289,7 +289,11 @@ fn component(store: &Store) -> Component {
     let (draining, closing, forcing) = (store.clone(), store.clone(), store.clone());
     Component::new("store")
         .priority(Priority::Low)
-        .on_drain(move |_| Ok(draining.sync()?))
+        .on_drain(move |_| match draining.sync() {
+            // Nothing was committed that could be synced.
+            Err(Error::ReadOnly) => Ok(()),
+            synced => Ok(synced?),
+        })
         .on_shutdown(move |_| Ok(closing.close()?))
         .on_force(move |_| Ok(forcing.close()?))
 }
