@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Key, Level, Metadata, Recorder as _, Unit};
+use metrics::{Key, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use parking_lot::Mutex;
 
+use super::bounded::Bounded;
 use super::catalog::{Kind, Metric};
 use super::exposition::{Format, open_metrics};
 use super::guard::Guarded;
@@ -33,10 +34,22 @@ const DROPPED: Metric = Metric {
     labels: &[],
 };
 
+/// Who keeps what is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keeping {
+    /// The recorder of `metrics-exporter-prometheus`: quantiles within 0.01 %, where it has them;
+    /// values take memory until the next upkeep.
+    #[default]
+    Exporter,
+    /// A recorder of this crate: quantiles within 4 %; memory does not grow with what is recorded.
+    Bounded,
+}
+
 /// How metrics are kept.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct MetricsOptions {
+    keeping: Keeping,
     buckets: Vec<f64>,
     series_max: usize,
     upkeep_interval: Duration,
@@ -70,9 +83,15 @@ pub struct MetricsOptions {
 pub struct Metrics(Arc<Inner>);
 
 struct Inner {
-    recorder: Arc<Guarded<PrometheusRecorder>>,
-    handle: PrometheusHandle,
+    recorder: Arc<dyn Recorder + Send + Sync>,
+    reader: Reader,
     sources: Arc<Mutex<Sources>>,
+}
+
+/// What writes the text.
+enum Reader {
+    Exporter(PrometheusHandle),
+    Bounded(Arc<Bounded>),
 }
 
 #[derive(Default)]
@@ -98,11 +117,18 @@ impl MetricsOptions {
     /// [`BUCKETS`], at most 2,000 series of a metric, upkeep each second.
     pub fn new() -> Self {
         Self {
+            keeping: Keeping::default(),
             buckets: BUCKETS.to_vec(),
             series_max: 2_000,
             upkeep_interval: Duration::from_secs(1),
             metrics: vec![DROPPED],
         }
+    }
+
+    /// Who keeps what is recorded.
+    pub fn keeping(mut self, keeping: Keeping) -> Self {
+        self.keeping = keeping;
+        self
     }
 
     /// Bounds of buckets, ascending.
@@ -147,6 +173,38 @@ impl MetricsOptions {
         if self.upkeep_interval.is_zero() {
             return refuse("upkeep_interval", "0".to_owned(), "it would do nothing else");
         }
+        let (recorder, reader) = match self.keeping {
+            Keeping::Exporter => {
+                let recorder = self.exporter()?;
+                let reader = Reader::Exporter(recorder.handle());
+                let handle = recorder.handle();
+                (self.guard(recorder, move || handle.run_upkeep())?, reader)
+            }
+            Keeping::Bounded => {
+                let bounded = Arc::new(Bounded::new(&self.buckets, &self.metrics));
+                let reader = Reader::Bounded(Arc::clone(&bounded));
+                let turning = Arc::clone(&bounded);
+                (self.guard(bounded, move || turning.turn())?, reader)
+            }
+        };
+        for metric in &self.metrics {
+            metric.declare(&*recorder);
+        }
+        Ok(Metrics(Arc::new(Inner { recorder, reader, sources: Arc::default() })))
+    }
+
+    /// Puts the guard and the upkeep in front of a recorder.
+    fn guard<R: Recorder + Send + Sync + 'static>(
+        &self,
+        recorder: R,
+        upkeep: impl Fn() + Send + 'static,
+    ) -> Result<Arc<dyn Recorder + Send + Sync>> {
+        let dropped = recorder.register_counter(&Key::from_static_name(DROPPED.name), &PLACE);
+        let upkeep = Upkeep::start(upkeep, self.upkeep_interval)?;
+        Ok(Arc::new(Guarded::new(recorder, self.series_max, dropped, upkeep)))
+    }
+
+    fn exporter(&self) -> Result<PrometheusRecorder> {
         let mut builder = PrometheusBuilder::new();
         for metric in self.metrics.iter().filter(|metric| metric.kind == Kind::Histogram) {
             // Never for all of them: what is no histogram by name stays a summary.
@@ -158,19 +216,7 @@ impl MetricsOptions {
                     reason: "the recorder refuses them",
                 })?;
         }
-        let recorder = builder.build_recorder();
-        let handle = recorder.handle();
-        let dropped = recorder.register_counter(&Key::from_static_name(DROPPED.name), &PLACE);
-        let upkeep = {
-            let handle = handle.clone();
-            Upkeep::start(move || handle.run_upkeep(), self.upkeep_interval)?
-        };
-        let recorder = Guarded::new(recorder, self.series_max, dropped, upkeep);
-        for metric in &self.metrics {
-            metric.declare(&recorder);
-        }
-        let (recorder, sources) = (Arc::new(recorder), Arc::default());
-        Ok(Metrics(Arc::new(Inner { recorder, handle, sources })))
+        Ok(builder.build_recorder())
     }
 }
 
@@ -207,7 +253,10 @@ impl Metrics {
     pub fn render(&self, format: Format) -> String {
         let sources: Vec<_> = self.0.sources.lock().by_number.values().cloned().collect();
         self.with(|| sources.iter().for_each(|source| source.collect()));
-        let text = self.0.handle.render();
+        let text = match &self.0.reader {
+            Reader::Exporter(handle) => handle.render(),
+            Reader::Bounded(bounded) => bounded.render(),
+        };
         match format {
             Format::Text => text,
             Format::OpenMetrics => open_metrics(&text),

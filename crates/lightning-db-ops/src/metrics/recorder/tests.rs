@@ -38,6 +38,11 @@ fn build(options: MetricsOptions) -> Metrics {
     options.metrics(&[OPERATIONS, LEVEL, TIME, LAG]).build().unwrap()
 }
 
+/// Options of both recorders.
+fn both() -> [MetricsOptions; 2] {
+    [Keeping::Exporter, Keeping::Bounded].map(|keeping| MetricsOptions::new().keeping(keeping))
+}
+
 fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     let found = samples(text, name).into_iter().find(|sample| {
         let have = sample.labels.iter().map(|(label, value)| (label.as_str(), value.as_str()));
@@ -48,95 +53,110 @@ fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
 
 #[test]
 fn a_first_scrape_shows_all_known_series_at_zero() {
-    let text = build(MetricsOptions::new()).render(Format::Text);
-    assert_eq!(lint(&text), Vec::<String>::new(), "{text}");
-    assert_eq!(value(&text, "operations_total", &[("operation", "get")]), Some(0.0));
-    assert_eq!(value(&text, "operations_total", &[("operation", "put")]), Some(0.0));
-    assert_eq!(value(&text, "level_bytes", &[]), Some(0.0));
-    assert_eq!(value(&text, "lightningdb_metrics_dropped_series_total", &[]), Some(0.0));
-    assert_eq!(value(&text, "time_seconds_count", &[]), Some(0.0));
-    assert_eq!(value(&text, "lag_seconds_count", &[]), Some(0.0));
-    assert!(text.contains("# TYPE time_seconds histogram"), "{text}");
-    assert!(text.contains("# TYPE lag_seconds summary"), "{text}");
+    for options in both() {
+        let text = build(options).render(Format::Text);
+        assert_eq!(lint(&text), Vec::<String>::new(), "{text}");
+        assert_eq!(value(&text, "operations_total", &[("operation", "get")]), Some(0.0));
+        assert_eq!(value(&text, "operations_total", &[("operation", "put")]), Some(0.0));
+        assert_eq!(value(&text, "level_bytes", &[]), Some(0.0));
+        assert_eq!(value(&text, "lightningdb_metrics_dropped_series_total", &[]), Some(0.0));
+        assert_eq!(value(&text, "time_seconds_count", &[]), Some(0.0));
+        assert_eq!(value(&text, "lag_seconds_count", &[]), Some(0.0));
+        assert!(text.contains("# TYPE time_seconds histogram"), "{text}");
+        assert!(text.contains("# TYPE lag_seconds summary"), "{text}");
+    }
 }
 
 #[test]
 fn histograms_count_from_a_microsecond_on_and_summaries_keep_quantiles() {
-    let metrics = build(MetricsOptions::new());
-    metrics.with(|| {
-        let (time, lag) = (metrics::histogram!("time_seconds"), metrics::histogram!("lag_seconds"));
-        for value in [0.5e-6, 1e-6, 3e-6, 0.2, 100.0] {
-            time.record(value);
-        }
-        (1..=50).for_each(|ms| lag.record(f64::from(ms) / 1e3));
-    });
-    let text = metrics.render(Format::Text);
-    assert_eq!(lint(&text), Vec::<String>::new(), "{text}");
-    let bucket = |le: &str| value(&text, "time_seconds_bucket", &[("le", le)]);
-    assert_eq!(bucket("0.000001"), Some(2.0), "{text}");
-    assert_eq!(bucket("0.0000025"), Some(2.0));
-    assert_eq!(bucket("0.000005"), Some(3.0));
-    assert_eq!(bucket("0.25"), Some(4.0));
-    assert_eq!(bucket("10"), Some(4.0));
-    assert_eq!(bucket("+Inf"), Some(5.0));
-    assert_eq!(samples(&text, "time_seconds_bucket").len(), BUCKETS.len() + 1);
-    assert_eq!(value(&text, "lag_seconds_count", &[]), Some(50.0));
-    let median = value(&text, "lag_seconds", &[("quantile", "0.5")]).unwrap();
-    assert!((median - 0.025).abs() < 0.002, "{median}");
+    for options in both() {
+        let metrics = build(options);
+        metrics.with(|| {
+            let (time, lag) =
+                (metrics::histogram!("time_seconds"), metrics::histogram!("lag_seconds"));
+            for value in [0.5e-6, 1e-6, 3e-6, 0.2, 100.0] {
+                time.record(value);
+            }
+            (1..=50).for_each(|ms| lag.record(f64::from(ms) / 1e3));
+        });
+        let text = metrics.render(Format::Text);
+        assert_eq!(lint(&text), Vec::<String>::new(), "{text}");
+        let bucket = |le: &str| value(&text, "time_seconds_bucket", &[("le", le)]);
+        assert_eq!(bucket("0.000001"), Some(2.0), "{text}");
+        assert_eq!(bucket("0.0000025"), Some(2.0));
+        assert_eq!(bucket("0.000005"), Some(3.0));
+        assert_eq!(bucket("0.25"), Some(4.0));
+        assert_eq!(bucket("10"), Some(4.0));
+        assert_eq!(bucket("+Inf"), Some(5.0));
+        assert_eq!(samples(&text, "time_seconds_bucket").len(), BUCKETS.len() + 1);
+        assert_eq!(value(&text, "lag_seconds_count", &[]), Some(50.0));
+        let median = value(&text, "lag_seconds", &[("quantile", "0.5")]).unwrap();
+        assert!((median - 0.025).abs() < 0.002, "{median}");
+    }
 }
 
 #[test]
 fn open_metrics_ends_and_names_families_without_the_suffix() {
-    let text = build(MetricsOptions::new()).render(Format::OpenMetrics);
-    assert!(text.ends_with("# EOF\n"));
-    assert!(text.contains("# TYPE operations counter\noperations_total{operation="), "{text}");
-    assert!(!text.contains("\n\n"));
+    for options in both() {
+        let text = build(options).render(Format::OpenMetrics);
+        assert!(text.ends_with("# EOF\n"));
+        assert!(text.contains("# TYPE operations counter\noperations_total{operation="), "{text}");
+        assert!(!text.contains("\n\n"));
+    }
 }
 
 #[test]
 fn series_past_the_bound_share_one_and_are_counted() {
-    let metrics = build(MetricsOptions::new().series_max(5));
-    metrics.with(|| {
-        for user in 0..100 {
-            metrics::counter!("operations_total", "operation" => format!("u{user}")).increment(1);
-            metrics::counter!("operations_total", "operation" => format!("u{user}")).increment(1);
-        }
-    });
-    let text = metrics.render(Format::Text);
-    assert_eq!(samples(&text, "operations_total").len(), 6);
-    assert_eq!(value(&text, "operations_total", &[("operation", "u2")]), Some(2.0));
-    assert_eq!(value(&text, "operations_total", &[("operation", "other")]), Some(194.0));
-    assert_eq!(value(&text, "lightningdb_metrics_dropped_series_total", &[]), Some(194.0));
-    assert_eq!(lint(&text), Vec::<String>::new());
+    for options in both() {
+        let metrics = build(options.series_max(5));
+        metrics.with(|| {
+            for user in 0..100 {
+                metrics::counter!("operations_total", "operation" => format!("u{user}"))
+                    .increment(1);
+                metrics::counter!("operations_total", "operation" => format!("u{user}"))
+                    .increment(1);
+            }
+        });
+        let text = metrics.render(Format::Text);
+        assert_eq!(samples(&text, "operations_total").len(), 6);
+        assert_eq!(value(&text, "operations_total", &[("operation", "u2")]), Some(2.0));
+        assert_eq!(value(&text, "operations_total", &[("operation", "other")]), Some(194.0));
+        assert_eq!(value(&text, "lightningdb_metrics_dropped_series_total", &[]), Some(194.0));
+        assert_eq!(lint(&text), Vec::<String>::new());
+    }
 }
 
 #[test]
 fn sources_are_collected_until_they_are_dropped() {
-    let metrics = build(MetricsOptions::new());
-    let asked = Arc::new(AtomicU64::new(0));
-    let source = {
-        let asked = Arc::clone(&asked);
-        metrics.register(move || {
-            let count = asked.fetch_add(1, Ordering::Relaxed) + 1;
-            metrics::counter!("operations_total", "operation" => "get").absolute(count);
-        })
-    };
-    metrics.render(Format::Text);
-    let text = metrics.render(Format::Text);
-    assert_eq!(value(&text, "operations_total", &[("operation", "get")]), Some(2.0));
-    drop(source);
-    metrics.render(Format::Text);
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    for options in both() {
+        let metrics = build(options);
+        let asked = Arc::new(AtomicU64::new(0));
+        let source = {
+            let asked = Arc::clone(&asked);
+            metrics.register(move || {
+                let count = asked.fetch_add(1, Ordering::Relaxed) + 1;
+                metrics::counter!("operations_total", "operation" => "get").absolute(count);
+            })
+        };
+        metrics.render(Format::Text);
+        let text = metrics.render(Format::Text);
+        assert_eq!(value(&text, "operations_total", &[("operation", "get")]), Some(2.0));
+        drop(source);
+        metrics.render(Format::Text);
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
 }
 
 #[test]
 fn label_values_may_be_anything() {
-    let metrics = build(MetricsOptions::new());
-    let strange = "a\"b\\c\nd \u{e9}";
-    metrics.with(|| metrics::counter!("operations_total", "operation" => strange).increment(1));
-    let text = metrics.render(Format::Text);
-    assert_eq!(lint(&text), Vec::<String>::new(), "{text}");
-    assert_eq!(value(&text, "operations_total", &[("operation", strange)]), Some(1.0));
+    for options in both() {
+        let metrics = build(options);
+        let strange = "a\"b\\c\nd \u{e9}";
+        metrics.with(|| metrics::counter!("operations_total", "operation" => strange).increment(1));
+        let text = metrics.render(Format::Text);
+        assert_eq!(lint(&text), Vec::<String>::new(), "{text}");
+        assert_eq!(value(&text, "operations_total", &[("operation", strange)]), Some(1.0));
+    }
 }
 
 #[test]
