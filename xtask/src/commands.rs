@@ -65,10 +65,28 @@ pub(crate) fn lint(context: &Context) -> Result<Outcome> {
 
 /// Runs the tests, then the examples of the documentation, which nextest does not run.
 pub(crate) fn test(context: &Context, test: &Test) -> Result<Outcome> {
-    let sh = &context.shell;
     let has_profile = has_test_profile(context)?;
-    let selection = selection(&test.package);
-    let filter = &test.filter;
+    run_tests(context, has_profile, &selection(&test.package), &test.filter)?;
+    if test.filter.is_empty() {
+        doc_tests(context, test, has_profile)?;
+    }
+    if test.filter.is_empty() && test.package.is_empty() {
+        // No other test is linked with DataFusion, which takes minutes to build.
+        let selection = ["--package", "lightning-db-sql", "--features", "vector", "--test", "sql"];
+        let filter = ["vector::".to_owned(), "random::".to_owned()];
+        run_tests(context, has_profile, &selection.map(str::to_owned), &filter)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Runs tests with nextest where it is installed, else with cargo.
+fn run_tests(
+    context: &Context,
+    has_profile: bool,
+    selection: &[String],
+    filter: &[String],
+) -> Result<()> {
+    let sh = &context.shell;
     if context.has_cargo_command("nextest") {
         let profile = has_profile.then_some(["--cargo-profile", TEST_PROFILE]);
         let profile = profile.into_iter().flatten();
@@ -77,10 +95,7 @@ pub(crate) fn test(context: &Context, test: &Test) -> Result<Outcome> {
         let profile = test_profile_args(has_profile);
         cmd!(sh, "cargo test --tests {profile...} {selection...} -- {filter...}").run()?;
     }
-    if filter.is_empty() {
-        doc_tests(context, test, has_profile)?;
-    }
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// Runs the concurrency models of loom, in every order: of the store group commit, the views of

@@ -17,14 +17,31 @@ use crate::prepared::{Outcome, Prepared};
 use crate::rows::Rows;
 use crate::statement::Statement;
 
+/// What runs queries.
+#[cfg(feature = "vector")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Executor {
+    /// The row executor, and DataFusion for what is not understood otherwise.
+    #[default]
+    Auto,
+    /// The row executor alone.
+    Rows,
+    /// DataFusion alone.
+    DataFusion,
+}
+
 /// What a connection remembers between statements.
 pub(crate) struct Session {
     /// The transaction that BEGIN has opened.
-    pub(crate) transaction: Option<TableTransaction>,
+    ///
+    /// Shared with the scans of a query while one runs, and with nothing else.
+    pub(crate) transaction: Option<Arc<TableTransaction>>,
     /// Savepoints of it by name, the newest last.
     pub(crate) savepoints: Vec<(String, Savepoint)>,
     /// Isolation and durability of transactions from now on.
     pub(crate) options: TransactionOptions,
+    #[cfg(feature = "vector")]
+    pub(crate) executor: Executor,
 }
 
 /// A connection: it runs one statement at a time, and may have a transaction open.
@@ -71,7 +88,13 @@ impl Connection {
 
     pub(crate) fn new(engine: SqlEngine) -> Self {
         let options = TransactionOptions::default();
-        let session = Session { transaction: None, savepoints: Vec::new(), options };
+        let session = Session {
+            transaction: None,
+            savepoints: Vec::new(),
+            options,
+            #[cfg(feature = "vector")]
+            executor: Executor::default(),
+        };
         Self { engine, session: RefCell::new(session) }
     }
 
@@ -96,6 +119,22 @@ impl Connection {
     pub fn query(&self, sql: &str, parameters: impl Parameters) -> Result<Rows> {
         let prepared = self.engine.prepared(sql)?;
         Ok(self.run(&prepared, &parameters.values())?.into_rows())
+    }
+
+    /// Runs a query on DataFusion, whatever it is, and gives its rows as Arrow batches of up to
+    /// 8,192 rows. Decimals have nine digits behind the point there, an average of whole numbers is
+    /// a double, and a sum that does not fit wraps.
+    ///
+    /// # Errors
+    /// [`Error::Vector`](Error::Vector); [`Error::Unsupported`] for what is no query.
+    #[cfg(feature = "vector")]
+    pub fn query_arrow(
+        &self,
+        sql: &str,
+        parameters: impl Parameters,
+    ) -> Result<Vec<datafusion::arrow::array::RecordBatch>> {
+        let prepared = self.engine.prepared(sql)?;
+        prepared.batches(&self.engine, &*self.session()?, &parameters.values())
     }
 
     /// Prepares a statement, to be run any number of times.

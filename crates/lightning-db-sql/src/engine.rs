@@ -29,6 +29,9 @@ pub struct SqlEngine {
 #[derive(Debug)]
 struct Inner {
     queries: QueryEngine,
+    /// Bytes that a query may keep.
+    #[cfg(feature = "vector")]
+    memory_limit: usize,
     cache: Cache<String, Arc<Prepared>>,
 }
 
@@ -40,8 +43,16 @@ impl SqlEngine {
 
     /// SQL with options for planning and running queries.
     pub fn with_options(tables: &Tables, options: EngineOptions) -> Self {
+        #[cfg(feature = "vector")]
+        let memory_limit = options.memory_limit;
         let queries = QueryEngine::with_options(tables, options);
-        Self { inner: Arc::new(Inner { queries, cache: Cache::new(CACHED) }) }
+        let inner = Inner {
+            queries,
+            #[cfg(feature = "vector")]
+            memory_limit,
+            cache: Cache::new(CACHED),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// A connection.
@@ -57,6 +68,11 @@ impl SqlEngine {
     /// Planner and executor of queries.
     pub fn queries(&self) -> &QueryEngine {
         &self.inner.queries
+    }
+
+    #[cfg(feature = "vector")]
+    pub(crate) fn memory_limit(&self) -> usize {
+        self.inner.memory_limit
     }
 
     /// The statement of a text, from the cache if it was run before.

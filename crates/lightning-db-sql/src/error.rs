@@ -105,6 +105,14 @@ pub enum Error {
         detail: String,
     },
 
+    /// DataFusion does not plan or run the query.
+    #[cfg(feature = "vector")]
+    #[error("run the query on DataFusion: {detail}")]
+    Vector {
+        /// What it says.
+        detail: String,
+    },
+
     /// Planning or running the query failed.
     #[error(transparent)]
     Query(Box<lightning_db_query::Error>),

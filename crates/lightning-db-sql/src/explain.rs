@@ -9,8 +9,12 @@ use sqlparser::ast;
 use crate::connection::Session;
 use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
+#[cfg(feature = "vector")]
+use crate::prepared::state;
 use crate::prepared::{Form, is_query, is_write, plan};
 use crate::rows::Rows;
+#[cfg(feature = "vector")]
+use crate::vector;
 
 /// Explains the statement in an EXPLAIN; with ANALYZE it is a query, and runs.
 pub(crate) fn run(
@@ -30,13 +34,22 @@ pub(crate) fn run(
     }
     let snapshot;
     let source = if let Some(transaction) = &session.transaction {
-        Source::from(transaction)
+        Source::from(&**transaction)
     } else {
         snapshot = engine.tables().snapshot();
         Source::from(&snapshot)
     };
-    let planned = plan(statement, engine, source, parameters)?;
+    let planned = plan(statement, engine, (source, session), parameters)?;
     let text = match &planned.form {
+        #[cfg(feature = "vector")]
+        Form::Vector if *analyze => {
+            return Err(Error::unsupported("EXPLAIN ANALYZE of a query on DataFusion", None));
+        }
+        #[cfg(feature = "vector")]
+        Form::Vector => {
+            let (state, limit) = (state(engine, session), engine.memory_limit());
+            vector::explain(statement, &state, parameters, limit)?
+        }
         Form::Query { query, .. } if *analyze => query.analyze(source, parameters)?.explain(),
         Form::Query { query, .. } => query.explain(),
         Form::Write(_) if *analyze => {

@@ -44,6 +44,8 @@
 //!
 //! # Features
 //! * `text` (default): `CREATE INDEX .. USING fulltext`.
+//! * `vector`: queries that the binder does not understand run on DataFusion: window functions,
+//!   grouping sets, recursive queries, `information_schema`, and its functions.
 //! * `spatial` (default): `CREATE INDEX .. USING rtree`.
 //!
 //! # Invariants
@@ -68,10 +70,16 @@ mod session;
 mod define;
 mod write;
 
+#[cfg(feature = "vector")]
+mod vector;
+
 mod bind;
 mod names;
 mod parse;
 
+/// Arrow, as [`Connection::query_arrow`] gives it.
+#[cfg(feature = "vector")]
+pub use datafusion::arrow;
 /// Values, and their types.
 pub use lightning_db_types as types;
 

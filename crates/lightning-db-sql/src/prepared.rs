@@ -10,12 +10,16 @@ use lightning_db_types::{Value, ValueRef, ValueType};
 use parking_lot::RwLock;
 use sqlparser::ast;
 
-use crate::bind::Binder;
+use crate::bind::{Binder, Bound};
+#[cfg(feature = "vector")]
+use crate::connection::Executor;
 use crate::connection::Session;
 use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
 use crate::parse::Parsed;
 use crate::rows::Rows;
+#[cfg(feature = "vector")]
+use crate::vector;
 use crate::write::{Write, Written};
 use crate::{define, explain, session};
 
@@ -45,13 +49,22 @@ pub(crate) struct Planned {
     types: Vec<ValueType>,
     /// Parameters whose values are part of it.
     values: Vec<(usize, Value)>,
+    /// What the session wants to run queries on.
+    #[cfg(feature = "vector")]
+    executor: Executor,
     pub(crate) form: Form,
 }
 
 /// What a plan does.
 #[derive(Debug)]
 pub(crate) enum Form {
-    Query { query: Query, columns: Arc<[ResultColumn]> },
+    Query {
+        query: Query,
+        columns: Arc<[ResultColumn]>,
+    },
+    /// A query that DataFusion plans whenever it runs.
+    #[cfg(feature = "vector")]
+    Vector,
     Write(Write),
 }
 
@@ -81,7 +94,13 @@ impl Outcome {
 }
 
 impl Planned {
-    fn is_for(&self, version: u64, parameters: &[Value]) -> bool {
+    fn is_for(&self, version: u64, parameters: &[Value], session: &Session) -> bool {
+        #[cfg(feature = "vector")]
+        if self.executor != session.executor {
+            return false;
+        }
+        #[cfg(not(feature = "vector"))]
+        let _ = session;
         let types = || self.types.iter().zip(parameters);
         self.version == version
             && self.types.len() == parameters.len()
@@ -176,6 +195,23 @@ impl Prepared {
         Ok(())
     }
 
+    /// The rows of a query as Arrow batches.
+    #[cfg(feature = "vector")]
+    pub(crate) fn batches(
+        &self,
+        engine: &SqlEngine,
+        session: &Session,
+        parameters: &[Value],
+    ) -> Result<Vec<datafusion::arrow::array::RecordBatch>> {
+        self.check_count(parameters)?;
+        let statement = &self.parsed.statement;
+        if !is_query(statement) {
+            return Err(Error::unsupported("a statement that is no query on DataFusion", None));
+        }
+        let (state, limit) = (state(engine, session), engine.memory_limit());
+        Ok(vector::run(statement, &state, parameters, limit)?.batches)
+    }
+
     fn check_count(&self, parameters: &[Value]) -> Result<()> {
         let (given, wanted) = (parameters.len(), self.parsed.parameters);
         if given == wanted {
@@ -196,14 +232,22 @@ impl Prepared {
     ) -> Result<()> {
         let snapshot;
         let source = if let Some(transaction) = &session.transaction {
-            Source::from(transaction)
+            Source::from(&**transaction)
         } else {
             snapshot = engine.tables().snapshot();
             Source::from(&snapshot)
         };
-        let planned = self.plan(engine, source, parameters)?;
-        let Form::Query { query, columns } = &planned.form else {
-            return Err(Error::invalid("it is no query", None));
+        let planned = self.plan(engine, (source, session), parameters)?;
+        let (query, columns) = match &planned.form {
+            Form::Query { query, columns } => (query, columns),
+            #[cfg(feature = "vector")]
+            Form::Vector => {
+                let limit = engine.memory_limit();
+                let state = state(engine, session);
+                let found = vector::run(&self.parsed.statement, &state, parameters, limit)?;
+                return visit_all(&found, visit);
+            }
+            Form::Write(_) => return Err(Error::invalid("it is no query", None)),
         };
         if visit(columns, None)?.is_break() {
             return Ok(());
@@ -225,13 +269,17 @@ impl Prepared {
         session: &mut Session,
         parameters: &[Value],
     ) -> Result<Outcome> {
-        if let Some(transaction) = &mut session.transaction {
-            let planned = self.plan(engine, Source::from(&*transaction), parameters)?;
-            return written(&planned, transaction, parameters);
+        if let Some(transaction) = &session.transaction {
+            let source = Source::from(&**transaction);
+            let planned = self.plan(engine, (source, session), parameters)?;
+            if let Some(transaction) = session.writable()? {
+                return written(&planned, transaction, parameters);
+            }
         }
         for attempt in 0..ATTEMPTS_MAX {
             let mut transaction = engine.tables().transaction_with(session.options);
-            let planned = self.plan(engine, Source::from(&transaction), parameters)?;
+            let source = Source::from(&transaction);
+            let planned = self.plan(engine, (source, session), parameters)?;
             let outcome = written(&planned, &mut transaction, parameters)?;
             if transaction.commit()?.is_committed() {
                 return Ok(outcome);
@@ -247,16 +295,22 @@ impl Prepared {
     pub(crate) fn plan(
         &self,
         engine: &SqlEngine,
-        source: Source<'_>,
+        (source, session): (Source<'_>, &Session),
         parameters: &[Value],
     ) -> Result<Arc<Planned>> {
         let version = source.version();
-        let known =
-            self.plans.read().iter().rev().find(|it| it.is_for(version, parameters)).cloned();
+        let known = self
+            .plans
+            .read()
+            .iter()
+            .rev()
+            .find(|it| it.is_for(version, parameters, session))
+            .cloned();
         if let Some(known) = known {
             return Ok(known);
         }
-        let planned = Arc::new(plan(&self.parsed.statement, engine, source, parameters)?);
+        let planned = plan(&self.parsed.statement, engine, (source, session), parameters)?;
+        let planned = Arc::new(planned);
         let mut plans = self.plans.write();
         if plans.len() >= PLANS_MAX {
             plans.remove(0);
@@ -270,12 +324,17 @@ impl Prepared {
 pub(crate) fn plan(
     statement: &ast::Statement,
     engine: &SqlEngine,
-    source: Source<'_>,
+    (source, session): (Source<'_>, &Session),
     parameters: &[Value],
 ) -> Result<Planned> {
     let binder = Binder::new(source, parameters);
     let form = if let ast::Statement::Query(query) = statement {
-        let bound = binder.query(query, None)?;
+        let bound = match bind(&binder, query, session) {
+            Ok(bound) => bound,
+            Err(error) => {
+                return otherwise(statement, engine, (source, session), parameters, error);
+            }
+        };
         let query = engine.queries().prepare(&bound.builder)?;
         let types = query.columns().into_iter().map(|column| column.value_type);
         let columns = bound.columns.into_iter().zip(types);
@@ -294,7 +353,87 @@ pub(crate) fn plan(
     let values = by_value.into_iter().map_while(|it| Some((it, parameters.get(it)?.clone())));
     let (version, values) = (source.version(), values.collect());
     let types = parameters.iter().map(Value::value_type).collect();
-    Ok(Planned { version, types, values, form })
+    #[cfg(feature = "vector")]
+    let executor = session.executor;
+    Ok(Planned {
+        version,
+        types,
+        values,
+        #[cfg(feature = "vector")]
+        executor,
+        form,
+    })
+}
+
+/// Binds a query, unless the session wants it on DataFusion.
+fn bind(binder: &Binder<'_>, query: &ast::Query, session: &Session) -> Result<Bound> {
+    #[cfg(feature = "vector")]
+    if session.executor == Executor::DataFusion {
+        return Err(Error::unsupported("the row executor", None));
+    }
+    #[cfg(not(feature = "vector"))]
+    let _ = session;
+    binder.query(query, None)
+}
+
+/// A plan for a query that the binder refuses, if it does so for what DataFusion may know.
+#[cfg(feature = "vector")]
+fn otherwise(
+    statement: &ast::Statement,
+    engine: &SqlEngine,
+    (source, session): (Source<'_>, &Session),
+    parameters: &[Value],
+    error: Error,
+) -> Result<Planned> {
+    if !matches!(error, Error::Unsupported { .. }) || session.executor == Executor::Rows {
+        return Err(error);
+    }
+    let checked =
+        vector::check(statement, &state(engine, session), parameters, engine.memory_limit());
+    if let Err(refused) = checked {
+        // Whichever says more: ours has the place in the text, and perhaps the nearest name.
+        let is_better = matches!(&error, Error::Unsupported { hint, .. } if !hint.is_empty());
+        return Err(if is_better { error } else { refused });
+    }
+    let types = parameters.iter().map(Value::value_type).collect();
+    let version = source.version();
+    let (values, executor) = (Vec::new(), session.executor);
+    Ok(Planned { version, types, values, executor, form: Form::Vector })
+}
+
+#[cfg(not(feature = "vector"))]
+fn otherwise(
+    _: &ast::Statement,
+    _: &SqlEngine,
+    _: (Source<'_>, &Session),
+    _: &[Value],
+    error: Error,
+) -> Result<Planned> {
+    Err(error)
+}
+
+/// What a query of a session reads, for as long as it runs.
+#[cfg(feature = "vector")]
+pub(crate) fn state(engine: &SqlEngine, session: &Session) -> vector::State {
+    match &session.transaction {
+        Some(transaction) => vector::State::Transaction(Arc::clone(transaction)),
+        None => vector::State::Snapshot(engine.tables().snapshot()),
+    }
+}
+
+#[cfg(feature = "vector")]
+fn visit_all(found: &vector::Batches, visit: &mut Visit<'_>) -> Result<()> {
+    let columns: Arc<[ResultColumn]> = found.columns().into();
+    if visit(&columns, None)?.is_break() {
+        return Ok(());
+    }
+    for row in found.rows()? {
+        let row: Vec<ValueRef<'_>> = row.iter().map(Value::as_value_ref).collect();
+        if visit(&columns, Some(&row))?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn written(

@@ -1,12 +1,24 @@
 //! Statements that are about the connection: transactions, savepoints, settings.
 
+use std::sync::Arc;
+
 use lightning_db_storage::{Durability, Isolation};
-use lightning_db_table::Tables;
+use lightning_db_table::{TableTransaction, Tables};
 use sqlparser::ast::{self, Expr, TransactionIsolationLevel, TransactionMode};
 
+#[cfg(feature = "vector")]
+use crate::connection::Executor;
 use crate::connection::Session;
 use crate::error::{Error, Result};
 use crate::names::{self, at, folded, unknown};
+
+/// What can be set.
+const SETTINGS: &[&str] = &[
+    "durability",
+    #[cfg(feature = "vector")]
+    "executor",
+    "isolation",
+];
 
 /// Whether a statement is one of these.
 pub(crate) fn is_about_session(statement: &ast::Statement) -> bool {
@@ -60,14 +72,23 @@ impl Session {
                 TransactionMode::AccessMode(_) => {}
             }
         }
-        self.transaction = Some(tables.transaction_with(options));
+        self.transaction = Some(Arc::new(tables.transaction_with(options)));
         Ok(())
+    }
+
+    /// The open transaction, which nothing else uses between two statements.
+    pub(crate) fn writable(&mut self) -> Result<Option<&mut TableTransaction>> {
+        match &mut self.transaction {
+            None => Ok(None),
+            Some(transaction) => Arc::get_mut(transaction).map(Some).ok_or(Error::Busy),
+        }
     }
 
     fn commit(&mut self) -> Result<()> {
         let transaction = self.transaction.take();
         self.savepoints.clear();
         let transaction = transaction.ok_or_else(|| none_open("COMMIT"))?;
+        let transaction = Arc::into_inner(transaction).ok_or(Error::Busy)?;
         if transaction.commit()?.is_committed() { Ok(()) } else { Err(Error::Conflict) }
     }
 
@@ -77,8 +98,9 @@ impl Session {
     }
 
     fn savepoint(&mut self, name: String) -> Result<()> {
-        let transaction = self.transaction.as_mut().ok_or_else(|| none_open("SAVEPOINT"))?;
-        self.savepoints.push((name, transaction.savepoint()));
+        let transaction = self.writable()?.ok_or_else(|| none_open("SAVEPOINT"))?;
+        let savepoint = transaction.savepoint();
+        self.savepoints.push((name, savepoint));
         Ok(())
     }
 
@@ -97,10 +119,9 @@ impl Session {
     fn rollback_to(&mut self, name: &ast::Ident) -> Result<()> {
         let found = self.find(name, "ROLLBACK TO")?;
         self.savepoints.truncate(found + 1);
-        if let (Some(transaction), Some((_, savepoint))) =
-            (&mut self.transaction, self.savepoints.last())
-        {
-            transaction.rollback_to(*savepoint)?;
+        let savepoint = self.savepoints[found].1;
+        if let Some(transaction) = self.writable()? {
+            transaction.rollback_to(savepoint)?;
         }
         Ok(())
     }
@@ -109,7 +130,7 @@ impl Session {
         let found = self.find(name, "RELEASE")?;
         let released = self.savepoints[found].1;
         self.savepoints.truncate(found);
-        if let Some(transaction) = &mut self.transaction {
+        if let Some(transaction) = self.writable()? {
             let released = transaction.storage().release(released);
             released.map_err(lightning_db_table::Error::from)?;
         }
@@ -150,7 +171,19 @@ impl Session {
                     }
                 };
             }
-            _ => return Err(unknown("setting", &name, ["durability", "isolation"], place)),
+            #[cfg(feature = "vector")]
+            "executor" => {
+                self.executor = match word.as_str() {
+                    "auto" => Executor::Auto,
+                    "rows" => Executor::Rows,
+                    "datafusion" => Executor::DataFusion,
+                    _ => {
+                        let known = ["auto", "rows", "datafusion"];
+                        return Err(unknown("executor", &word, known, place));
+                    }
+                };
+            }
+            _ => return Err(unknown("setting", &name, SETTINGS, place)),
         }
         Ok(())
     }

@@ -156,15 +156,28 @@ impl TableReader<'_> {
         batch_rows: usize,
         visit: &mut dyn FnMut(RowBatch) -> Result<()>,
     ) -> Result<()> {
+        let mut from = Some(0);
+        while let Some(first) = from {
+            let batch = self.read_vectors(columns, first, batch_rows)?;
+            let Some(last) = batch.row_ids.last() else { break };
+            from = last.checked_add(1);
+            visit(batch)?;
+        }
+        Ok(())
+    }
+
+    /// The rows whose numbers are `from` or above, in their order: up to `batch_rows` of them, of
+    /// which only some columns are decoded. Empty when there are no more.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a column; those of the store.
+    pub fn read_vectors(&self, columns: &[&str], from: u64, batch_rows: usize) -> Result<RowBatch> {
         let schema = &self.table.schema;
         let ids = columns.iter().map(|name| schema.column_id(name)).collect::<Result<Vec<_>>>()?;
-        let empty = || {
-            let vectors = ids.iter().map(|id| ColumnVector::new(schema.column(*id).column_type));
-            RowBatch { row_ids: Vec::new(), columns: vectors.collect() }
-        };
-        let mut batch = empty();
+        let vectors = ids.iter().map(|id| ColumnVector::new(schema.column(*id).column_type));
+        let mut batch = RowBatch { row_ids: Vec::new(), columns: vectors.collect() };
         let keyspace = &self.table.rows.keyspace;
-        for item in self.reader().range::<&[u8]>(keyspace, ..) {
+        for item in self.reader().range(keyspace, lightning_db_index::row_key(from)..) {
             let (key, stored) = item.map_err(Error::of_index(self.table.name()))?;
             let row_id = lightning_db_index::row_id_of(&key).unwrap_or(0);
             let view = RowView::new(schema, row_id, &stored)?;
@@ -180,9 +193,9 @@ impl TableReader<'_> {
             }
             let large = || batch.columns.iter().any(|vector| vector.data_len() > BATCH_BYTES_MAX);
             if batch.row_ids.len() >= batch_rows.max(1) || large() {
-                visit(std::mem::replace(&mut batch, empty()))?;
+                break;
             }
         }
-        if batch.row_ids.is_empty() { Ok(()) } else { visit(batch) }
+        Ok(batch)
     }
 }

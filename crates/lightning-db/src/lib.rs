@@ -47,7 +47,7 @@
 //! * `tables`: tables of typed rows with their indexes, as `tables`.
 //! * `text`, `spatial`: full-text and spatial indexes of tables.
 //! * `query`: queries over tables, planned by cost, as `query`.
-//! * `sql`: SQL over tables, as `sql`.
+//! * `sql`: SQL over tables, as `sql`; with `vector`, also what only DataFusion runs.
 //! * `pool`: the connection pool, and sessions of a store or of tables in it, as `pool`.
 //! * `ops`: graceful shutdown of a service, as `ops`.
 //! * `monitoring`: a store as a service with metrics, health checks and their endpoint.
@@ -99,6 +99,11 @@ pub use lightning_db_storage::{
 #[cfg(all(doctest, feature = "text", feature = "spatial", feature = "sql"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The example of the chapter on SQL, compiled and run as a test.
+#[cfg(all(doctest, feature = "text", feature = "spatial", feature = "sql"))]
+#[doc = include_str!("../../../docs/book/src/sql.md")]
+struct Sql;
 
 /// The examples of the chapter on indexes, compiled and run as tests.
 #[cfg(all(doctest, feature = "text", feature = "spatial"))]

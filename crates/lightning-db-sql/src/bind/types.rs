@@ -170,7 +170,7 @@ pub(crate) fn cast(typed: Typed, data_type: &DataType, at: Option<Position>) -> 
 }
 
 /// A value that is written to a column: one that is given is read as the column's type, and a
-/// number becomes the one of that type, which for decimals with a scale means that it is rounded.
+/// number becomes the one of that type.
 pub(crate) fn assigned(
     typed: Typed,
     column_type: ColumnType,

@@ -48,6 +48,8 @@ fn unknown_names_have_a_place_and_a_suggestion() {
 #[test]
 fn what_does_not_fit_says_why() {
     let db = cities();
+    #[cfg(feature = "vector")]
+    db.execute("SET executor = rows", ()).unwrap();
     for (statement, expected) in [
         (
             "SELECT name + 1 FROM city",

@@ -2,7 +2,7 @@
 
 use lightning_db_sql::Error;
 
-use crate::{cities, shown};
+use crate::{Numbers, cities, shown};
 
 /// Statements that are cut, doubled and mixed by the next test.
 const TEXTS: [&str; 12] = [
@@ -25,18 +25,6 @@ const TEXTS: [&str; 12] = [
     "BEGIN ISOLATION LEVEL SERIALIZABLE",
     "EXPLAIN ANALYZE SELECT id FROM city WHERE area IS DISTINCT FROM 5 AND height > ALL (SELECT 1)",
 ];
-
-/// A generator of numbers from a seed (xorshift).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
-    }
-}
 
 #[test]
 fn mutilated_statements_never_panic() {

@@ -6,10 +6,26 @@ mod definitions;
 mod errors;
 mod hostile;
 mod queries;
+#[cfg(feature = "vector")]
+mod random;
 mod transactions;
+#[cfg(feature = "vector")]
+mod vector;
 mod writes;
 
 use lightning_db_sql::{Connection, Rows};
+
+/// A generator of numbers from a seed (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).unwrap()
+    }
+}
 
 /// A connection to a new store.
 struct Database {

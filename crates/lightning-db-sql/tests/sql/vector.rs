@@ -1,0 +1,170 @@
+//! Queries on DataFusion: what only it runs, and what both executors must agree on.
+
+use lightning_db_sql::arrow::array::RecordBatch;
+use lightning_db_sql::types::Value;
+use lightning_db_sql::{Connection, Error, params};
+
+use crate::{check, cities, database, shown};
+
+/// Checks that a query gives the same rows on both executors, in any order unless it is sorted.
+fn check_both(connection: &Connection, sql: &str) {
+    let on = |executor: &str| {
+        connection.execute(&format!("SET executor = {executor}"), ()).unwrap();
+        let rows = connection.query(sql, ());
+        connection.execute("SET executor = auto", ()).unwrap();
+        let rows = rows.unwrap_or_else(|error| panic!("{executor}: {}", error.shown_in(sql)));
+        let mut lines: Vec<String> = shown(&rows).lines().map(str::to_owned).collect();
+        if !sql.contains("ORDER BY") {
+            lines.sort();
+        }
+        lines
+    };
+    assert_eq!(on("rows"), on("datafusion"), "{sql}");
+}
+
+#[test]
+fn both_executors_agree() {
+    let db = cities();
+    for sql in [
+        "SELECT * FROM city ORDER BY id",
+        "SELECT name FROM city WHERE id = 3",
+        "SELECT id, people * 2 + 1, people / 7, people % 7 FROM city WHERE people > 38000",
+        "SELECT country, count(*), count(people), sum(people), min(name), max(height) FROM city
+         GROUP BY country",
+        "SELECT c.name, t.name FROM city c JOIN country t ON c.country = t.code WHERE c.id < 4",
+        "SELECT t.code, c.id FROM country t LEFT JOIN city c ON c.country = t.code AND c.id > 3",
+        "SELECT code FROM country WHERE code NOT IN (SELECT country FROM city WHERE id < 5)",
+        "SELECT name FROM city c WHERE people = (SELECT max(people) FROM city d WHERE \
+         d.country = c.country)",
+        "SELECT name FROM country c WHERE EXISTS (SELECT 1 FROM city WHERE country = c.code AND \
+         people > 100000)",
+        "SELECT country FROM city UNION SELECT code FROM country",
+        "SELECT country FROM city EXCEPT SELECT 'CH'",
+        "SELECT DISTINCT country FROM city",
+        "SELECT id FROM city ORDER BY people DESC, id LIMIT 3 OFFSET 1",
+        "SELECT id FROM city ORDER BY people NULLS FIRST, id",
+        "SELECT CASE WHEN people > 100000 THEN 'large' WHEN people IS NULL THEN '?' ELSE 'small' \
+         END FROM city",
+        "SELECT upper(name), length(name), substring(name FROM 2 FOR 2), name || '!' FROM city",
+        "SELECT name FROM city WHERE name LIKE '%o%' OR name ILIKE 'b%'",
+        "SELECT coalesce(people, -1), people IS NULL, nullif(id, 2) FROM city",
+        "SELECT id FROM city WHERE founded < DATE '0900-01-01'",
+        "SELECT id FROM city WHERE founded BETWEEN '0001-01-01' AND '1000-01-01'",
+        "SELECT id, area FROM city WHERE area > 40.5",
+        "SELECT sum(area), max(area) FROM city",
+        "SELECT extract(YEAR FROM founded), extract(MONTH FROM founded) FROM city",
+        "WITH x AS (SELECT country, max(people) AS most FROM city GROUP BY country)
+         SELECT name FROM city JOIN x ON x.country = city.country AND people = most",
+        "SELECT count(DISTINCT country), count(*) FILTER (WHERE id > 2) FROM city",
+        "SELECT country FROM city GROUP BY country HAVING count(*) > 1 ORDER BY country",
+        "SELECT 7 / 2, -7 / 2, 7 % -3, 1.5 + 1, 2 > 1 AND NULL",
+    ] {
+        check_both(&db, sql);
+    }
+}
+
+#[test]
+fn what_the_binder_does_not_understand_runs_on_datafusion() {
+    let db = cities();
+    let ranked = "SELECT name, rank() OVER (PARTITION BY country ORDER BY people DESC) FROM city
+                  WHERE people IS NOT NULL ORDER BY country, 2";
+    check(&db, ranked, "Bern|1\nChur|2\nRome|1\nPisa|2");
+    let running = "SELECT id, sum(id) OVER (ORDER BY id) FROM city ORDER BY id";
+    check(&db, running, "1|1\n2|3\n3|6\n4|10\n5|15");
+    let recursive = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 5)
+                     SELECT sum(x) FROM n";
+    check(&db, recursive, "15");
+    let rolled = "SELECT country, count(*) FROM city GROUP BY ROLLUP (country) ORDER BY 2 DESC, 1";
+    check(&db, rolled, "null|5\nCH|2\nIT|2\nFR|1");
+    let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'
+                  ORDER BY 1";
+    check(&db, tables, "city\ncountry");
+    check(&db, "SELECT power(2, 10), ltrim('  a'), sqrt(16.0)", "1024.0|a|4.0");
+    let by_parameter = "SELECT id, row_number() OVER (ORDER BY id) FROM city WHERE country = $1";
+    let rows = db.query(by_parameter, params!["IT"]).unwrap();
+    assert_eq!((shown(&rows), rows.columns()[0].name.as_str()), ("3|1\n4|2".to_owned(), "id"));
+    let plan = shown(&db.query(&format!("EXPLAIN {ranked}"), ()).unwrap());
+    assert!(plan.starts_with("DataFusion") && plan.contains("Scan city"), "{plan}");
+}
+
+#[test]
+fn datafusion_sees_the_writes_of_the_transaction() {
+    let db = cities();
+    let other = db.engine().connect();
+    let last = "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id DESC) AS n FROM city) t
+                WHERE n = 1";
+    db.execute("BEGIN", ()).unwrap();
+    db.execute("INSERT INTO city (id, name, country) VALUES (9, 'Nice', 'FR')", ()).unwrap();
+    check(&db, last, "9");
+    check(&other, last, "5");
+    db.execute("DELETE FROM city WHERE id IN (9, 5)", ()).unwrap();
+    check(&db, last, "4");
+    db.execute("COMMIT", ()).unwrap();
+    check(&other, last, "4");
+}
+
+#[test]
+fn what_datafusion_read_is_protected_as_well() {
+    let db = cities();
+    let other = db.engine().connect();
+    db.execute("BEGIN", ()).unwrap();
+    db.query("SELECT sum(people) OVER () FROM city", ()).unwrap();
+    db.execute("UPDATE country SET name = 'x' WHERE code = 'CH'", ()).unwrap();
+    other.execute("UPDATE city SET people = 6 WHERE id = 1", ()).unwrap();
+    assert!(matches!(db.execute("COMMIT", ()), Err(Error::Conflict)));
+}
+
+#[test]
+fn batches_of_many_rows() {
+    let db = database("CREATE TABLE t (id BIGINT PRIMARY KEY, g BIGINT, s TEXT)");
+    db.execute("BEGIN", ()).unwrap();
+    let insert = db.prepare("INSERT INTO t VALUES ($1, $2, $3)").unwrap();
+    for id in 0..20_000_i64 {
+        let text = if id % 3 == 0 { Value::Null } else { format!("{id}").into() };
+        insert.execute([Value::I64(id), Value::I64(id % 7), text]).unwrap();
+    }
+    db.execute("COMMIT", ()).unwrap();
+    check_both(&db, "SELECT g, count(*), count(s), sum(id), max(s) FROM t GROUP BY g");
+    check_both(&db, "SELECT id, s FROM t ORDER BY id DESC LIMIT 5");
+    check_both(&db, "SELECT count(*) FROM t");
+    let batches = db.query_arrow("SELECT id FROM t", ()).unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [8192, 8192, 3616]);
+    let limited = db.query_arrow("SELECT s FROM t LIMIT 8193", ()).unwrap();
+    assert_eq!(limited.iter().map(RecordBatch::num_rows).sum::<usize>(), 8193);
+}
+
+#[test]
+fn every_type_goes_there_and_back() {
+    let db = database(
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, d DATE, m TIMESTAMP, f DOUBLE, n NUMERIC, u UUID,
+                         b BYTEA, j JSON, p BIGINT UNSIGNED, ok BOOLEAN, at POINT, s TEXT);
+         INSERT INTO t VALUES (1, '2024-02-29', '2024-02-29 12:00:00', 1.5, 2.25,
+             '00000000-0000-0000-0000-00000000002a', x'00ff', '{\"a\": [1]}',
+             18446744073709551615, true, point(1, 2), 'text'), (2, NULL, NULL, NULL, NULL, NULL,
+             NULL, NULL, NULL, NULL, NULL, NULL)",
+    );
+    check_both(&db, "SELECT * FROM t ORDER BY id");
+    check_both(&db, "SELECT d, m, u, at FROM t WHERE id = 1");
+}
+
+#[test]
+fn what_datafusion_refuses_is_an_error() {
+    let db = cities();
+    for (sql, part) in [
+        ("SELECT nmae, rank() OVER () FROM city", "nmae"),
+        ("SELECT rank() OVER () FROM ctiy", "ctiy"),
+        ("SELECT no_such_function(id) FROM city", "no_such_function"),
+        ("SELECT id / 0, rank() OVER () FROM city", "ivide by zero"),
+    ] {
+        let error = db.query(sql, ()).unwrap_err().to_string();
+        assert!(error.contains(part), "{sql}: {error}");
+    }
+    db.execute("SET executor = rows", ()).unwrap();
+    let error = db.query("SELECT rank() OVER () FROM city", ()).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    db.execute("INSERT INTO city (id, name, country, people) VALUES (6, 'X', 'CH', 1)", ())
+        .unwrap();
+    let too_fine = database("CREATE TABLE t (n NUMERIC); INSERT INTO t VALUES (0.0000000001)");
+    let error = too_fine.query("SELECT n, rank() OVER () FROM t", ()).unwrap_err().to_string();
+    assert!(error.contains("9 digits behind the point"), "{error}");
+}
