@@ -15,8 +15,31 @@ use crate::failure::{EXIT_CODES, Failure};
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
+    #[command(flatten)]
+    pub(crate) sql: Sql,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
+}
+
+/// SQL, where no command is given: a prompt, or statements from somewhere.
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    /// Folder of the store, in the place of --db; without a command a prompt for SQL opens there,
+    /// or the statements of standard input run
+    #[arg(value_name = "DB")]
+    pub(crate) store: Option<PathBuf>,
+    /// Run these statements and end; may be given more than once
+    #[arg(short, long, value_name = "SQL")]
+    pub(crate) command: Vec<String>,
+    /// Run the statements of a file and end
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Write results as CSV
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// Write results so [default: box for people, table else]
+    #[arg(long, value_name = "MODE", value_parser = crate::shell::mode_names())]
+    pub(crate) mode: Option<String>,
 }
 
 /// Options of every command.

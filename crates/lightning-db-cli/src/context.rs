@@ -149,6 +149,11 @@ impl Context {
         }
     }
 
+    /// Whether nothing is to be changed.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
     /// Whether progress is shown: to people, and not to programs.
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && !self.json && io::stderr().is_terminal()

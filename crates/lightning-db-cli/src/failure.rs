@@ -30,6 +30,10 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Service(#[from] lightning_db::ops::Error),
 
+    /// A statement fails; its text is shown with the place.
+    #[error("{0}")]
+    Sql(String),
+
     /// A name that is not there.
     #[error("{0}")]
     NotFound(String),
@@ -119,8 +123,11 @@ impl Failure {
         matches!(self, Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// The message with all its causes, as one line.
+    /// The message with all its causes, as one line; that of a statement has its text below.
     pub(crate) fn to_line(&self) -> String {
+        if let Self::Sql(shown) = self {
+            return format!("error: failed to {shown}");
+        }
         let mut line = format!("error: failed to {self}");
         let mut cause = self.source();
         while let Some(error) = cause {

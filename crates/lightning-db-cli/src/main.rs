@@ -4,8 +4,10 @@
 //! says by its exit code how that went ([`failure`] lists them). Results go to standard output, as
 //! text or, with `--json`, as one JSON object a line; everything else goes to standard error.
 //!
-//! It is not a server of data, and keeps nothing between two commands but the store itself;
-//! `serve-metrics` alone stays, to show what an open store does.
+//! Without a command it takes SQL, from a prompt or elsewhere: see [`shell`].
+//!
+//! It is not a server of data, and keeps nothing between two commands but the store itself, and
+//! what was typed at the prompt; `serve-metrics` alone stays, to show what an open store does.
 
 mod args;
 mod context;
@@ -13,6 +15,7 @@ mod context;
 mod commands;
 
 mod condition;
+mod shell;
 
 mod cells;
 mod format;
@@ -38,9 +41,16 @@ use crate::context::Context;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    let Arguments { global, command } = Arguments::parse();
+    let Arguments { mut global, sql, command } = Arguments::parse();
+    if let Some(store) = &sql.store {
+        global.db.clone_from(store);
+    }
     let context = Context::new(global);
-    match run(&context, command) {
+    let done = match command {
+        Some(command) => run(&context, command),
+        None => shell::run(&context, &sql),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough, as in `lightning scan cities | head`.
         Err(failure) if failure.is_closed_output() => ExitCode::SUCCESS,

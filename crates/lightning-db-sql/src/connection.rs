@@ -108,8 +108,7 @@ impl Connection {
     /// # Errors
     /// All of [`Error`]; nothing is changed then.
     pub fn execute(&self, sql: &str, parameters: impl Parameters) -> Result<u64> {
-        let prepared = self.engine.prepared(sql)?;
-        Ok(self.run(&prepared, &parameters.values())?.count())
+        Ok(self.run(sql, parameters)?.count())
     }
 
     /// Runs a statement; gives the rows of its result, which is empty for one that has none.
@@ -117,8 +116,16 @@ impl Connection {
     /// # Errors
     /// As [`execute`](Self::execute).
     pub fn query(&self, sql: &str, parameters: impl Parameters) -> Result<Rows> {
+        Ok(self.run(sql, parameters)?.into_rows())
+    }
+
+    /// Runs a statement, whatever it gives.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub fn run(&self, sql: &str, parameters: impl Parameters) -> Result<Outcome> {
         let prepared = self.engine.prepared(sql)?;
-        Ok(self.run(&prepared, &parameters.values())?.into_rows())
+        self.run_prepared(&prepared, &parameters.values())
     }
 
     /// Runs a query on DataFusion, whatever it is, and gives its rows as Arrow batches of up to
@@ -153,7 +160,7 @@ impl Connection {
     /// are part of a transaction.
     pub fn execute_batch(&self, sql: &str) -> Result<()> {
         for parsed in parse::parse(sql)? {
-            self.run(&Arc::new(Prepared::new(parsed)), &[])?;
+            self.run_prepared(&Arc::new(Prepared::new(parsed)), &[])?;
         }
         Ok(())
     }
@@ -172,7 +179,11 @@ impl Connection {
         self.session.try_borrow().is_ok_and(|session| session.transaction.is_some())
     }
 
-    pub(crate) fn run(&self, prepared: &Arc<Prepared>, parameters: &[Value]) -> Result<Outcome> {
+    pub(crate) fn run_prepared(
+        &self,
+        prepared: &Arc<Prepared>,
+        parameters: &[Value],
+    ) -> Result<Outcome> {
         prepared.run(&self.engine, &mut *self.session()?, parameters)
     }
 

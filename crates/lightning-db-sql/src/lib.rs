@@ -88,5 +88,6 @@ pub use engine::SqlEngine;
 pub use error::{Error, Position, Result};
 pub use lightning_db_query::{EngineOptions, ResultColumn};
 pub use parameters::Parameters;
+pub use prepared::Outcome;
 pub use rows::{ColumnIndex, RowView, Rows};
 pub use statement::Statement;

@@ -70,22 +70,32 @@ pub(crate) enum Form {
 
 /// What a statement gives.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+#[non_exhaustive]
+pub enum Outcome {
+    /// The rows of a query.
     Rows(Rows),
-    Written { count: u64, rows: Option<Rows> },
+    /// A write.
+    Written {
+        /// How many rows it wrote.
+        count: u64,
+        /// What RETURNING gives of them.
+        rows: Option<Rows>,
+    },
+    /// A statement that gives nothing, such as one that defines.
     Done,
 }
 
 impl Outcome {
     /// Rows that were written.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         match self {
             Self::Written { count, .. } => *count,
             Self::Rows(_) | Self::Done => 0,
         }
     }
 
-    pub(crate) fn into_rows(self) -> Rows {
+    /// Rows of the result; none for a statement without one.
+    pub fn into_rows(self) -> Rows {
         match self {
             Self::Rows(rows) | Self::Written { rows: Some(rows), .. } => rows,
             Self::Written { rows: None, .. } | Self::Done => Rows::new(Arc::from([]), Vec::new()),

@@ -47,7 +47,7 @@ impl<'c> Statement<'c> {
     /// # Errors
     /// As [`Connection::execute`].
     pub fn execute(&self, parameters: impl Parameters) -> Result<u64> {
-        Ok(self.connection.run(&self.prepared, &parameters.values())?.count())
+        Ok(self.connection.run_prepared(&self.prepared, &parameters.values())?.count())
     }
 
     /// Runs it; gives its rows.
@@ -55,7 +55,7 @@ impl<'c> Statement<'c> {
     /// # Errors
     /// As [`Connection::execute`].
     pub fn query(&self, parameters: impl Parameters) -> Result<Rows> {
-        Ok(self.connection.run(&self.prepared, &parameters.values())?.into_rows())
+        Ok(self.connection.run_prepared(&self.prepared, &parameters.values())?.into_rows())
     }
 
     /// Runs it and calls `visit` with each row until that breaks. On the point path the values are

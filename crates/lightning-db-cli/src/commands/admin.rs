@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lightning_db::Statistics;
+use lightning_db::{Statistics, Store};
 use serde_json::{Value, json};
 
 use super::indexes::sections;
@@ -26,13 +26,12 @@ pub(crate) fn keyspaces(context: &Context) -> Result<(), Failure> {
 /// Prints what the store holds, and what each index does.
 pub(crate) fn stats(context: &Context) -> Result<(), Failure> {
     let store = context.open()?;
-    let mut statistics = store.statistics();
+    let statistics = statistics(&store);
     let (mut indexes, mut objects) = (String::new(), Vec::new());
     if let Some(tables) = context.tables_of(&store)? {
         (indexes, objects) = sections(&chosen(&tables, None)?)?;
     }
     store.close()?;
-    statistics.keyspaces.sort_by(|one, other| one.name.cmp(&other.name));
     let mut text = to_text(&statistics);
     if !indexes.is_empty() {
         text.push('\n');
@@ -41,6 +40,18 @@ pub(crate) fn stats(context: &Context) -> Result<(), Failure> {
     let mut json = to_json(&statistics);
     json["indexes"] = objects.into();
     context.print(&text, &json)
+}
+
+/// Those of a store, keyspaces by name.
+fn statistics(store: &Store) -> Statistics {
+    let mut statistics = store.statistics();
+    statistics.keyspaces.sort_by(|one, other| one.name.cmp(&other.name));
+    statistics
+}
+
+/// What a store holds, as text.
+pub(crate) fn statistics_text(store: &Store) -> String {
+    to_text(&statistics(store))
 }
 
 /// Merges everything.

@@ -29,7 +29,7 @@ pub(crate) fn list(context: &Context, name: Option<&str>) -> Result<(), Failure>
 }
 
 /// What the indexes of tables are and hold: as text, and an object for each.
-pub(super) fn sections(tables: &[Table]) -> Result<(String, Vec<Json>), Failure> {
+pub(crate) fn sections(tables: &[Table]) -> Result<(String, Vec<Json>), Failure> {
     let head =
         ["index", "table", "kind", "on", "entries, roughly", "disk", "memory", "lag", "perhaps"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];

@@ -17,6 +17,14 @@ use crate::text;
 pub(crate) fn tables(context: &Context) -> Result<(), Failure> {
     let store = context.open()?;
     let Some(tables) = context.tables_of(&store)? else { return Ok(store.close()?) };
+    let (shown, objects) = overview(&tables)?;
+    print_all(context, &shown, &objects)?;
+    drop(tables);
+    Ok(store.close()?)
+}
+
+/// The tables with what they hold: as text, and an object for each.
+pub(crate) fn overview(tables: &Tables) -> Result<(String, Vec<Json>), Failure> {
     let snapshot = tables.snapshot();
     let mut rows =
         vec![["table", "rows, roughly", "columns", "indexes"].map(str::to_owned).to_vec()];
@@ -42,31 +50,34 @@ pub(crate) fn tables(context: &Context) -> Result<(), Failure> {
     if !objects.is_empty() {
         push_table(&mut shown, &[Align::Left, Align::Right, Align::Right, Align::Right], &rows);
     }
-    print_all(context, &shown, &objects)?;
-    drop(snapshot);
-    drop(tables);
-    Ok(store.close()?)
+    Ok((shown, objects))
 }
 
 /// Prints columns, keys and indexes, of one table or of all.
 pub(crate) fn schema(context: &Context, name: Option<&str>) -> Result<(), Failure> {
     let (store, tables) = context.open_tables()?;
-    let mut shown = String::new();
-    let mut objects = Vec::new();
-    for table in chosen(&tables, name)? {
-        if !shown.is_empty() {
-            shown.push('\n');
-        }
-        push_schema(&mut shown, &table);
-        objects.push(schema_json(&table));
-    }
-    print_all(context, &shown, &objects)?;
+    let chosen = chosen(&tables, name)?;
+    let objects: Vec<Json> = chosen.iter().map(schema_json).collect();
+    print_all(context, &schemas(&chosen), &objects)?;
+    drop(chosen);
     drop(tables);
     Ok(store.close()?)
 }
 
+/// Columns, keys and indexes of tables, as text.
+pub(crate) fn schemas(tables: &[Table]) -> String {
+    let mut shown = String::new();
+    for table in tables {
+        if !shown.is_empty() {
+            shown.push('\n');
+        }
+        push_schema(&mut shown, table);
+    }
+    shown
+}
+
 /// The table of a name, or all tables.
-pub(super) fn chosen(tables: &Tables, name: Option<&str>) -> Result<Vec<Table>, Failure> {
+pub(crate) fn chosen(tables: &Tables, name: Option<&str>) -> Result<Vec<Table>, Failure> {
     match name {
         Some(name) => Ok(vec![context::table(tables, name)?]),
         None => tables.names().iter().map(|name| Ok(tables.table(name)?)).collect(),

@@ -12,4 +12,5 @@ mod kill;
 mod pipe;
 mod rows;
 mod serve;
+mod sql;
 mod tour;

@@ -59,6 +59,20 @@ impl Shell {
         Outcome::of(self.command().args(args))
     }
 
+    /// Runs with something on standard input.
+    pub(crate) fn run_with_input<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        input: &[u8],
+    ) -> Outcome {
+        let mut command = self.command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A program that ends early closes its input, which is no failure of the test.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        Outcome::from(child.wait_with_output().unwrap())
+    }
+
     /// Runs what must succeed; gives its output.
     pub(crate) fn ok<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
         let outcome = self.run(args);
@@ -104,7 +118,12 @@ impl Shell {
 
 impl Outcome {
     pub(crate) fn of(command: &mut Command) -> Self {
-        let output = command.stdin(Stdio::null()).output().unwrap();
+        command.stdin(Stdio::null()).output().unwrap().into()
+    }
+}
+
+impl From<std::process::Output> for Outcome {
+    fn from(output: std::process::Output) -> Self {
         Self {
             code: output.status.code().unwrap(),
             out: String::from_utf8(output.stdout).unwrap(),

@@ -1,0 +1,115 @@
+//! Commands of the shell itself, which begin with a dot.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use lightning_db::tables::Table;
+
+use super::Shell;
+use super::render::Mode;
+use crate::commands::{admin, indexes, tables};
+use crate::context;
+use crate::failure::Failure;
+use crate::spelling::did_you_mean;
+use crate::text;
+
+/// Their names, with what they take and do.
+pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
+    (".backup", "DIR", "copy the store into a folder, where a later copy brings only what is new"),
+    (".exit", "", "end, as .quit"),
+    (".help", "", "say what there is"),
+    (".indexes", "[TABLE]", "show indexes with what they hold"),
+    (".mode", "[NAME]", "write results as box, table, line, csv, json, jsonl, markdown, insert"),
+    (".output", "[FILE]", "write results to a file, or to standard output again"),
+    (".quit", "", "end; a transaction that is open is rolled back"),
+    (".read", "FILE", "run the statements of a file"),
+    (".schema", "[TABLE]", "show columns, keys and indexes"),
+    (".stats", "", "show what the store holds, in numbers"),
+    (".tables", "", "show the tables"),
+    (".timer", "on|off", "tell the time of each statement"),
+];
+
+/// Runs one of them.
+pub(super) fn run(shell: &mut Shell<'_>, line: &str) -> Result<(), Failure> {
+    let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let argument = Some(argument.trim()).filter(|argument| !argument.is_empty());
+    match (name, argument) {
+        ("", None) => Ok(()),
+        (".help", _) => help(shell),
+        (".quit" | ".exit", _) => {
+            shell.is_over = true;
+            Ok(())
+        }
+        (".tables", None) => {
+            let (shown, _) = tables::overview(&shell.tables)?;
+            shell.print(&shown)
+        }
+        (".schema", table) => {
+            let shown = tables::schemas(&chosen(shell, table)?);
+            shell.print(&shown)
+        }
+        (".indexes", table) => {
+            let (shown, _) = indexes::sections(&chosen(shell, table)?)?;
+            shell.print(&shown)
+        }
+        (".stats", None) => {
+            let shown = admin::statistics_text(&shell.store);
+            shell.print(&shown)
+        }
+        (".mode", None) => {
+            let shown = format!("{}\n", shell.mode.name());
+            shell.print(&shown)
+        }
+        (".mode", Some(name)) => {
+            let names = Mode::ALL.map(|(name, _)| name);
+            let unknown = || {
+                let (meant, all) = (did_you_mean(name, names), names.join(", "));
+                Failure::Usage(format!("write results as {name}: there are {all}{meant}"))
+            };
+            shell.mode = Mode::named(name).ok_or_else(unknown)?;
+            Ok(())
+        }
+        (".timer", Some(state @ ("on" | "off"))) => {
+            shell.timer = state == "on";
+            Ok(())
+        }
+        (".output", path) => shell.set_output(path.map(Path::new)),
+        (".read", Some(path)) => shell.read_file(Path::new(path)),
+        (".backup", Some(dir)) => {
+            let report = shell.store.backup(dir)?;
+            let files = text::count(report.files_copied, "file");
+            let bytes = text::bytes(report.bytes_copied);
+            shell.print(&format!("copied {files}, {bytes}, to {dir}\n"))
+        }
+        _ => Err(unknown(name)),
+    }
+}
+
+fn help(shell: &mut Shell<'_>) -> Result<(), Failure> {
+    let mut shown = "Statements end with a semicolon. Commands of the shell:\n".to_owned();
+    for (name, takes, does) in COMMANDS {
+        let call = format!("{name} {takes}");
+        // Writing to a string cannot fail.
+        let _ = writeln!(shown, "  {call:<18} {does}");
+    }
+    shell.print(&shown)
+}
+
+fn chosen(shell: &Shell<'_>, name: Option<&str>) -> Result<Vec<Table>, Failure> {
+    match name {
+        Some(name) => Ok(vec![context::table(&shell.tables, name)?]),
+        None => tables::chosen(&shell.tables, None),
+    }
+}
+
+fn unknown(name: &str) -> Failure {
+    let known = COMMANDS.iter().find(|(known, ..)| *known == name);
+    Failure::Usage(match known {
+        Some((_, "", _)) => format!("run {name}: it takes nothing"),
+        Some((_, takes, _)) => format!("run {name}: it takes {takes}"),
+        None => {
+            let names = COMMANDS.iter().map(|(name, ..)| *name);
+            format!("run {name}: .help says what there is{}", did_you_mean(name, names))
+        }
+    })
+}
