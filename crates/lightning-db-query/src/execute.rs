@@ -11,6 +11,8 @@ mod function;
 mod join;
 mod kept;
 mod keys;
+#[cfg(feature = "spatial")]
+mod nearest;
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;

@@ -101,6 +101,7 @@ pub(crate) fn of_index(kind: &IndexKind) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
 }
 
 /// Says that a function was given what it does not take.
+#[cfg(any(feature = "spatial", feature = "text"))]
 fn refuse(function: &dyn Function, detail: &str) -> Error {
     Error::Argument { function: function.name().to_owned(), detail: detail.to_owned() }
 }

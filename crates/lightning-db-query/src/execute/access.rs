@@ -421,6 +421,7 @@ pub(super) fn each(
 }
 
 /// Gives a row with its number.
+#[cfg(feature = "spatial")]
 pub(super) fn give_row(row: &Row, found: &mut Found<'_>) -> Result<ControlFlow<()>> {
     found(&Numbered(row))
 }
