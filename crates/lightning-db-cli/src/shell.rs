@@ -21,7 +21,7 @@ use crate::args::Sql;
 use crate::context::{self, Context};
 use crate::failure::Failure;
 use crate::text;
-use render::{Mode, render};
+pub(crate) use render::{Mode, render};
 use split::split;
 
 /// Runs what was asked for on the store of the context.

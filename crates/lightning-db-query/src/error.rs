@@ -50,6 +50,15 @@ pub enum Error {
         rows: usize,
     },
 
+    /// A row that does not fit the tuple it is read as.
+    #[error("read column {column} of a row: {detail}")]
+    Row {
+        /// Which column, counted from zero.
+        column: usize,
+        /// What does not fit.
+        detail: String,
+    },
+
     /// Something that this crate does not run.
     #[error("{what} cannot be run here: {detail}")]
     Unsupported {

@@ -53,6 +53,7 @@ mod error;
 
 mod source;
 mod statement;
+mod table_query;
 
 mod engine;
 
@@ -72,4 +73,5 @@ pub use catalog::TableCatalog;
 pub use engine::{EngineOptions, QueryEngine};
 pub use error::{Error, Result};
 pub use source::Source;
-pub use statement::{Analyzed, ResultColumn, Statement};
+pub use statement::{Analyzed, PlanFormat, ResultColumn, Statement};
+pub use table_query::{FromRow, TableQuery};

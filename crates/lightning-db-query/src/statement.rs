@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use lightning_db_optimizer::{Actual, Plan, PlanId, Query, QueryBuilder};
+use lightning_db_optimizer::{Actual, Explain, Operator, Plan, PlanId, Query, QueryBuilder};
 use lightning_db_table::{Table, TableReader};
 use lightning_db_types::{Value, ValueRef, ValueType};
 
@@ -34,6 +34,29 @@ pub struct ResultColumn {
     pub name: String,
     /// Type of its values.
     pub value_type: ValueType,
+}
+
+/// How a plan is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum PlanFormat {
+    /// An operator a line, with what it was chosen over.
+    #[default]
+    Text,
+    /// One object, for programs.
+    Json,
+    /// A picture, in the dot language of Graphviz.
+    Graphviz,
+}
+
+impl PlanFormat {
+    fn write(self, plan: &Explain<'_>) -> String {
+        match self {
+            Self::Text => plan.to_string(),
+            Self::Json => plan.json(),
+            Self::Graphviz => plan.graphviz(),
+        }
+    }
 }
 
 /// A plan, ready to run.
@@ -140,9 +163,27 @@ impl Statement {
         self.prepared.load().columns.clone()
     }
 
+    /// Whether the plan finds each row that it reads by the whole of a unique key: no other values
+    /// of the parameters have a better one.
+    pub fn finds_by_key(&self) -> bool {
+        let prepared = self.prepared.load();
+        let plan = &prepared.plan;
+        let mut nodes = plan.nodes().iter();
+        nodes.all(|node| match node.operator {
+            Operator::Access { .. } => node.rows.high <= 1.0,
+            Operator::IndexAggregate { .. } => false,
+            _ => true,
+        })
+    }
+
     /// The plan as text: operators with estimates and costs.
     pub fn explain(&self) -> String {
-        self.prepared.load().plan.explain().with_rejected().to_string()
+        self.explain_as(PlanFormat::Text)
+    }
+
+    /// The plan in a format.
+    pub fn explain_as(&self, format: PlanFormat) -> String {
+        format.write(&self.prepared.load().plan.explain().with_rejected())
     }
 
     /// Calls `visit` with each row, until it breaks. Values are borrowed for the call.
@@ -287,7 +328,12 @@ impl Statement {
 impl Analyzed {
     /// The plan with what was expected and what there was, as text.
     pub fn explain(&self) -> String {
-        self.prepared.plan.explain().with_actual(self.actual.iter().copied()).to_string()
+        self.explain_as(PlanFormat::Text)
+    }
+
+    /// The same in a format.
+    pub fn explain_as(&self, format: PlanFormat) -> String {
+        format.write(&self.prepared.plan.explain().with_actual(self.actual.iter().copied()))
     }
 
     /// The largest factor between expected and found rows of an operator.

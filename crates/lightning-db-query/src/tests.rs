@@ -136,6 +136,43 @@ fn joins_groups_and_sorts_say_what_they_should() {
 }
 
 #[test]
+fn a_query_begins_at_a_table_and_gives_tuples() {
+    let tables = world();
+    let engine = QueryEngine::new(&tables);
+    let of_three = || engine.table("cities").filter(column("country").equal("country 3"));
+    assert_eq!(of_three().count().unwrap(), 100);
+    let found: Vec<(i64, String)> = of_three()
+        .order_by([column("id").descending()])
+        .offset(1)
+        .limit(2)
+        .select([column("cities.id"), column("name")])
+        .fetch()
+        .unwrap();
+    assert_eq!(found, [(983, "city 0983".to_owned()), (973, "city 0973".to_owned())]);
+    let rivers = engine.table("rivers").into_query();
+    let joined = of_three()
+        .join(JoinType::Inner, rivers, column("rivers.city").equal(column("cities.id")))
+        .select([column("river")])
+        .distinct();
+    assert_eq!(joined.rows().unwrap().len(), 2);
+    assert!(joined.explain().unwrap().contains("by_country"));
+
+    let population = || engine.table("cities").select([column("population")]);
+    let error = population().fetch::<(i64,)>().unwrap_err();
+    assert_eq!(error.to_string(), "read column 0 of a row: its null does not fit the field");
+    assert_eq!(population().first::<(Option<i64>,)>().unwrap(), Some((None,)));
+    let error = population().first::<(i64, i64)>().unwrap_err();
+    assert!(error.to_string().contains("1 columns for 2 fields"), "{error}");
+
+    let mut transaction = tables.transaction();
+    let table = transaction.table("cities").unwrap();
+    let bern = vec![Value::I64(5_000), "Bern".into(), "country 3".into(), Value::Null];
+    transaction.insert(&table, bern).unwrap();
+    assert_eq!(of_three().within(&transaction).count().unwrap(), 101);
+    assert_eq!(of_three().count().unwrap(), 100);
+}
+
+#[test]
 fn a_transaction_sees_what_it_has_written() {
     let tables = world();
     let query = cities().filter(column("name").equal("Bern")).select([column("id")]);

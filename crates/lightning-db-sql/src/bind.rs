@@ -84,7 +84,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A value that is known before the plan is made, with the parameters in it by their values.
-    fn constant(&self, expr: &ast::Expr) -> Result<Value> {
+    pub(crate) fn constant(&self, expr: &ast::Expr) -> Result<Value> {
         let at = place_of(expr);
         let typed = self.expression(expr, Place::rows(&Scope::default()))?;
         note_parameters(expr, &mut self.by_value.borrow_mut());

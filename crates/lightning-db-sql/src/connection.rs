@@ -1,6 +1,7 @@
 //! Connections: statements one after the other, in transactions of their own or in an open one.
 
 use std::cell::{RefCell, RefMut};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use lightning_db_types::Value;
 
 use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
+use crate::lift::lift;
 use crate::parameters::Parameters;
 use crate::parse;
 use crate::prepared::{Outcome, Prepared};
@@ -38,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) transaction: Option<Arc<TableTransaction>>,
     /// Savepoints of it by name, the newest last.
     pub(crate) savepoints: Vec<(String, Savepoint)>,
+    /// Statements that PREPARE has named.
+    pub(crate) named: BTreeMap<String, Arc<Prepared>>,
     /// Isolation and durability of transactions from now on.
     pub(crate) options: TransactionOptions,
     #[cfg(feature = "vector")]
@@ -91,6 +95,7 @@ impl Connection {
         let session = Session {
             transaction: None,
             savepoints: Vec::new(),
+            named: BTreeMap::new(),
             options,
             #[cfg(feature = "vector")]
             executor: Executor::default(),
@@ -124,8 +129,32 @@ impl Connection {
     /// # Errors
     /// As [`execute`](Self::execute).
     pub fn run(&self, sql: &str, parameters: impl Parameters) -> Result<Outcome> {
+        let parameters = parameters.values();
+        if parameters.is_empty()
+            && let Some(outcome) = self.run_lifted(sql)
+        {
+            return Ok(outcome);
+        }
         let prepared = self.engine.prepared(sql)?;
-        self.run_prepared(&prepared, &parameters.values())
+        self.run_prepared(&prepared, &parameters)
+    }
+
+    /// Runs a text by the plan for all that differ from it in their values alone, where the values
+    /// make no other plan better. What fails so is run by itself, for its own error.
+    fn run_lifted(&self, sql: &str) -> Option<Outcome> {
+        if self.engine.is_cached(sql) {
+            return None;
+        }
+        let lifted = lift(sql)?;
+        if let Some(known) = self.engine.lifted(&lifted) {
+            return self.run_prepared(&known?, &lifted.values).ok();
+        }
+        let parsed = parse::parse_one(&lifted.text).ok();
+        let prepared = parsed.map(|parsed| Arc::new(Prepared::new(parsed)));
+        let outcome = prepared.as_ref().and_then(|it| self.run_prepared(it, &lifted.values).ok());
+        let good = prepared.filter(|it| outcome.is_some() && it.finds_by_key());
+        self.engine.remember(lifted, good);
+        outcome
     }
 
     /// Runs a query on DataFusion, whatever it is, and gives its rows as Arrow batches of up to

@@ -8,6 +8,7 @@ use quick_cache::sync::Cache;
 
 use crate::connection::Connection;
 use crate::error::Result;
+use crate::lift::Lifted;
 use crate::parse;
 use crate::prepared::Prepared;
 
@@ -33,6 +34,9 @@ struct Inner {
     #[cfg(feature = "vector")]
     memory_limit: usize,
     cache: Cache<String, Arc<Prepared>>,
+    /// By texts with parameters in the place of values; `None` for those whose plan depends on the
+    /// values, or that are not run so.
+    lifted: Cache<String, Option<Arc<Prepared>>>,
 }
 
 impl SqlEngine {
@@ -51,6 +55,7 @@ impl SqlEngine {
             #[cfg(feature = "vector")]
             memory_limit,
             cache: Cache::new(CACHED),
+            lifted: Cache::new(CACHED),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -85,5 +90,20 @@ impl SqlEngine {
             self.inner.cache.insert(text.to_owned(), Arc::clone(&prepared));
         }
         Ok(prepared)
+    }
+
+    /// Whether a text is run by a plan of its own.
+    pub(crate) fn is_cached(&self, text: &str) -> bool {
+        self.inner.cache.peek(text).is_some()
+    }
+
+    /// The statement for all texts that differ from one in their values alone: `None` if there is
+    /// none, and nothing if that is not known yet.
+    pub(crate) fn lifted(&self, lifted: &Lifted) -> Option<Option<Arc<Prepared>>> {
+        self.inner.lifted.get(&lifted.text)
+    }
+
+    pub(crate) fn remember(&self, lifted: Lifted, statement: Option<Arc<Prepared>>) {
+        self.inner.lifted.insert(lifted.text, statement);
     }
 }

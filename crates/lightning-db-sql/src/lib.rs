@@ -64,6 +64,7 @@ mod statement;
 mod engine;
 
 mod explain;
+mod named;
 mod prepared;
 mod session;
 
@@ -75,6 +76,8 @@ mod vector;
 
 mod bind;
 mod names;
+
+mod lift;
 mod parse;
 
 /// Arrow, as [`Connection::query_arrow`] gives it.

@@ -21,7 +21,7 @@ use crate::rows::Rows;
 #[cfg(feature = "vector")]
 use crate::vector;
 use crate::write::{Write, Written};
-use crate::{define, explain, session};
+use crate::{define, explain, named, session};
 
 /// Plans that are kept of one statement, for different types of parameters and definitions.
 const PLANS_MAX: usize = 8;
@@ -137,6 +137,17 @@ impl Prepared {
         is_query(&self.parsed.statement) || is_write(&self.parsed.statement)
     }
 
+    /// Whether its newest plan finds each row by a key, so that none is better for other values.
+    pub(crate) fn finds_by_key(&self) -> bool {
+        let plans = self.plans.read();
+        plans.last().is_some_and(|planned| match &planned.form {
+            Form::Query { query, .. } => query.finds_by_key(),
+            Form::Write(write) => write.finds_by_key(),
+            #[cfg(feature = "vector")]
+            Form::Vector => false,
+        })
+    }
+
     /// Runs the statement.
     pub(crate) fn run(
         &self,
@@ -144,8 +155,12 @@ impl Prepared {
         session: &mut Session,
         parameters: &[Value],
     ) -> Result<Outcome> {
-        self.check_count(parameters)?;
         let statement = &self.parsed.statement;
+        // Parameters of a statement that gets a name are given when it is executed.
+        if named::is_about_named(statement) {
+            return named::run(&self.parsed, engine, session, parameters);
+        }
+        self.check_count(parameters)?;
         if is_query(statement) {
             let (mut rows, mut columns) = (Vec::new(), None);
             self.read(engine, session, parameters, &mut |found, row| {

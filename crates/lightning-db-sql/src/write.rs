@@ -42,6 +42,16 @@ impl Write {
         outcome
     }
 
+    /// Whether each row that it reads is found by a key.
+    pub(crate) fn finds_by_key(&self) -> bool {
+        match self {
+            Self::Insert(Insert { source: Source::Values(_), .. }) => true,
+            Self::Insert(Insert { source: Source::Query(query), .. }) => query.finds_by_key(),
+            Self::Change(Change { rows: Target::Keys { query, .. }, .. }) => query.finds_by_key(),
+            Self::Change(Change { rows: Target::Scan { .. }, .. }) => false,
+        }
+    }
+
     /// How its rows are found, as text.
     pub(crate) fn explain(&self) -> String {
         match self {

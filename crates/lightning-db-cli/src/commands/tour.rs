@@ -7,6 +7,7 @@ mod damage;
 mod data;
 mod report;
 mod sharing;
+mod sql;
 mod tables;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,8 @@
 mod definitions;
 mod errors;
 mod hostile;
+mod lifted;
+mod named;
 mod queries;
 #[cfg(feature = "vector")]
 mod random;

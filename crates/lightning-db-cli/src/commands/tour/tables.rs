@@ -68,9 +68,11 @@ impl Tour<'_> {
         ensure(!found.is_empty() && found == by_row, "indexes and rows give the same answer")?;
         self.report.timing("the same row by row", time, None)?;
         drop(plan);
-        drop((snapshot, tables));
-        store.close()?;
-        self.report.end("text, distance and bitmap combine exactly, as of one commit")
+        drop(snapshot);
+        self.report.end("text, distance and bitmap combine exactly, as of one commit")?;
+        self.ask_in_sql(&tables, found.len())?;
+        drop(tables);
+        Ok(store.close()?)
     }
 }
 
