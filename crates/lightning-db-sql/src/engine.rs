@@ -107,3 +107,35 @@ impl SqlEngine {
         self.inner.lifted.insert(lifted.text, statement);
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use super::*;
+    use crate::lift::lift;
+
+    #[test]
+    fn texts_share_a_plan_where_rows_are_found_by_a_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = Connection::open(dir.path()).unwrap();
+        let made = connection.execute_batch(
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, a BIGINT);
+             CREATE INDEX t_a ON t (a);
+             INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)",
+        );
+        made.unwrap();
+        let shares = |text: &str| {
+            connection.query(text, ()).unwrap();
+            connection.engine().lifted(&lift(text).unwrap()).map(|shared| shared.is_some())
+        };
+        assert_eq!(shares("SELECT a FROM t WHERE id = 1"), Some(true));
+        assert_eq!(shares("UPDATE t SET a = 5 WHERE id = 2"), Some(true));
+        assert_eq!(shares("INSERT INTO t VALUES (4, 4)"), Some(true));
+        assert_eq!(shares("SELECT id FROM t WHERE a > 1"), Some(false));
+        assert_eq!(shares("SELECT id FROM t WHERE a = 3"), Some(false));
+        // What is known to need a plan of its own gets it.
+        connection.query("SELECT id FROM t WHERE a = 3", ()).unwrap();
+        assert!(connection.engine().is_cached("SELECT id FROM t WHERE a = 3"));
+        assert!(!connection.engine().is_cached("SELECT a FROM t WHERE id = 1"));
+    }
+}
