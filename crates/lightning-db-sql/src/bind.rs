@@ -7,6 +7,7 @@ mod expression;
 mod from;
 mod function;
 mod grouped;
+mod interval;
 mod literals;
 mod operators;
 mod query;

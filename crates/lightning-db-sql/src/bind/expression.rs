@@ -159,6 +159,13 @@ impl Binder<'_> {
             return Ok(Typed::truth(if all { Term::And(terms) } else { Term::Or(terms) }));
         }
         let (from, left_at) = (place_of(whole), place_of(left));
+        if let (Expr::Interval(interval), BinaryOperator::Plus | BinaryOperator::Minus) =
+            (right, op)
+        {
+            let sign = if *op == BinaryOperator::Plus { 1 } else { -1 };
+            let moment = self.expression(left, place)?;
+            return super::interval::moved(moment, sign, interval, place_of(right).or(from));
+        }
         let (left, right) = (self.expression(left, place)?, self.expression(right, place)?);
         if let Some(comparison) = comparison(op) {
             let (left, right) = compared(left, right, left_at)?;

@@ -25,6 +25,33 @@ fn rows_by_key_index_and_scan() {
 }
 
 #[test]
+fn moments_are_moved_by_intervals() {
+    let db = cities();
+    let day = |expression: &str, expected: &str| {
+        check(&db, &format!("SELECT CAST({expression} AS TEXT)"), expected);
+    };
+    day("date '1995-01-31' + interval '1' month", "1995-02-28");
+    day("date '1996-01-31' + interval '1 month'", "1996-02-29");
+    day("date '1998-12-01' - interval '90' day", "1998-09-02");
+    day("date '1996-02-29' + interval '1' year", "1997-02-28");
+    day("date '1996-03-31' - interval '1 year 1 month 2 days'", "1995-02-26");
+    day("date '2024-01-01' + interval '36 hours'", "2024-01-02T12:00:00Z");
+    day("timestamp '2024-01-31 10:00:00' + interval '1' month", "2024-02-29T10:00:00Z");
+    check(&db, "SELECT id FROM city WHERE founded + interval '1' week > date '1191-01-05'", "1");
+    check(
+        &db,
+        "SELECT id FROM city WHERE founded < date '0753-03-21' + interval '2' month AND \
+                founded >= date '0753-03-21'",
+        "3",
+    );
+    let error = db.query("SELECT founded + interval '1' month FROM city", ()).unwrap_err();
+    assert!(error.to_string().contains("stands in the statement"), "{error}");
+    assert!(db.query("SELECT id + interval '1' day FROM city", ()).is_err());
+    assert!(db.query("SELECT date '2024-01-01' + interval '1' fortnight", ()).is_err());
+    assert!(db.query("SELECT date '2024-01-01' + interval '999999999999' year", ()).is_err());
+}
+
+#[test]
 fn dates_and_numbers_in_quotes_are_read_as_what_they_stand_beside() {
     let db = cities();
     check(&db, "SELECT name FROM city WHERE founded < '0900-01-01' ORDER BY id", "Rome\nLyon");
