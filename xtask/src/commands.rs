@@ -30,6 +30,8 @@ pub(crate) fn ci(context: &Context) -> Result<()> {
         ("deny", deny),
         ("features", features),
     ];
+    // A build from nothing is faster without what would make the next one faster.
+    context.shell.set_var("CARGO_INCREMENTAL", "0");
     let mut steps = Steps::default();
     let result = plan.into_iter().try_for_each(|(name, step)| steps.run(name, || step(context)));
     println!("\n{}", steps.table());
@@ -71,8 +73,9 @@ pub(crate) fn test(context: &Context, test: &Test) -> Result<Outcome> {
         doc_tests(context, test, has_profile)?;
     }
     if test.filter.is_empty() && test.package.is_empty() {
-        // No other test is linked with DataFusion, which takes minutes to build.
-        let selection = ["--package", "lightning-db-sql", "--features", "vector", "--test", "sql"];
+        // No other test is linked with DataFusion, which takes minutes to build. The whole workspace
+        // is selected, so that what was built for its tests serves here too.
+        let selection = ["--workspace", "--features", "lightning-db-sql/vector", "--test", "sql"];
         let filter = ["vector::".to_owned(), "random::".to_owned()];
         run_tests(context, has_profile, &selection.map(str::to_owned), &filter)?;
     }
