@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use lightning_db::Durability;
 
 use crate::failure::{EXIT_CODES, Failure};
+use crate::spelling::did_you_mean;
 
 /// Look into a Lightning DB store, load and unload it, check, repair and copy it.
 #[derive(Debug, Parser)]
@@ -26,7 +27,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Sql {
     /// Folder of the store, in the place of --db; without a command a prompt for SQL opens there,
     /// or the statements of standard input run
-    #[arg(value_name = "DB")]
+    #[arg(value_name = "DB", value_parser = store_path)]
     pub(crate) store: Option<PathBuf>,
     /// Run these statements and end; may be given more than once
     #[arg(short, long, value_name = "SQL")]
@@ -66,6 +67,19 @@ pub(crate) struct Global {
     /// Print nothing but results and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+}
+
+/// A folder that is there, or a name that can only be one: a command that is not spelled right makes
+/// no store.
+fn store_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if text.contains(['.', '/', std::path::MAIN_SEPARATOR]) || path.is_dir() {
+        return Ok(path);
+    }
+    let commands = <Arguments as clap::CommandFactory>::command();
+    let commands = commands.get_subcommands().map(clap::Command::get_name);
+    let meant = did_you_mean(text, commands);
+    Err(format!("there is no such command, and no such folder{meant}; a new store is ./{text}"))
 }
 
 /// A durability level by its name.

@@ -1,7 +1,7 @@
 //! `put`, `get`, `del`, `scan`, and what is the same for all commands.
 
 use std::ffi::OsString;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -105,7 +105,6 @@ fn wrong_command_lines_end_with_2() {
     for args in [
         &["put", "k", "a"][..],
         &["fetch"],
-        &[],
         &["scan", "k", "--limit", "x"],
         &["put", "k", "a", "b", "--durability", "most"],
         &["import", "k", "rows.csv"],
@@ -115,6 +114,8 @@ fn wrong_command_lines_end_with_2() {
         shell.fails(2, args);
     }
     assert!(!exists(&shell.path("db")));
+    let bare = Outcome::of(&mut Command::new(env!("CARGO_BIN_EXE_lightning")));
+    assert_eq!(bare.code, 2, "{bare:?}");
     let help = shell.ok(["--help"]);
     assert!(help.contains("4  the store is damaged"), "{help}");
 }

@@ -1,6 +1,6 @@
 //! SQL from the command line, from files and from standard input.
 
-use crate::shell::Shell;
+use crate::shell::{Shell, exists};
 
 const CITIES: &str = "CREATE TABLE city (id BIGINT PRIMARY KEY, name TEXT NOT NULL, people BIGINT);
 INSERT INTO city VALUES (1, 'Bern', 134000), (2, 'Z\u{fc}rich; old', 402000), (3, 'Chur', NULL);
@@ -98,6 +98,10 @@ fn the_store_may_be_named_in_front_and_is_not_changed_when_that_is_forbidden() {
     let store = shell.arg("db");
     let found = shell.run([&store[..], "--csv", "-c", "SELECT count(*) AS n FROM city"]);
     assert_eq!(found.out, "n\n3\n", "{found:?}");
+    let misspelled = shell.run(["tabels"]);
+    assert_eq!(misspelled.code, 2, "{misspelled:?}");
+    assert!(misspelled.err.contains("did you mean tables?"), "{}", misspelled.err);
+    assert!(!exists(&shell.path("tabels")));
     let refused = shell.run(["--read-only", "-c", "DELETE FROM city"]);
     assert_eq!(refused.code, 1, "{refused:?}");
     assert_eq!(
