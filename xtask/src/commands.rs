@@ -73,9 +73,10 @@ pub(crate) fn test(context: &Context, test: &Test) -> Result<Outcome> {
         doc_tests(context, test, has_profile)?;
     }
     if test.filter.is_empty() && test.package.is_empty() {
-        // No other test is linked with DataFusion, which takes minutes to build. The whole workspace
-        // is selected, so that what was built for its tests serves here too.
-        let selection = ["--workspace", "--features", "lightning-db-sql/vector", "--test", "sql"];
+        // No other test is linked with DataFusion, which takes minutes to build. The whole
+        // workspace is selected, so that what was built for its tests serves here too.
+        let features = "lightning-db-sql/vector";
+        let selection = ["--workspace", "--features", features, "--test", "sql"];
         let filter = ["vector::".to_owned(), "random::".to_owned()];
         run_tests(context, has_profile, &selection.map(str::to_owned), &filter)?;
     }

@@ -69,8 +69,8 @@ pub(crate) struct Global {
     pub(crate) quiet: bool,
 }
 
-/// A folder that is there, or a name that can only be one: a command that is not spelled right makes
-/// no store.
+/// A folder that is there, or a name that can only be one: a command that is not spelled right
+/// makes no store.
 fn store_path(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if text.contains(['.', '/', std::path::MAIN_SEPARATOR]) || path.is_dir() {

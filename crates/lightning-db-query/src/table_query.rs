@@ -14,8 +14,8 @@ use crate::statement::Statement;
 
 /// A query over a table, step by step; see [`QueryEngine::table`].
 ///
-/// Each step is one of [`QueryBuilder`], and takes the rows of the step before. What is run often is
-/// [prepared](Self::prepare): the other calls plan each time.
+/// Each step is one of [`QueryBuilder`], and takes the rows of the step before. What is run often
+/// is [prepared](Self::prepare): the other calls plan each time.
 #[derive(Debug, Clone)]
 #[must_use = "a query does nothing before it is read"]
 pub struct TableQuery<'s> {
@@ -61,7 +61,7 @@ impl QueryEngine {
     }
 }
 
-impl<'s> TableQuery<'s> {
+impl TableQuery<'_> {
     fn map(self, step: impl FnOnce(QueryBuilder) -> QueryBuilder) -> Self {
         Self { query: step(self.query), ..self }
     }
