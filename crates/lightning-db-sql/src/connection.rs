@@ -10,7 +10,7 @@ use lightning_db_storage::{Savepoint, Store, TransactionOptions};
 use lightning_db_table::{TableTransaction, Tables};
 use lightning_db_types::Value;
 
-use crate::engine::SqlEngine;
+use crate::engine::{Lift, SqlEngine};
 use crate::error::{Error, Result};
 use crate::lift::lift;
 use crate::parameters::Parameters;
@@ -147,13 +147,16 @@ impl Connection {
         }
         let lifted = lift(sql)?;
         if let Some(known) = self.engine.lifted(&lifted) {
-            return self.run_prepared(&known?, &lifted.values).ok();
+            return match known {
+                Lift::Together(known) => self.run_prepared(&known, &lifted.values).ok(),
+                Lift::Alone => None,
+            };
         }
         let parsed = parse::parse_one(&lifted.text).ok();
         let prepared = parsed.map(|parsed| Arc::new(Prepared::new(parsed)));
         let outcome = prepared.as_ref().and_then(|it| self.run_prepared(it, &lifted.values).ok());
         let good = prepared.filter(|it| outcome.is_some() && it.finds_by_key());
-        self.engine.remember(lifted, good);
+        self.engine.remember(lifted, good.map_or(Lift::Alone, Lift::Together));
         outcome
     }
 

@@ -38,38 +38,18 @@ pub(crate) fn lift(text: &str) -> Option<Lifted> {
     if text.len() > TEXT_LEN_MAX || !is_planned(text) {
         return None;
     }
-    let bytes = text.as_bytes();
     let mut lifted = Lifted { text: String::with_capacity(text.len()), values: Vec::new() };
+    let mut context = Context { before: Before::Other, depth: 0, list: None, rows: false };
     let (mut at, mut copied) = (0, 0);
-    let mut before = Before::Other;
-    let (mut depth, mut list) = (0_usize, None);
-    // Whether rows of VALUES are read, of which another may follow.
-    let mut rows = false;
-    while let Some(byte) = bytes.get(at) {
-        let may_be_value = match before {
-            Before::Comparison => true,
-            Before::Item => list == Some(depth),
-            Before::List | Before::Other => false,
-        };
-        let len = match byte {
-            byte if byte.is_ascii_whitespace() => {
-                at += 1;
-                continue;
-            }
-            b'$' | b'?' | b'@' | b'\\' | b'#' => return None,
-            b'-' if bytes.get(at + 1) == Some(&b'-') => return None,
-            b'/' if bytes.get(at + 1) == Some(&b'*') => return None,
-            b'\'' | b'"' => quoted_len(&bytes[at..])?,
-            b'-' if may_be_value && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) => {
-                1 + number_len(&bytes[at + 1..])?
-            }
-            byte if byte.is_ascii_digit() => number_len(&bytes[at..])?,
-            byte if is_word(*byte) => bytes[at..].iter().take_while(|byte| is_word(**byte)).count(),
-            _ => 1,
-        };
+    while let Some(byte) = text.as_bytes().get(at) {
+        if byte.is_ascii_whitespace() {
+            at += 1;
+            continue;
+        }
+        let takes_value = context.takes_value();
+        let len = token_len(&text.as_bytes()[at..], takes_value)?;
         let token = &text[at..at + len];
-        let value = if may_be_value { value_of(token) } else { None };
-        if let Some(value) = value {
+        if let Some(value) = takes_value.then(|| value_of(token)).flatten() {
             lifted.values.push(value);
             if lifted.values.len() > VALUES_MAX {
                 return None;
@@ -79,34 +59,7 @@ pub(crate) fn lift(text: &str) -> Option<Lifted> {
             let _ = write!(lifted.text, "${}", lifted.values.len());
             copied = at + len;
         }
-        before = match token {
-            "=" | "<" | ">" | "!" => Before::Comparison,
-            "(" => {
-                depth += 1;
-                if before == Before::List || rows && before == Before::Item && list.is_none() {
-                    list = Some(depth);
-                }
-                Before::Item
-            }
-            ")" => {
-                if list == Some(depth) {
-                    list = None;
-                }
-                depth = depth.checked_sub(1)?;
-                Before::Other
-            }
-            "," => Before::Item,
-            word if word.eq_ignore_ascii_case("values") => {
-                rows = true;
-                Before::List
-            }
-            word if word.eq_ignore_ascii_case("in") => Before::List,
-            word => {
-                // What follows the rows of VALUES begins with a word.
-                rows = rows && (list.is_some() || !is_word(word.as_bytes()[0]));
-                Before::Other
-            }
-        };
+        context.pass(token)?;
         at += len;
     }
     if lifted.values.is_empty() {
@@ -114,6 +67,79 @@ pub(crate) fn lift(text: &str) -> Option<Lifted> {
     }
     lifted.text.push_str(&text[copied..]);
     Some(lifted)
+}
+
+/// What is known of the place that is read.
+struct Context {
+    before: Before,
+    /// Open parentheses.
+    depth: usize,
+    /// How deep the items of a list of values stand, within one.
+    list: Option<usize>,
+    /// Whether rows of VALUES are read, of which another may follow.
+    rows: bool,
+}
+
+impl Context {
+    /// Whether a literal that comes now may be a parameter as well.
+    fn takes_value(&self) -> bool {
+        match self.before {
+            Before::Comparison => true,
+            Before::Item => self.list == Some(self.depth),
+            Before::List | Before::Other => false,
+        }
+    }
+
+    /// Goes on behind a token; `None` if there is none that it may close.
+    fn pass(&mut self, token: &str) -> Option<()> {
+        self.before = match token {
+            "=" | "<" | ">" | "!" => Before::Comparison,
+            "(" => {
+                self.depth += 1;
+                let is_row = self.rows && self.before == Before::Item && self.list.is_none();
+                if self.before == Before::List || is_row {
+                    self.list = Some(self.depth);
+                }
+                Before::Item
+            }
+            ")" => {
+                if self.list == Some(self.depth) {
+                    self.list = None;
+                }
+                self.depth = self.depth.checked_sub(1)?;
+                Before::Other
+            }
+            "," => Before::Item,
+            word if word.eq_ignore_ascii_case("values") => {
+                self.rows = true;
+                Before::List
+            }
+            word if word.eq_ignore_ascii_case("in") => Before::List,
+            word => {
+                // What follows the rows of VALUES begins with a word.
+                self.rows = self.rows && (self.list.is_some() || !is_word(word.as_bytes()[0]));
+                Before::Other
+            }
+        };
+        Some(())
+    }
+}
+
+/// Length of the token that bytes begin with; `None` for what is not read for sure.
+fn token_len(bytes: &[u8], takes_value: bool) -> Option<usize> {
+    let next = bytes.get(1);
+    match bytes[0] {
+        b'$' | b'?' | b'@' | b'\\' | b'#' => None,
+        b'-' if next == Some(&b'-') => None,
+        b'/' if next == Some(&b'*') => None,
+        b'\'' | b'"' => quoted_len(bytes),
+        b'-' if takes_value && next.is_some_and(u8::is_ascii_digit) => {
+            number_len(&bytes[1..]).map(|len| len + 1)
+        }
+        byte if byte.is_ascii_digit() => number_len(bytes),
+        byte if is_word(byte) => Some(bytes.iter().take_while(|byte| is_word(**byte)).count()),
+        _ => Some(1),
+    }
 }
 
 /// Whether a text begins as a statement for which a plan is made.

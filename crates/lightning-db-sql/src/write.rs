@@ -46,8 +46,8 @@ impl Write {
     pub(crate) fn finds_by_key(&self) -> bool {
         match self {
             Self::Insert(Insert { source: Source::Values(_), .. }) => true,
-            Self::Insert(Insert { source: Source::Query(query), .. }) => query.finds_by_key(),
-            Self::Change(Change { rows: Target::Keys { query, .. }, .. }) => query.finds_by_key(),
+            Self::Insert(Insert { source: Source::Query(query), .. })
+            | Self::Change(Change { rows: Target::Keys { query, .. }, .. }) => query.finds_by_key(),
             Self::Change(Change { rows: Target::Scan { .. }, .. }) => false,
         }
     }
