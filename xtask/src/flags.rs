@@ -93,6 +93,10 @@ xflags::xflags! {
             optional --json file: PathBuf
         }
 
+        /// Run the tests of queries on DataFusion, which takes minutes to build.
+        cmd vector {
+        }
+
         /// Run the crash suite over a range of seeds.
         ///
         /// A failure prints its seed S; `cargo xtask crash --seeds 1 --start S` replays it.
