@@ -5,17 +5,21 @@
 //! hundred others of its block. So blocks get what they need if that is there, and the less of them
 //! fit the more goes to rows, up to a half.
 //!
-//! Memtables that are not there lend their memory: a store that is only read uses the part that
-//! writers need at their fastest, but for two memtables.
+//! Memtables that are not there lend half of their memory: a store that is only read uses what
+//! writers need at their fastest. Indexes and filters of tables stay in memory once they are used,
+//! so that their bytes come off.
 
 use crate::engine::Engine;
 use crate::options::StoreOptions;
+use crate::table::{FILTER_BITS_PER_KEY, TableMeta};
 
 /// What a block takes besides its entries: an eighth covers that, and shards that are not filled
 /// evenly.
 const BLOCK_SLACK: u64 = 8;
 /// Bytes of an entry's place in a decoded block.
 const ENTRY_PLACE_LEN: u64 = 8;
+/// Bytes of a block's place in an index, but for its key.
+const INDEX_PLACE_LEN: u64 = 36;
 /// Rows have at least this share.
 const ROWS_MIN: u64 = 16;
 /// Blocks of so many times the memory leave half of it to rows.
@@ -54,22 +58,31 @@ fn mul_div(value: u64, by: u64, of: u64) -> u64 {
 impl Engine {
     /// Gives the caches the memory that they may have now.
     pub(crate) fn balance_caches(&self) {
-        let decoded = {
-            let catalog = self.catalog.lock();
-            let metas = catalog.state().tables.values().map(|table| &table.meta);
-            metas.map(|meta| meta.raw_len + meta.entries * ENTRY_PLACE_LEN).sum()
-        };
-        let memory = cache_memory(&self.options, self.work.frozen_len());
+        let (mut decoded, mut indexes) = (0, 0);
+        for table in self.catalog.lock().state().tables.values() {
+            decoded += table.meta.raw_len + table.meta.entries * ENTRY_PLACE_LEN;
+            indexes += index_len(&table.meta, self.options.block_size);
+        }
+        let memory = cache_memory(&self.options, self.work.frozen_len(), indexes);
         let sizes = CacheSizes::new(memory, decoded);
         self.cache.set_capacity(sizes.blocks);
         self.rows.set_capacity(sizes.rows);
     }
 }
 
-/// Bytes for both caches beside so many frozen memtables.
-fn cache_memory(options: &StoreOptions, frozen: usize) -> u64 {
+/// Bytes that index and filter of a table take in memory, about.
+fn index_len(meta: &TableMeta, block_size: usize) -> u64 {
+    let key_len = meta.key_min.len().min(meta.key_max.len()) as u64;
+    let blocks = meta.raw_len / block_size as u64 + 1;
+    meta.entries * FILTER_BITS_PER_KEY / 8 + blocks * (INDEX_PLACE_LEN + key_len)
+}
+
+/// Bytes for both caches beside so many frozen memtables, and indexes of tables that take so much.
+/// Half of the share stays, whatever they take: without blocks in memory indexes are no use.
+fn cache_memory(options: &StoreOptions, frozen: usize, indexes: u64) -> u64 {
     let lent = if frozen <= 1 { options.idle_memtable_size() } else { 0 };
-    options.cache_size() + lent
+    let share = options.cache_size();
+    (share + lent).saturating_sub(indexes).max(share / 2)
 }
 
 #[cfg(test)]
@@ -84,6 +97,23 @@ mod tests {
         assert_eq!(none, CacheSizes { blocks: 80 * MIB, rows: 80 * MIB });
         let most = CacheSizes::new(160 * MIB, 128 * MIB);
         assert_eq!(most, CacheSizes { blocks: 144 * MIB, rows: 16 * MIB });
+    }
+
+    #[test]
+    fn indexes_of_tables_come_off_what_caches_may_have() {
+        let options = StoreOptions::new("/").memory_limit(150 * MIB);
+        let memory = |frozen, indexes| cache_memory(&options, frozen, indexes * MIB) / MIB;
+        assert_eq!([memory(2, 0), memory(1, 0)], [90, 105]);
+        assert_eq!([memory(2, 30), memory(1, 30)], [60, 75]);
+        assert_eq!([memory(2, 80), memory(1, 1_000)], [45, 45]);
+        let meta = TableMeta {
+            entries: 8_000,
+            raw_len: 16 * 1_024,
+            key_min: vec![0; 4],
+            key_max: vec![1; 8],
+            ..TableMeta::default()
+        };
+        assert_eq!(index_len(&meta, 1_024), 10_000 + 17 * 40);
     }
 
     #[test]

@@ -220,9 +220,10 @@ impl StoreOptions {
         self.memory_limit * 3 / 5
     }
 
-    /// What the caches may have besides while at most one memtable waits for its flush.
+    /// What the caches may have besides while at most one memtable waits for its flush: half of
+    /// what is free then, since allocators give back late what memtables had.
     pub(crate) fn idle_memtable_size(&self) -> u64 {
-        self.memory_limit / 5
+        self.memory_limit / 10
     }
 
     /// Bytes in a log segment.

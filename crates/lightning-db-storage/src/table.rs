@@ -37,7 +37,7 @@ use self::index::Index;
 
 pub(crate) use self::cache::BlockCache;
 pub(crate) use self::cursor::RunCursor;
-pub(crate) use self::filter::hash_key;
+pub(crate) use self::filter::{BITS_PER_KEY as FILTER_BITS_PER_KEY, hash_key};
 pub use self::format::Compression;
 pub(crate) use self::meta::TableMeta;
 pub(crate) use self::portion::Portion;

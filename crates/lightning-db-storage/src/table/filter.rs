@@ -4,7 +4,7 @@
 //! key and six bits set give about 1 % false positives (the test below measures it). Source: Putze,
 //! Sanders, Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007, section 3.
 
-const BITS_PER_KEY: u64 = 10;
+pub(crate) const BITS_PER_KEY: u64 = 10;
 const LINE_BITS: u64 = 512;
 const LINE_LEN: usize = 64;
 /// Each probe takes nine bits of the mixed hash: six need 54 of 64.
