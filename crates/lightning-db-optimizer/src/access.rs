@@ -150,6 +150,8 @@ pub(crate) struct Search<'a> {
     pub(crate) goal: Option<f64>,
     /// Whether a hint speaks against a way.
     pub(crate) refused: &'a dyn Fn(&Access) -> bool,
+    /// Names of the indexes that a hint asks for.
+    pub(crate) hinted: Option<&'a [String]>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts for estimates")]

@@ -27,6 +27,7 @@ use crate::fingerprint::Signature;
 use crate::query::{ColumnId, JoinKind, Node, NodeId, Query, ScalarId};
 use facts::{Facts, Relation};
 use join::{Combined, Edge};
+use pairs::Seen;
 use scan::Scan;
 
 /// What was seen when the same was run before.
@@ -38,6 +39,9 @@ pub trait Learned: fmt::Debug {
     /// Plans are right whatever it is.
     fn corrected(&self, part: Signature, estimated: Estimate) -> Option<Estimate>;
 }
+
+/// Two columns whose rows were compared: on equalities, and other conditions.
+type Compared = ([ColumnId; 2], Vec<ScalarId>, Vec<ScalarId>);
 
 /// No operator is held to give more rows, whatever was learned: costs stay numbers.
 const ROWS_MAX: f64 = 1e18;
@@ -64,6 +68,7 @@ pub struct Cardinality<'a> {
     selected: RefCell<HashMap<(NodeId, Vec<ScalarId>), Estimate, FixedState>>,
     edges: RefCell<Vec<Option<Edge>>>,
     combinations: RefCell<HashMap<Box<[ScalarId]>, Combined, FixedState>>,
+    seen: RefCell<HashMap<Compared, Option<Seen>, FixedState>>,
     restrictions: RefCell<HashMap<ColumnId, f64, FixedState>>,
 }
 
@@ -85,6 +90,7 @@ impl<'a> Cardinality<'a> {
             selected: RefCell::default(),
             edges: RefCell::new(vec![None; query.scalar_count()]),
             combinations: RefCell::default(),
+            seen: RefCell::default(),
             restrictions: RefCell::default(),
         }
     }

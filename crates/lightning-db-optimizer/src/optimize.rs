@@ -12,6 +12,8 @@ mod estimates;
 mod finish;
 mod hinted;
 mod joiner;
+mod leaves;
+mod lookups;
 mod methods;
 mod ordering;
 mod parallel;
@@ -20,6 +22,7 @@ mod rows;
 mod sort;
 mod tree;
 mod uses;
+mod ways;
 
 #[cfg(test)]
 mod tests;
@@ -169,6 +172,8 @@ impl Optimizer {
         let estimates = estimates::Estimates::new(&prepared.query, catalog, context.learned);
         let planner = planner::Planner::new(&prepared, catalog, &estimates, &self.settings);
         let plan = planner.plan_root(root);
+        drop(estimates);
+        let plan = Plan { query: prepared.query, ..plan };
         parallel::share(plan, &*self.settings.cost_model, self.settings.workers)
     }
 

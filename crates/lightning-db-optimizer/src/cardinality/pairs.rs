@@ -12,6 +12,7 @@ use super::belief::Belief;
 use super::facts::{Relation, number};
 use crate::estimate::Source;
 use crate::query::{ColumnId, ScalarId};
+use crate::statistics::JoinSketch;
 
 /// Values that both sketches have to hold rows of.
 const VALUES_MIN: usize = 12;
@@ -88,6 +89,25 @@ impl Cardinality<'_> {
         if of(one, one_at) != of(other, other_at) {
             return None;
         }
+        // Looking at the rows is what takes long.
+        let key = (columns, equal.to_vec(), others.to_vec());
+        if let Some(known) = self.seen.borrow().get(&key) {
+            return *known;
+        }
+        let seen = self.look(columns, sketches, equal, others);
+        self.seen.borrow_mut().insert(key, seen);
+        seen
+    }
+
+    fn look(
+        &self,
+        columns: [ColumnId; 2],
+        sketches: [&JoinSketch; 2],
+        equal: &[ScalarId],
+        others: &[ScalarId],
+    ) -> Option<Seen> {
+        let [(_, one, _), (_, other, _)] =
+            [self.facts.column(columns[0])?, self.facts.column(columns[1])?];
         let filters = [self.filters_of(one)?, self.filters_of(other)?];
         let width = one.columns.len();
         let place = |id: ColumnId| {

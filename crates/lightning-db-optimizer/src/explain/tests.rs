@@ -62,7 +62,6 @@ fn text_has_estimates_costs_and_what_was_rejected() {
                     (rows 1.98 [0..500] default, cost 10.12..11.87 pages)
               not hash join, left side in the table, cost 12.63: costs 1.05 times as much
               not hash join, right side in the table, cost 17.63: costs 1.46 times as much
-              not merge join, cost 35.15: costs 2.92 times as much
             Access c by scan, filter c.name = 'c"7'
                     (rows 0.20 [0..4.15] default, cost 0..1.25 pages)
             Access p by scan

@@ -218,6 +218,7 @@ impl Planner<'_> {
             risk: self.settings.risk_weight,
             goal: Some(1.0),
             refused: &|_| false,
+            hinted: None,
         };
         paths(&search).0.into_iter().find_map(|path| {
             let sorted = path.order.satisfied(&orders[0]) == 1;

@@ -78,6 +78,7 @@ impl Planner<'_> {
             let is_part = share.source == Source::Learned && found.point < share.point;
             if is_part && some.iter().all(|id| conditions.contains(id)) { share } else { found }
         };
+        let hinted = self.prepared.hinted.as_ref();
         let search = Search {
             query: self.query,
             catalog: self.catalog,
@@ -90,10 +91,8 @@ impl Planner<'_> {
             selectivity: &selectivity,
             risk: self.settings.risk_weight,
             goal: request.goal,
-            refused: &|access| {
-                let hinted = self.prepared.hinted.as_ref();
-                hinted.is_some_and(|it| it.refuses_access(relation.node, access))
-            },
+            refused: &|access| hinted.is_some_and(|it| it.refuses_access(relation.node, access)),
+            hinted: hinted.and_then(|it| it.indexes(relation.node)),
         };
         let (paths, mut rejected) = paths(&search);
         let rows = paths.first().map_or(rows, |path| path.rows);

@@ -1,7 +1,8 @@
 //! Ways of a block as nodes of the plan.
 
-use super::joiner::{How, JoinWay, Joiner, Step};
+use super::joiner::Joiner;
 use super::planner::{Draft, Request, Way, Ways, dearer};
+use super::ways::{How, JoinWay, Step};
 use crate::plan::{JoinMethod, Operator, PlanId, Rejected};
 use crate::query::{ColumnId, JoinKind, NodeId, Scalar, ScalarId, SortKey};
 
@@ -13,9 +14,9 @@ enum Task {
 impl Joiner<'_, '_> {
     /// The best ways of a group as nodes.
     pub(super) fn finish(&mut self, group: u32, root: NodeId, request: &Request) -> Ways {
-        let ways = self.groups[group as usize].ways.clone();
+        let ways = self.groups[group as usize].ways;
         let rows = self.groups[group as usize].known.rows;
-        let list: Vec<Way> = ways.into_iter().map(|way| self.build(way)).collect();
+        let list: Vec<Way> = ways.iter().map(|way| self.build(way)).collect();
         for way in &list {
             self.planner.nodes.borrow_mut()[way.id.index()].node = Some(root);
         }
@@ -41,7 +42,7 @@ impl Joiner<'_, '_> {
                 Task::Make(number) => {
                     let How::Join(step) = self.ways[number as usize].how else { continue };
                     let right = match step.lookup {
-                        Some(lookup) => Some(self.lookups.list[lookup as usize].id),
+                        Some(lookup) => self.node_of(lookup),
                         None => made.pop().map(|way| way.id),
                     };
                     let (Some(right), Some(left)) = (right, made.pop()) else { continue };
@@ -59,13 +60,13 @@ impl Joiner<'_, '_> {
     }
 
     fn make(&mut self, number: u32, step: &Step, mut left: PlanId, mut right: PlanId) -> Way {
-        let edges = self.edge_lists[step.edges as usize].clone();
+        let edges = self.lists[step.edges as usize].clone();
         let conditions = self.conditions(step.left.0, step.right.0, &edges);
         let (mut keys, mut on) = (conditions.keys.clone(), conditions.rest.clone());
         match step.method {
             JoinMethod::HashRight | JoinMethod::HashLeft => {}
             JoinMethod::Merge => {
-                let order = self.merges[step.keys as usize].clone();
+                let order = self.lists[step.keys as usize].clone();
                 keys = order.iter().map(|key| conditions.keys[*key]).collect();
                 let rest = conditions.of_keys.iter().enumerate();
                 on.extend(rest.filter(|(key, _)| !order.contains(key)).map(|(_, id)| *id));
@@ -85,7 +86,7 @@ impl Joiner<'_, '_> {
                 keys.clear();
                 on.splice(0..0, conditions.of_keys.iter().copied());
                 if let Some(lookup) = step.lookup {
-                    let used = &self.lookups.list[lookup as usize].used;
+                    let used = self.used_by(lookup);
                     on.retain(|id| !used.contains(id));
                 }
             }

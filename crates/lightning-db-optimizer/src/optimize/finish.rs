@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 use super::hinted::is_penalty;
 use super::planner::Planner;
 use crate::plan::{Operator, Part, Phase, Plan, PlanId, PlanNode, Rejected};
+use crate::query::Query;
 
 /// The plan with this root: what it does not use is left out.
 pub(super) fn finish(planner: &Planner<'_>, root: PlanId) -> Plan {
@@ -22,7 +23,8 @@ pub(super) fn finish(planner: &Planner<'_>, root: PlanId) -> Plan {
         }
     }
     Plan {
-        query: planner.query.clone(),
+        // It is the planner's own: whoever made that puts it here.
+        query: Query::new(),
         nodes: kept.nodes,
         root,
         subqueries,

@@ -111,9 +111,15 @@ impl Hinted {
         self.relations.below(query, node)
     }
 
+    /// The indexes that a hint asks for, for the rows of a scan; none for a scan of the table.
+    pub(super) fn indexes(&self, scan: NodeId) -> Option<&[String]> {
+        let number = self.relations.of_scan(scan)?;
+        self.indexes.get(&number).map(Vec::as_slice)
+    }
+
     /// Whether a way to the rows of a scan is another than it should be.
     pub(super) fn refuses_access(&self, scan: NodeId, access: &Access) -> bool {
-        let wanted = self.relations.of_scan(scan).and_then(|number| self.indexes.get(&number));
+        let wanted = self.indexes(scan);
         let used: Vec<&str> = access.index_scans().into_iter().map(|scan| &*scan.name).collect();
         wanted.is_some_and(|wanted| !same_names(&used, wanted))
     }

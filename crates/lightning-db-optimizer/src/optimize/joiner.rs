@@ -9,56 +9,20 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use super::estimates::Known;
-use super::hinted::{Hinted, penalize};
+use super::hinted::Hinted;
+use super::leaves::Leaves;
+use super::lookups::Lookups;
+use super::methods::Conditions;
 use super::planner::{Planner, Request};
 use super::tree::{Part, Tree};
+use super::ways::{BestWays, How, JoinWay};
 use crate::access::pessimistic;
+use crate::cost::Work;
 use crate::fingerprint::Sum;
-use crate::hint::{Set, inner_is_left};
-use crate::plan::{Cost, JoinMethod, Order, OrderKey, PlanId};
+use crate::hint::Set;
+use crate::plan::{Cost, Order, OrderKey};
 use crate::query::{ColumnId, JoinKind, Scalar, ScalarId};
 use lightning_db_expression::Comparison;
-
-/// Ways that are kept for a set.
-const WAYS_MAX: usize = 6;
-
-/// A set of leaves.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Leaves {
-    /// Of the first 64.
-    Few(u64),
-    /// Of more, in words.
-    Many(Box<[u64]>),
-}
-
-impl Leaves {
-    fn single(leaf: usize, count: usize) -> Self {
-        if count <= 64 {
-            return Self::Few(1 << leaf);
-        }
-        let mut words = vec![0; count.div_ceil(64)];
-        words[leaf / 64] = 1 << (leaf % 64);
-        Self::Many(words.into())
-    }
-
-    fn union(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Few(one), Self::Few(other)) => Self::Few(one | other),
-            (Self::Many(one), Self::Many(other)) => {
-                Self::Many(one.iter().zip(other).map(|(one, other)| one | other).collect())
-            }
-            // All sets of a block are of one form.
-            (one, _) => one.clone(),
-        }
-    }
-
-    fn contains(&self, leaf: usize) -> bool {
-        match self {
-            Self::Few(bits) => bits >> leaf & 1 == 1,
-            Self::Many(words) => words[leaf / 64] >> (leaf % 64) & 1 == 1,
-        }
-    }
-}
 
 /// An edge: conditions that are applied where it is.
 #[derive(Debug, Clone)]
@@ -72,56 +36,52 @@ pub(super) struct Edge {
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
     pub(super) scalar: ScalarId,
-    /// The sides of an equality, each with its leaves.
-    pub(super) sides: Option<[(ScalarId, Vec<usize>); 2]>,
+    /// The sides of an equality.
+    pub(super) sides: Option<[Side; 2]>,
+}
+
+/// A side of an equality.
+#[derive(Debug, Clone)]
+pub(super) struct Side {
+    pub(super) scalar: ScalarId,
+    /// The leaves that give it.
+    pub(super) leaves: Vec<usize>,
+    /// The wanted orders that begin with it, as bits; all if there is none.
+    pub(super) orders: u64,
 }
 
 /// What is known of a set of leaves.
 #[derive(Debug)]
 pub(super) struct Group {
-    set: Leaves,
+    pub(super) set: Leaves,
     /// Its relations, where hints ask for them.
     pub(super) relations: Set,
     /// The leaf, if it is one alone.
     pub(super) leaf: Option<usize>,
     pub(super) known: Known,
-    /// Rows to reckon with if there are more.
-    pub(super) more: f64,
     pub(super) width: f64,
-    /// The ways, by number; the cheapest first.
-    pub(super) ways: Vec<u32>,
+    /// Its rows: those that are expected, and those to reckon with if there are more.
+    pub(super) rows: [Rows; 2],
+    /// The wanted orders that are of use for what is still to be joined, as bits.
+    pub(super) useful: u64,
+    /// What sorting the rows adds to what ways are compared by, and to what they cost.
+    pub(super) sort: (f64, f64),
+    pub(super) ways: BestWays,
+    /// How often its ways have changed.
+    pub(super) changes: u32,
 }
 
-/// A way to a set.
+/// A number of rows, and what they cost whatever they are joined with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct JoinWay {
-    pub(super) cost: Cost,
-    /// Number of its order.
-    pub(super) order: u32,
-    pub(super) how: How,
-}
-
-/// How a way gets its rows.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum How {
-    Leaf(PlanId),
-    Join(Step),
-}
-
-/// A join of two ways.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
-    pub(super) kind: JoinKind,
-    pub(super) method: JoinMethod,
-    pub(super) left: (u32, u32),
-    pub(super) right: (u32, u32),
-    /// Number of its list of edges.
-    pub(super) edges: u32,
-    /// The lookup that is the right side of a loop.
-    pub(super) lookup: Option<u32>,
-    /// Sides that are sorted before a merge, and the keys it goes by: its order's number.
-    pub(super) sorts: (bool, bool),
-    pub(super) keys: u32,
+pub(super) struct Rows {
+    pub(super) number: f64,
+    pub(super) width: f64,
+    /// Handing them on.
+    pub(super) emit: f64,
+    /// Putting them into a hash table.
+    pub(super) build: f64,
+    /// Sorting them.
+    pub(super) sort: f64,
 }
 
 pub(super) struct Joiner<'p, 'a> {
@@ -130,23 +90,32 @@ pub(super) struct Joiner<'p, 'a> {
     pub(super) share: f64,
     /// Orders of use in the block.
     pub(super) wanted: Vec<Vec<OrderKey>>,
+    /// How many of them are wanted of the block as a whole; the others are for merges.
+    wanted_above: usize,
+    /// Those that sorting the rows would give as well, as bits.
+    pub(super) sortable: u64,
     pub(super) edges: Vec<Edge>,
+    /// Whether these are all edges, so that it is known what is still to be joined.
+    has_all_edges: bool,
     pub(super) groups: Vec<Group>,
     pub(super) ways: Vec<JoinWay>,
     pub(super) orders: Vec<(Order, u64)>,
-    pub(super) edge_lists: Vec<Box<[usize]>>,
-    edge_list_numbers: HashMap<Box<[usize]>, u32, FixedState>,
+    /// Lists of edges, and of keys that are merged by, as positions in the list of the join's keys.
+    pub(super) lists: Vec<Box<[usize]>>,
+    list_numbers: HashMap<Box<[usize]>, u32, FixedState>,
     /// The order that another is once a list of edges was applied.
     pub(super) orders_after: HashMap<(u32, u32), u32, FixedState>,
-    /// Keys of merges, as positions in the list of the join's keys.
-    pub(super) merges: Vec<Box<[usize]>>,
-    pub(super) lookups: super::methods::Lookups,
+    pub(super) lookups: Lookups,
+    /// Conditions of the last pair, whose room is used again.
+    pub(super) conditions: Conditions,
+    /// Pairs that were priced, and how often the ways of both sides had changed by then.
+    pub(super) priced: HashMap<(u32, u32), (u32, u32), FixedState>,
     sets: HashMap<Leaves, u32, FixedState>,
     order_numbers: HashMap<Order, u32, FixedState>,
     /// By column, the leaf that gives it.
     leaf_of: HashMap<ColumnId, usize, FixedState>,
     /// Ways that are offered go here instead, if there is a list.
-    collected: Option<Vec<JoinWay>>,
+    pub(super) collected: Option<Vec<JoinWay>>,
 }
 
 impl<'p, 'a> Joiner<'p, 'a> {
@@ -161,15 +130,19 @@ impl<'p, 'a> Joiner<'p, 'a> {
             tree,
             share,
             wanted: wanted.to_vec(),
+            wanted_above: wanted.len(),
+            sortable: 0,
             edges: Vec::new(),
+            has_all_edges: false,
             groups: Vec::new(),
             ways: Vec::new(),
             orders: Vec::new(),
-            edge_lists: Vec::new(),
-            edge_list_numbers: HashMap::default(),
+            lists: Vec::new(),
+            list_numbers: HashMap::default(),
             orders_after: HashMap::default(),
-            merges: Vec::new(),
-            lookups: super::methods::Lookups::default(),
+            lookups: Lookups::default(),
+            conditions: Conditions::default(),
+            priced: HashMap::default(),
             sets: HashMap::default(),
             order_numbers: HashMap::default(),
             leaf_of: HashMap::default(),
@@ -178,6 +151,11 @@ impl<'p, 'a> Joiner<'p, 'a> {
         joiner.order_number(Order::default());
         joiner.find_leaves();
         joiner.want_merges();
+        // Rows that are sorted afterwards are in any order of columns. But hints, and who wants
+        // only some of the rows, do not ask for costs alone.
+        if joiner.share >= 1.0 && joiner.planner.prepared.hinted.is_none() {
+            joiner.sortable = joiner.columns_wanted();
+        }
         joiner.add_leaves();
         joiner
     }
@@ -210,8 +188,8 @@ impl<'p, 'a> Joiner<'p, 'a> {
         for part in &self.tree.parts {
             let Part::Join { on, .. } = part else { continue };
             for condition in on {
-                for (scalar, _) in self.condition(*condition).sides.into_iter().flatten() {
-                    keys.push(vec![OrderKey::any(scalar)]);
+                for side in self.condition(*condition).sides.into_iter().flatten() {
+                    keys.push(vec![OrderKey::any(side.scalar)]);
                 }
             }
         }
@@ -221,6 +199,15 @@ impl<'p, 'a> Joiner<'p, 'a> {
                 self.wanted.push(key);
             }
         }
+    }
+
+    /// The wanted orders by columns alone, as bits.
+    fn columns_wanted(&self) -> u64 {
+        let is_column =
+            |key: &OrderKey| matches!(self.planner.query.scalar(key.scalar), Scalar::Column(_));
+        let wanted = self.wanted.iter().take(64).enumerate();
+        let columns = wanted.filter(|(_, keys)| keys.iter().all(is_column));
+        columns.fold(0, |bits, (bit, _)| bits | 1 << bit)
     }
 
     fn add_leaves(&mut self) {
@@ -237,24 +224,69 @@ impl<'p, 'a> Joiner<'p, 'a> {
             let group = self.new_group(set, position, known, &columns);
             for way in found.list {
                 let order = self.order_number(way.order);
-                self.offer(group, JoinWay { cost: way.cost, order, how: How::Leaf(way.id) });
+                self.offer(group, way.cost, order, How::Leaf(way.id));
             }
         }
     }
 
     fn new_group(&mut self, set: Leaves, leaf: usize, known: Known, columns: &[ColumnId]) -> u32 {
         let width = self.planner.estimates.width(columns);
-        let (more, ways) = (pessimistic(&known.rows), Vec::new());
         let below = |hinted: &Hinted| hinted.below(self.planner.query, self.tree.leaves[leaf].node);
         let relations = self.planner.prepared.hinted.as_ref().map_or_else(Set::default, below);
-        self.push_group(Group { set, relations, leaf: Some(leaf), known, more, width, ways })
+        self.push_group(set, relations, Some(leaf), known, width)
     }
 
-    fn push_group(&mut self, group: Group) -> u32 {
+    fn push_group(
+        &mut self,
+        set: Leaves,
+        relations: Set,
+        leaf: Option<usize>,
+        known: Known,
+        width: f64,
+    ) -> u32 {
         let number = number(self.groups.len());
-        self.sets.insert(group.set.clone(), number);
+        self.sets.insert(set.clone(), number);
+        let rows = [known.rows.point, pessimistic(&known.rows)].map(|rows| Rows {
+            number: rows,
+            width,
+            emit: self.planner.work(Work::Emit { rows }),
+            build: self.planner.work(Work::HashBuild { rows, width }),
+            sort: self.planner.work(Work::Sort { rows, width, kept: rows }),
+        });
+        let [total, high] = rows.map(|rows| rows.sort);
+        let sort = (self.rank(&Cost { start: 0.0, total, high: high.max(total) }), total);
+        let (useful, ways, changes) = (self.useful(&set), BestWays::default(), 0);
+        let group = Group { set, relations, leaf, known, width, rows, useful, sort, ways, changes };
         self.groups.push(group);
         number
+    }
+
+    /// The wanted orders that are of use to a set: those that are wanted of the whole block, and
+    /// those by which it may be merged with what is not in it.
+    fn useful(&self, set: &Leaves) -> u64 {
+        // Of many leaves each would take long, and most of their orders are not kept apart anyway.
+        if !self.has_all_edges || self.tree.leaves.len() > 64 {
+            return u64::MAX;
+        }
+        let above = 1_u64.checked_shl(number(self.wanted_above)).map_or(u64::MAX, |bit| bit - 1);
+        let sides = self.edges.iter().flat_map(|edge| &edge.conditions);
+        let sides = sides.filter_map(|condition| condition.sides.as_ref());
+        sides.fold(above, |useful, [one, other]| {
+            match (set.contain(&one.leaves), set.contain(&other.leaves)) {
+                (true, false) => useful | one.orders,
+                (false, true) => useful | other.orders,
+                _ => useful,
+            }
+        })
+    }
+
+    /// Sets the edges of the block, all of them.
+    pub(super) fn set_edges(&mut self, edges: Vec<Edge>) {
+        self.edges = edges;
+        self.has_all_edges = true;
+        for group in 0..self.groups.len() {
+            self.groups[group].useful = self.useful(&self.groups[group].set);
+        }
     }
 
     /// The leaves that give some columns, ascending.
@@ -267,19 +299,23 @@ impl<'p, 'a> Joiner<'p, 'a> {
     }
 
     /// A condition with its sides, if it is an equality of leaves.
-    pub(super) fn condition(&self, scalar: ScalarId) -> Condition {
+    fn condition(&self, scalar: ScalarId) -> Condition {
         let query = self.planner.query;
-        let leaves = |side: ScalarId| {
+        let side = |side: ScalarId| {
             let columns = query.scalar_columns(side);
             let leaves = self.leaves_of(columns.iter().copied());
-            (!leaves.is_empty() && columns.iter().all(|it| self.leaf_of.contains_key(it)))
-                .then_some((side, leaves))
+            if leaves.is_empty() || !columns.iter().all(|it| self.leaf_of.contains_key(it)) {
+                return None;
+            }
+            let key = [OrderKey::any(side)];
+            let wanted = self.wanted.iter().take(64).position(|wanted| **wanted == key);
+            Some(Side { scalar: side, leaves, orders: wanted.map_or(u64::MAX, |bit| 1 << bit) })
         };
         let sides = match query.scalar(scalar) {
             Scalar::Compare(Comparison::Equal, left, right) => {
                 let mut nested = Vec::new();
                 super::uses::subqueries(query, scalar, &mut nested);
-                match (leaves(*left), leaves(*right), nested.is_empty()) {
+                match (side(*left), side(*right), nested.is_empty()) {
                     (Some(left), Some(right), true) => Some([left, right]),
                     _ => None,
                 }
@@ -295,20 +331,24 @@ impl<'p, 'a> Joiner<'p, 'a> {
         Edge { conditions, sum: self.planner.query.conditions_sum(on) }
     }
 
-    /// Number of a list of edges.
-    pub(super) fn edge_list(&mut self, edges: &[usize]) -> u32 {
-        if let Some(known) = self.edge_list_numbers.get(edges) {
+    /// Number of a list.
+    pub(super) fn list(&mut self, list: &[usize]) -> u32 {
+        if let Some(known) = self.list_numbers.get(list) {
             return *known;
         }
-        let number = number(self.edge_lists.len());
-        self.edge_lists.push(edges.into());
-        self.edge_list_numbers.insert(edges.into(), number);
+        let number = number(self.lists.len());
+        self.lists.push(list.into());
+        self.list_numbers.insert(list.into(), number);
         number
     }
 
     /// Number of an order.
     pub(super) fn order_number(&mut self, order: Order) -> u32 {
-        if let Some(known) = self.order_numbers.get(&order) {
+        // Scalars that are equal may stand in any order: it depends on what was joined first.
+        let mut sorted = order.clone();
+        sorted.parts.iter_mut().for_each(|part| part.scalars.sort_unstable());
+        sorted.constants.sort_unstable();
+        if let Some(known) = self.order_numbers.get(&sorted) {
             return *known;
         }
         let mut answers = 0;
@@ -316,97 +356,25 @@ impl<'p, 'a> Joiner<'p, 'a> {
             answers |= u64::from(order.satisfied(wanted) == wanted.len()) << bit;
         }
         let number = number(self.orders.len());
-        self.orders.push((order.clone(), answers));
-        self.order_numbers.insert(order, number);
+        self.orders.push((order, answers));
+        self.order_numbers.insert(sorted, number);
         number
     }
 
-    pub(super) fn rank(&self, cost: &Cost) -> f64 {
-        self.planner.rank(cost, self.share)
-    }
-
-    /// Whether a hint speaks against a way.
-    fn is_refused(&self, group: u32, way: &JoinWay) -> bool {
-        let (Some(hinted), How::Join(step)) = (&self.planner.prepared.hinted, way.how) else {
-            return false;
-        };
-        let relations = |group: u32| &self.groups[group as usize].relations;
-        let (left, right) = (relations(step.left.0), relations(step.right.0));
-        let inner = inner_is_left(step.method).map(|is| if is { left } else { right });
-        hinted.refuses_pair(left, right)
-            || hinted.refuses_method(relations(group), step.method, inner)
-    }
-
-    /// Keeps a way unless another is as good in every respect.
-    pub(super) fn offer(&mut self, group: u32, mut way: JoinWay) {
-        if self.is_refused(group, &way) {
-            penalize(&mut way.cost);
-        }
-        if let Some(collected) = &mut self.collected {
-            collected.push(way);
-            return;
-        }
-        let rank = self.rank(&way.cost);
-        let answers = self.orders[way.order as usize].1;
-        let as_good = |rank: f64, cost: &Cost, by: f64, than: &Cost, answers: u64, wanted: u64| {
-            rank <= by && cost.total <= than.total && answers & wanted == wanted
-        };
-        let known = |number: u32| {
-            let way = &self.ways[number as usize];
-            (self.planner.rank(&way.cost, self.share), way.cost, self.orders[way.order as usize].1)
-        };
-        let list = &self.groups[group as usize].ways;
-        let dominated = list.iter().any(|other| {
-            let (by, cost, has) = known(*other);
-            as_good(by, &cost, rank, &way.cost, has, answers)
-        });
-        if dominated {
-            return;
-        }
-        let mut kept: Vec<u32> = Vec::with_capacity(list.len() + 1);
-        let mut place = None;
-        for other in list {
-            let (by, cost, has) = known(*other);
-            if as_good(rank, &way.cost, by, &cost, answers, has) {
-                continue;
-            }
-            if place.is_none() && by > rank {
-                place = Some(kept.len());
-            }
-            kept.push(*other);
-        }
-        let place = place.unwrap_or(kept.len());
-        if place < WAYS_MAX {
-            kept.insert(place, number(self.ways.len()));
-            self.ways.push(way);
-        }
-        kept.truncate(WAYS_MAX);
-        self.groups[group as usize].ways = kept;
-    }
-
-    /// All that a step could be, the cheapest first.
-    pub(super) fn all_methods(&mut self, step: &Step, edges: &[usize]) -> Vec<JoinWay> {
-        self.collected = Some(Vec::new());
-        self.join_groups(step.kind, step.left.0, step.right.0, edges);
-        let mut all = self.collected.take().unwrap_or_default();
-        all.sort_by(|left, right| left.cost.total.total_cmp(&right.cost.total));
-        all
-    }
-
     /// The group of both sides of a step.
-    pub(super) fn group_of(&mut self, step: &Step) -> u32 {
+    pub(super) fn group_of(&mut self, step: &super::ways::Step) -> u32 {
         self.joined(step.kind, step.left.0, step.right.0, &[])
     }
 
     /// Whether all of these leaves are in a group.
     pub(super) fn has(&self, group: u32, leaves: &[usize]) -> bool {
-        leaves.iter().all(|leaf| self.groups[group as usize].set.contains(*leaf))
+        self.groups[group as usize].set.contain(leaves)
     }
 
     /// The set of two groups that are joined on edges.
     pub(super) fn joined(&mut self, kind: JoinKind, left: u32, right: u32, edges: &[usize]) -> u32 {
         let (one, other) = (&self.groups[left as usize], &self.groups[right as usize]);
-        let set = one.set.union(&other.set);
+        let set = one.set.union(&other.set, self.tree.leaves.len());
         if let Some(known) = self.sets.get(&set) {
             return *known;
         }
@@ -423,12 +391,12 @@ impl<'p, 'a> Joiner<'p, 'a> {
         };
         let mut relations = one.relations.clone();
         relations.extend(&other.relations);
-        let (leaf, more, ways) = (None, pessimistic(&known.rows), Vec::new());
-        self.push_group(Group { set, relations, leaf, known, more, width, ways })
+        self.push_group(set, relations, None, known, width)
     }
 
     /// Joins as the query has them.
     pub(super) fn in_order_written(&mut self, tree: &Tree) -> u32 {
+        self.has_all_edges = false;
         let mut made: Vec<u32> = Vec::with_capacity(tree.parts.len());
         for part in &tree.parts {
             let group = match part {

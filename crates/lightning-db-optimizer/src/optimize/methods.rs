@@ -1,68 +1,47 @@
 //! Methods of joining two sets, and what they cost.
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
-
-use super::joiner::{How, JoinWay, Joiner, Step, number};
-use super::planner::Request;
+use super::joiner::{Group, Joiner, Rows};
+use super::ways::{BestWays, How, Step};
 use crate::cost::Work;
-use crate::estimate::Estimate;
-use crate::plan::{Access, Cost, JoinMethod, Operator, Order, OrderKey, PlanId};
+use crate::plan::{Cost, JoinMethod, Order, OrderKey};
 use crate::query::{JoinKind, ScalarId};
-
-/// A search in a relation for each row of another side.
-#[derive(Debug, Clone)]
-pub(super) struct Lookup {
-    pub(super) id: PlanId,
-    cost: Cost,
-    rows: Estimate,
-    /// Conditions that the search takes care of.
-    pub(super) used: Vec<ScalarId>,
-}
-
-/// Searches that were looked for, by leaf and conditions.
-#[derive(Debug, Default)]
-pub(super) struct Lookups {
-    known: HashMap<(usize, Vec<ScalarId>), Option<u32>, FixedState>,
-    pub(super) list: Vec<Lookup>,
-}
 
 /// The conditions of a join by what methods make of them.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     /// Sides of equalities, left and right.
     pub(super) keys: Vec<(ScalarId, ScalarId)>,
+    /// The wanted orders that begin with a side of a key, left and right.
+    orders: (u64, u64),
     /// The conditions of these.
     pub(super) of_keys: Vec<ScalarId>,
     /// All other conditions.
     pub(super) rest: Vec<ScalarId>,
 }
 
-/// Rows of both sides and of the result, expected and more.
+/// Rows of both sides and of the result.
 #[derive(Debug, Clone, Copy)]
-struct Sizes {
-    left: f64,
-    right: f64,
-    rows: f64,
-    left_width: f64,
-    right_width: f64,
+pub(super) struct Sizes {
+    pub(super) left: Rows,
+    pub(super) right: Rows,
+    pub(super) rows: Rows,
 }
 
 /// Two sides with their conditions.
-struct Pair<'c> {
-    kind: JoinKind,
-    left: u32,
-    right: u32,
-    into: u32,
-    conditions: &'c Conditions,
-    expected: Sizes,
-    more: Sizes,
-    edges: u32,
+pub(super) struct Pair<'c> {
+    pub(super) kind: JoinKind,
+    pub(super) left: u32,
+    pub(super) right: u32,
+    pub(super) into: u32,
+    pub(super) conditions: &'c Conditions,
+    /// Expected sizes, and larger ones.
+    pub(super) sizes: [Sizes; 2],
+    /// Number of the list of edges.
+    pub(super) edges: u32,
 }
 
 impl Pair<'_> {
-    fn step(&self, method: JoinMethod, left: u32, right: u32) -> Step {
+    pub(super) fn step(&self, method: JoinMethod, left: u32, right: u32) -> Step {
         Step {
             kind: self.kind,
             method,
@@ -86,50 +65,76 @@ impl Joiner<'_, '_> {
         edges: &[usize],
     ) -> u32 {
         let into = self.joined(kind, left, right, edges);
-        let conditions = self.conditions(left, right, edges);
-        let list = self.edge_list(edges);
-        let pair = self.pair(kind, (left, right), into, &conditions, list);
-        self.hash(&pair);
-        self.merge(&pair);
-        self.nested_loop(&pair);
-        self.for_each(&pair);
-        if kind == JoinKind::Inner {
-            let turned = Conditions {
-                keys: conditions.keys.iter().map(|(one, other)| (*other, *one)).collect(),
-                of_keys: conditions.of_keys.clone(),
-                rest: conditions.rest.clone(),
-            };
-            let pair = self.pair(kind, (right, left), into, &turned, list);
-            self.for_each(&pair);
-            if turned.keys.is_empty() {
-                self.nested_loop(&pair);
+        if self.collected.is_none() {
+            // The same ways of both sides make the same ways again.
+            let changes = |group: u32| self.groups[group as usize].changes;
+            let changes = (changes(left), changes(right));
+            if self.priced.insert((left, right), changes) == Some(changes) {
+                return into;
             }
         }
+        // Whatever the method, both sides are read, unless one is searched, and rows are handed on.
+        let (one, other) = (self.floor(left), self.floor(right));
+        let emit = self.groups[into as usize].rows[0].emit;
+        let hopeless = self.is_hopeless(into, one.0 + other.0 + emit, one.1 + other.1 + emit);
+        let has_leaf = [left, right].iter().any(|it| self.groups[*it as usize].leaf.is_some());
+        if hopeless && !has_leaf {
+            return into;
+        }
+        let mut conditions = std::mem::take(&mut self.conditions);
+        self.set_conditions(left, right, edges, &mut conditions);
+        let list = self.list(edges);
+        let pair = self.pair(kind, (left, right), into, &conditions, list);
+        if !hopeless {
+            let hashed = self.hash(&pair);
+            self.merge(&pair);
+            self.nested_loop(&pair, hashed);
+        }
+        self.for_each(&pair);
+        if kind == JoinKind::Inner {
+            // Neither of these looks at the sides of keys.
+            let pair = self.pair(kind, (right, left), into, &conditions, list);
+            self.for_each(&pair);
+            if conditions.keys.is_empty() && !hopeless {
+                self.nested_loop(&pair, None);
+            }
+        }
+        self.conditions = conditions;
         into
     }
 
     /// The conditions of edges, as two sides see them.
     pub(super) fn conditions(&self, left: u32, right: u32, edges: &[usize]) -> Conditions {
         let mut conditions = Conditions::default();
+        self.set_conditions(left, right, edges, &mut conditions);
+        conditions
+    }
+
+    fn set_conditions(&self, left: u32, right: u32, edges: &[usize], into: &mut Conditions) {
+        into.keys.clear();
+        into.of_keys.clear();
+        into.rest.clear();
+        into.orders = (0, 0);
         for condition in edges.iter().flat_map(|edge| &self.edges[*edge].conditions) {
             let key = condition.sides.as_ref().and_then(|[one, other]| {
-                if self.has(left, &one.1) && self.has(right, &other.1) {
-                    Some((one.0, other.0))
-                } else if self.has(left, &other.1) && self.has(right, &one.1) {
-                    Some((other.0, one.0))
+                if self.has(left, &one.leaves) && self.has(right, &other.leaves) {
+                    Some((one, other))
+                } else if self.has(left, &other.leaves) && self.has(right, &one.leaves) {
+                    Some((other, one))
                 } else {
                     None
                 }
             });
             match key {
-                Some(key) => {
-                    conditions.keys.push(key);
-                    conditions.of_keys.push(condition.scalar);
+                Some((one, other)) => {
+                    into.keys.push((one.scalar, other.scalar));
+                    into.of_keys.push(condition.scalar);
+                    into.orders.0 |= one.orders;
+                    into.orders.1 |= other.orders;
                 }
-                None => conditions.rest.push(condition.scalar),
+                None => into.rest.push(condition.scalar),
             }
         }
-        conditions
     }
 
     fn pair<'c>(
@@ -141,43 +146,36 @@ impl Joiner<'_, '_> {
         edges: u32,
     ) -> Pair<'c> {
         let [one, other, both] = [left, right, into].map(|group| &self.groups[group as usize]);
-        let (left_width, right_width) = (one.width, other.width);
-        let expected = Sizes {
-            left: one.known.rows.point,
-            right: other.known.rows.point,
-            rows: both.known.rows.point,
-            left_width,
-            right_width,
-        };
-        let more =
-            Sizes { left: one.more, right: other.more, rows: both.more, left_width, right_width };
-        Pair { kind, left, right, into, conditions, expected, more, edges }
+        let sizes =
+            |of: fn(&Group) -> Rows| Sizes { left: of(one), right: of(other), rows: of(both) };
+        let sizes = [sizes(|it| it.rows[0]), sizes(|it| it.rows[1])];
+        Pair { kind, left, right, into, conditions, sizes, edges }
     }
 
     fn best(&self, group: u32) -> u32 {
-        self.groups[group as usize].ways[0]
+        self.groups[group as usize].ways.best()
     }
 
-    fn cost(&self, way: u32) -> Cost {
+    pub(super) fn cost(&self, way: u32) -> Cost {
         self.ways[way as usize].cost
     }
 
-    fn order(&self, way: u32) -> u32 {
+    pub(super) fn order(&self, way: u32) -> u32 {
         self.ways[way as usize].order
     }
 
-    fn work(&self, work: Work) -> f64 {
+    pub(super) fn work(&self, work: Work) -> f64 {
         self.planner.work(work)
     }
 
     /// What is done with the pairs that keys leave, and with the result.
     fn rest(&self, pair: &Pair<'_>, sizes: &Sizes) -> f64 {
-        let scalars = super::rows::count(pair.conditions.rest.len());
-        let emit = self.work(Work::Emit { rows: sizes.rows });
+        let emit = sizes.rows.emit;
         if pair.conditions.rest.is_empty() {
             return emit;
         }
-        let rows = sizes.rows.max(sizes.left.min(sizes.right));
+        let scalars = super::rows::count(pair.conditions.rest.len());
+        let rows = sizes.rows.number.max(sizes.left.number.min(sizes.right.number));
         emit + self.work(Work::Evaluate { rows, scalars })
     }
 
@@ -189,11 +187,19 @@ impl Joiner<'_, '_> {
         let total = left.total + right.total + expected;
         let cost =
             Cost { start: start + before, total, high: (left.high + right.high + more).max(total) };
-        self.offer(pair.into, JoinWay { cost, order, how: How::Join(step) });
+        self.offer(pair.into, cost, order, How::Join(step));
+    }
+
+    /// Whether a join of two ways that costs this much beside them is not worth offering.
+    fn is_needless(&self, pair: &Pair<'_>, (left, right): (u32, u32), own: [f64; 2]) -> bool {
+        let (left, right) = (self.cost(left), self.cost(right));
+        let total = left.total + right.total + own[0];
+        let high = (left.high + right.high + own[1]).max(total);
+        self.is_hopeless(pair.into, self.rank(&Cost { start: 0.0, total, high }), total)
     }
 
     /// The order of one side's rows once they are joined.
-    fn order_after(&mut self, pair: &Pair<'_>, order: u32) -> u32 {
+    pub(super) fn order_after(&mut self, pair: &Pair<'_>, order: u32) -> u32 {
         if order == 0 || pair.kind != JoinKind::Inner {
             return order;
         }
@@ -210,21 +216,27 @@ impl Joiner<'_, '_> {
         number
     }
 
-    fn hash(&mut self, pair: &Pair<'_>) {
+    /// Offers hash joins; gives what one with the right side in the table costs beside both sides,
+    /// expected and with more rows.
+    fn hash(&mut self, pair: &Pair<'_>) -> Option<[f64; 2]> {
         let whole = pair.conditions.keys.len() == 1 && pair.conditions.rest.is_empty();
         if pair.conditions.keys.is_empty() || (matches!(pair.kind, JoinKind::Mark(_)) && !whole) {
-            return;
+            return None;
         }
-        let build_right = |sizes: &Sizes| {
-            let (rows, width) = (sizes.right, sizes.right_width);
-            let build = self.work(Work::HashBuild { rows, width });
-            let (build_rows, build_width) = (rows, width);
-            let probe = Work::HashProbe { rows: sizes.left, build_rows, build_width };
-            (build, build + self.work(probe) + self.rest(pair, sizes))
+        let rest = pair.sizes.map(|sizes| self.rest(pair, &sizes));
+        let own = |at: usize, build: Rows, probe: Rows| {
+            let (build_rows, build_width) = (build.number, build.width);
+            let probe = Work::HashProbe { rows: probe.number, build_rows, build_width };
+            build.build + self.work(probe) + rest[at]
         };
-        let ((build, expected), (_, more)) = (build_right(&pair.expected), build_right(&pair.more));
+        let of_right = [0, 1].map(|at| own(at, pair.sizes[at].right, pair.sizes[at].left));
+        let of_left = [0, 1].map(|at| own(at, pair.sizes[at].left, pair.sizes[at].right));
         let right = self.best(pair.right);
-        for left in self.groups[pair.left as usize].ways.clone() {
+        let build = pair.sizes[0].right.build;
+        for left in self.groups[pair.left as usize].ways.iter() {
+            if self.is_needless(pair, (left, right), of_right) {
+                continue;
+            }
             let order = if pair.kind == JoinKind::Full {
                 0
             } else {
@@ -232,47 +244,44 @@ impl Joiner<'_, '_> {
             };
             let step = pair.step(JoinMethod::HashRight, left, right);
             let start = self.cost(left).start + self.cost(right).total;
-            self.offer_join(pair, step, order, [build, expected, more], start);
+            self.offer_join(pair, step, order, [build, of_right[0], of_right[1]], start);
         }
         if matches!(pair.kind, JoinKind::Mark(_) | JoinKind::Single) {
-            return;
+            return Some(of_right);
         }
-        let build_left = |sizes: &Sizes| {
-            let (rows, width) = (sizes.left, sizes.left_width);
-            let build = self.work(Work::HashBuild { rows, width });
-            let (build_rows, build_width) = (rows, width);
-            let probe = Work::HashProbe { rows: sizes.right, build_rows, build_width };
-            (build, build + self.work(probe) + self.rest(pair, sizes))
-        };
-        let ((build, expected), (_, more)) = (build_left(&pair.expected), build_left(&pair.more));
         let left = self.best(pair.left);
-        let ways = match pair.kind {
-            JoinKind::Inner => self.groups[pair.right as usize].ways.clone(),
-            _ => vec![right],
-        };
-        for right in ways {
-            let order = match pair.kind {
-                JoinKind::Inner => self.order_after(pair, self.order(right)),
-                _ => 0,
-            };
+        let build = pair.sizes[0].left.build;
+        let of_inner = pair.kind == JoinKind::Inner;
+        let ways = self.groups[pair.right as usize].ways;
+        for right in ways.iter().take(if of_inner { usize::MAX } else { 1 }) {
+            if self.is_needless(pair, (left, right), of_left) {
+                continue;
+            }
+            let order = if of_inner { self.order_after(pair, self.order(right)) } else { 0 };
             let step = pair.step(JoinMethod::HashLeft, left, right);
             let start = match pair.kind {
                 // Rows without a match are known at the end.
                 JoinKind::Anti => self.cost(left).total + self.cost(right).total,
                 _ => self.cost(left).total + self.cost(right).start,
             };
-            self.offer_join(pair, step, order, [build, expected, more], start);
+            self.offer_join(pair, step, order, [build, of_left[0], of_left[1]], start);
         }
+        Some(of_right)
     }
 
     /// Keys in the order in which a side is sorted by them, and whether that is descending.
-    fn sorted_keys(&self, order: u32, side: &[ScalarId]) -> Option<(Vec<usize>, bool)> {
-        let parts = &self.orders[order as usize].0.parts;
+    fn sorted_keys(
+        &self,
+        way: u32,
+        pair: &Pair<'_>,
+        side: fn(&(ScalarId, ScalarId)) -> ScalarId,
+    ) -> Option<(Vec<usize>, bool)> {
+        let parts = &self.orders[self.order(way) as usize].0.parts;
         let descending = parts.first()?.descending;
         let mut keys = Vec::new();
         for part in parts.iter().take_while(|part| part.descending == descending) {
-            let same = |key: &ScalarId| part.scalars.contains(key);
-            match side.iter().position(same) {
+            let mut all = pair.conditions.keys.iter();
+            match all.position(|key| part.scalars.contains(&side(key))) {
                 Some(position) if !keys.contains(&position) => keys.push(position),
                 _ => break,
             }
@@ -286,30 +295,39 @@ impl Joiner<'_, '_> {
         {
             return;
         }
-        let (left_keys, right_keys): (Vec<ScalarId>, Vec<ScalarId>) =
-            pair.conditions.keys.iter().copied().unzip();
-        let left_ways = self.groups[pair.left as usize].ways.clone();
-        let right_ways = self.groups[pair.right as usize].ways.clone();
-        for left in &left_ways {
-            let Some((keys, descending)) = self.sorted_keys(self.order(*left), &left_keys) else {
-                continue;
-            };
-            self.merge_with(pair, *left, &right_ways, (&keys, descending), &right_keys);
+        let left_ways = self.groups[pair.left as usize].ways;
+        let right_ways = self.groups[pair.right as usize].ways;
+        let is_sorted =
+            |joiner: &Self, way: u32, orders: u64| joiner.answers(joiner.order(way)) & orders != 0;
+        let of_left = |key: &(ScalarId, ScalarId)| key.0;
+        for left in left_ways.iter() {
+            if is_sorted(self, left, pair.conditions.orders.0)
+                && let Some((keys, descending)) = self.sorted_keys(left, pair, of_left)
+            {
+                self.merge_with(pair, left, right_ways, (&keys, descending));
+            }
         }
         // A side that is not sorted is sorted, if the other one is.
         let left = self.best(pair.left);
-        for right in &right_ways {
-            let found = self.sorted_keys(self.order(*right), &right_keys);
-            let Some((keys, false)) = found else { continue };
-            if self.are_columns(&left_keys, &keys) {
-                self.offer_merge(pair, (left, *right), (true, false), &keys);
+        for right in right_ways.iter() {
+            if is_sorted(self, right, pair.conditions.orders.1)
+                && let Some((keys, false)) = self.sorted_keys(right, pair, |key| key.1)
+                && self.are_columns(pair, &keys, of_left)
+            {
+                self.offer_merge(pair, (left, right), (true, false), &keys);
             }
         }
     }
 
-    fn are_columns(&self, side: &[ScalarId], keys: &[usize]) -> bool {
+    fn are_columns(
+        &self,
+        pair: &Pair<'_>,
+        keys: &[usize],
+        side: fn(&(ScalarId, ScalarId)) -> ScalarId,
+    ) -> bool {
         let is_column = |key: &usize| {
-            matches!(self.planner.query.scalar(side[*key]), crate::query::Scalar::Column(_))
+            let scalar = side(&pair.conditions.keys[*key]);
+            matches!(self.planner.query.scalar(scalar), crate::query::Scalar::Column(_))
         };
         keys.iter().all(is_column)
     }
@@ -318,30 +336,28 @@ impl Joiner<'_, '_> {
         &mut self,
         pair: &Pair<'_>,
         left: u32,
-        right_ways: &[u32],
+        right_ways: BestWays,
         (keys, descending): (&[usize], bool),
-        right_keys: &[ScalarId],
     ) {
         let wanted: Vec<OrderKey> = keys
             .iter()
             .map(|key| OrderKey {
-                scalar: right_keys[*key],
+                scalar: pair.conditions.keys[*key].1,
                 descending: Some(descending),
                 nulls_first: None,
             })
             .collect();
         let mut merged = 0;
-        for right in right_ways {
-            let order = self.order(*right);
+        for right in right_ways.iter() {
+            let order = self.order(right);
             let sorted = self.orders[order as usize].0.satisfied(&wanted);
             if sorted > merged {
                 merged = sorted;
-                self.offer_merge(pair, (left, *right), (false, false), &keys[..sorted]);
+                self.offer_merge(pair, (left, right), (false, false), &keys[..sorted]);
             }
         }
-        if merged < keys.len() && !descending && self.are_columns(right_keys, keys) {
-            let right = right_ways[0];
-            self.offer_merge(pair, (left, right), (false, true), keys);
+        if merged < keys.len() && !descending && self.are_columns(pair, keys, |key| key.1) {
+            self.offer_merge(pair, (left, right_ways.best()), (false, true), keys);
         }
     }
 
@@ -352,20 +368,20 @@ impl Joiner<'_, '_> {
         sorts: (bool, bool),
         keys: &[usize],
     ) {
-        let of_side = |sort: bool, rows: f64, width: f64| {
-            if sort { self.work(Work::Sort { rows, width, kept: rows }) } else { 0.0 }
-        };
+        let of_side = |sort: bool, rows: Rows| if sort { rows.sort } else { 0.0 };
         let own = |sizes: &Sizes| {
-            let before = of_side(sorts.0, sizes.left, sizes.left_width)
-                + of_side(sorts.1, sizes.right, sizes.right_width);
-            let merge = Work::Merge { rows: sizes.left + sizes.right };
+            let before = of_side(sorts.0, sizes.left) + of_side(sorts.1, sizes.right);
+            let merge = Work::Merge { rows: sizes.left.number + sizes.right.number };
             // Conditions on keys that are not merged by are evaluated on pairs.
             let rest = pair.conditions.keys.len() - keys.len();
             let scalars = super::rows::count(rest);
-            let rest = self.work(Work::Evaluate { rows: sizes.rows, scalars });
+            let rest = self.work(Work::Evaluate { rows: sizes.rows.number, scalars });
             (before, before + self.work(merge) + rest + self.rest(pair, sizes))
         };
-        let ((before, expected), (_, more)) = (own(&pair.expected), own(&pair.more));
+        let ((before, expected), (_, more)) = (own(&pair.sizes[0]), own(&pair.sizes[1]));
+        if self.is_needless(pair, (left, right), [expected, more]) {
+            return;
+        }
         let side = |way: u32, sort: bool| {
             if sort { self.cost(way).total } else { self.cost(way).start }
         };
@@ -384,24 +400,35 @@ impl Joiner<'_, '_> {
                 self.order_after(pair, order)
             }
         };
-        self.merges.push(keys.into());
-        let keys = number(self.merges.len() - 1);
+        let keys = self.list(keys);
         let step = Step { sorts, keys, ..pair.step(JoinMethod::Merge, left, right) };
         self.offer_join(pair, step, order, [before, expected, more], start);
     }
 
-    fn nested_loop(&mut self, pair: &Pair<'_>) {
+    /// Offers to compare all pairs; not where a hash join, that costs this much beside both sides,
+    /// is better for the same ways of both.
+    fn nested_loop(&mut self, pair: &Pair<'_>, hashed: Option<[f64; 2]>) {
         let scalars = super::rows::count(pair.conditions.rest.len() + pair.conditions.keys.len());
         let own = |sizes: &Sizes| {
-            let pairs = sizes.left * sizes.right;
+            let pairs = sizes.left.number * sizes.right.number;
             // The pairs that a condition is false for end there.
             self.work(Work::NestedLoop { pairs })
                 + self.work(Work::Evaluate { rows: pairs, scalars: scalars.min(1.0) })
-                + self.work(Work::Emit { rows: sizes.rows })
+                + sizes.rows.emit
         };
-        let (expected, more) = (own(&pair.expected), own(&pair.more));
+        let (expected, more) = (own(&pair.sizes[0]), own(&pair.sizes[1]));
+        let by_cost = self.collected.is_none() && self.planner.prepared.hinted.is_none();
+        if by_cost
+            && self.share >= 1.0
+            && hashed.is_some_and(|hash| hash[0] <= expected && hash[1] <= more)
+        {
+            return;
+        }
         let right = self.best(pair.right);
-        for left in self.groups[pair.left as usize].ways.clone() {
+        for left in self.groups[pair.left as usize].ways.iter() {
+            if self.is_needless(pair, (left, right), [expected, more]) {
+                continue;
+            }
             let order = if pair.kind == JoinKind::Full {
                 0
             } else {
@@ -411,77 +438,5 @@ impl Joiner<'_, '_> {
             let start = self.cost(left).start + self.cost(right).total;
             self.offer_join(pair, step, order, [0.0, expected, more], start);
         }
-    }
-
-    /// A search in an index of the right side for each row of the left.
-    fn for_each(&mut self, pair: &Pair<'_>) {
-        if matches!(pair.kind, JoinKind::Full | JoinKind::Mark(_)) {
-            return;
-        }
-        let Some(leaf) = self.groups[pair.right as usize].leaf else { return };
-        let Some(number) = self.lookup(leaf, pair.conditions) else { return };
-        let lookup = &self.lookups.list[number as usize];
-        let (each, rows_expected) = (lookup.cost, lookup.rows.point.max(1e-6));
-        let first = matches!(pair.kind, JoinKind::Semi | JoinKind::Anti);
-        let left_over = pair.conditions.keys.len() + pair.conditions.rest.len() - lookup.used.len();
-        let scalars = super::rows::count(left_over);
-        let own = |sizes: &Sizes, rows: f64| {
-            // More rows of a search cost as the expected ones do, its start apart.
-            let grown = rows / rows_expected;
-            let total = each.start + (each.total - each.start) * grown;
-            // The first match is enough to know that there is one.
-            let share = if first { 1.0 / rows.max(1.0) } else { 1.0 };
-            let one = each.start + (total - each.start) * share;
-            let pairs = sizes.left * rows * share;
-            sizes.left * one
-                + self.work(Work::Evaluate { rows: pairs, scalars })
-                + self.work(Work::Emit { rows: sizes.rows })
-        };
-        let expected = own(&pair.expected, rows_expected);
-        // What there is more is the result's: each search has its share of it.
-        let rows_more = (pair.more.rows / pair.more.left.max(1.0)).max(rows_expected);
-        let more = own(&pair.more, rows_more);
-        let right = self.best(pair.right);
-        for left in self.groups[pair.left as usize].ways.clone() {
-            let order = self.order_after(pair, self.order(left));
-            let step = pair.step(JoinMethod::ForEach, left, right);
-            let step = Step { lookup: Some(number), ..step };
-            let (start, cost) = (self.cost(left).start + each.start, self.cost(left));
-            let total = cost.total + expected;
-            let high = (cost.high + more).max(total);
-            let cost = Cost { start, total, high };
-            self.offer(pair.into, JoinWay { cost, order, how: How::Join(step) });
-        }
-    }
-
-    /// The search in a leaf for values of the other side, if an index has one.
-    fn lookup(&mut self, leaf: usize, conditions: &Conditions) -> Option<u32> {
-        let tree_leaf = &self.tree.leaves[leaf];
-        let relation = self.planner.prepared.relations.get(&tree_leaf.node)?;
-        let all = conditions.of_keys.iter().chain(&conditions.rest).copied();
-        let used: Vec<ScalarId> =
-            all.filter(|id| relation.helps(self.planner.query, *id)).collect();
-        if used.is_empty() {
-            return None;
-        }
-        let key = (leaf, used);
-        if let Some(known) = self.lookups.known.get(&key) {
-            return *known;
-        }
-        let used = key.1.clone();
-        let together = [&tree_leaf.conditions[..], &used].concat();
-        let ways = self.planner.relation(relation, &together, &Request::default(), None);
-        let way = &ways.list[0];
-        let by_index = matches!(
-            self.planner.nodes.borrow()[way.id.index()].operator,
-            Operator::Access { access: Access::Index(_) | Access::Sets(_), .. }
-        );
-        let found = by_index.then(|| {
-            let lookup = Lookup { id: way.id, cost: way.cost, rows: ways.rows, used };
-            self.lookups.list.push(lookup);
-            number(self.lookups.list.len() - 1)
-        });
-        self.lookups.known.insert(key, found);
-        found
     }
 }

@@ -25,8 +25,7 @@ impl JoinModel for Joiner<'_, '_> {
     }
 
     fn cost(&self, entry: &u32) -> f64 {
-        let best = self.groups[*entry as usize].ways[0];
-        self.rank(&self.ways[best as usize].cost)
+        self.ways[self.groups[*entry as usize].ways.best() as usize].rank
     }
 
     fn rows(&self, entry: &u32) -> f64 {
@@ -48,14 +47,12 @@ impl Joiner<'_, '_> {
         let mut handles = Vec::new();
         let (tree, root) = self.join_tree(&mut handles);
         let graph = JoinGraph::of_tree(&tree, root)?;
-        self.edges = graph
-            .edges()
-            .iter()
-            .map(|edge| {
-                let on: Vec<ScalarId> = edge.conditions().iter().map(|it| handles[*it]).collect();
-                self.edge(&on)
-            })
-            .collect();
+        let edges = graph.edges().iter().map(|edge| {
+            let on: Vec<ScalarId> = edge.conditions().iter().map(|it| handles[*it]).collect();
+            self.edge(&on)
+        });
+        let edges = edges.collect();
+        self.set_edges(edges);
         if let Some(hinted) = &self.planner.prepared.hinted {
             let leaves = &self.groups[..self.tree.leaves.len()];
             let leaves: Vec<&Set> = leaves.iter().map(|group| &group.relations).collect();

@@ -10,9 +10,11 @@ pub(super) const RULE: &str = "drop null tests";
 impl Rewriter<'_> {
     pub(super) fn drop_null_tests(&mut self, root: NodeId) -> NodeId {
         self.bottom_up(root, &mut |this, id| {
-            let Node::Filter { input, conditions } = this.query.node(id).clone() else {
+            let Node::Filter { input, conditions } = this.query.node(id) else { return id };
+            if !conditions.iter().any(|condition| this.has_null_test(*condition)) {
                 return id;
-            };
+            }
+            let (input, conditions) = (*input, conditions.clone());
             let (known, given) = (this.properties(input), this.output_set(input));
             let mut made = Vec::with_capacity(conditions.len());
             for condition in &conditions {
@@ -27,6 +29,12 @@ impl Rewriter<'_> {
             let node = this.query.add_node(Node::Filter { input, conditions: made });
             this.fold(node)
         })
+    }
+
+    fn has_null_test(&self, id: ScalarId) -> bool {
+        let mut found = false;
+        self.query.visit_scalar(id, &mut |scalar| found |= matches!(scalar, Scalar::IsNull(_)));
+        found
     }
 
     fn without_null_tests(

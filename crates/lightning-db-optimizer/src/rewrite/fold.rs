@@ -35,8 +35,9 @@ impl Rewriter<'_> {
     /// Conditions without AND at the top and without those that are always true; a filter that lets
     /// nothing pass is no rows.
     fn flat_conditions(&mut self, id: NodeId) -> NodeId {
-        let node = self.query.node(id).clone();
-        let (Node::Filter { conditions, .. } | Node::Join { on: conditions, .. }) = &node else {
+        let (Node::Filter { conditions, .. } | Node::Join { on: conditions, .. }) =
+            self.query.node(id)
+        else {
             return id;
         };
         let mut flat = Vec::with_capacity(conditions.len());
@@ -56,7 +57,7 @@ impl Rewriter<'_> {
         if flat == *conditions {
             return self.without_rows(id);
         }
-        let made = match node {
+        let made = match self.query.node(id).clone() {
             Node::Filter { input, .. } if flat.is_empty() => return input,
             Node::Filter { input, .. } => Node::Filter { input, conditions: flat },
             Node::Join { kind, left, right, .. } => Node::Join { kind, left, right, on: flat },

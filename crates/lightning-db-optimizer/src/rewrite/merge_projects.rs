@@ -15,7 +15,8 @@ impl Rewriter<'_> {
     }
 
     fn merged(&mut self, id: NodeId) -> NodeId {
-        let Node::Project { input, columns } = self.query.node(id).clone() else { return id };
+        let Node::Project { input, columns } = self.query.node(id) else { return id };
+        let (input, columns) = (*input, columns.clone());
         let passes = columns
             .iter()
             .all(|(column, scalar)| *self.query.scalar(*scalar) == Scalar::Column(*column));

@@ -7,6 +7,13 @@ pub(super) const RULE: &str = "outer join to inner";
 
 impl Rewriter<'_> {
     pub(super) fn outer_to_inner(&mut self, root: NodeId) -> NodeId {
+        let adds_nulls = |id: &NodeId| {
+            let node = self.query.node(*id);
+            matches!(node, Node::Join { kind: JoinKind::Left | JoinKind::Full, .. })
+        };
+        if !self.query.post_order(root).iter().any(adds_nulls) {
+            return root;
+        }
         self.reduced(root, &Columns::default())
     }
 

@@ -11,9 +11,13 @@ pub(super) const RULE: &str = "reduce groups";
 impl Rewriter<'_> {
     pub(super) fn reduce_groups(&mut self, root: NodeId) -> NodeId {
         self.bottom_up(root, &mut |this, id| {
-            let Node::Aggregate { input, groups, aggregates } = this.query.node(id).clone() else {
+            let Node::Aggregate { input, groups, aggregates } = this.query.node(id) else {
                 return id;
             };
+            if groups.is_empty() && !aggregates.iter().any(|(_, aggregate)| aggregate.distinct) {
+                return id;
+            }
+            let (input, groups, aggregates) = (*input, groups.clone(), aggregates.clone());
             this.reduced_groups(id, input, groups, aggregates)
         })
     }

@@ -144,7 +144,8 @@ impl Rewriter<'_> {
 
     /// A join with new conditions on its inputs.
     fn inferred(&mut self, id: NodeId, known: &HashMap<NodeId, Facts, FixedState>) -> NodeId {
-        let Node::Join { kind, left, right, on } = self.query.node(id).clone() else { return id };
+        let Node::Join { kind, left, right, on } = self.query.node(id) else { return id };
+        let (kind, left, right, on) = (*kind, *left, *right, on.clone());
         let (to_left, to_right) = match kind {
             JoinKind::Inner | JoinKind::Semi => (true, true),
             JoinKind::Left | JoinKind::Anti | JoinKind::Single => (false, true),

@@ -65,6 +65,52 @@ fn ways_to_rows_are_followed() {
 }
 
 #[test]
+fn rows_of_several_indexes_are_followed() {
+    let both = column("customer").equal(9).and(column("state").equal(1));
+    let orders = QueryBuilder::scan("orders", "o").filter(both.and(column("day").greater(990)));
+    let plan = check(&orders, "index(o by_customer by_state_day)");
+    let text = plan.explain().to_string();
+    assert!(text.contains("rows of all of"), "{text}");
+    check(&orders, "index(o open_by_day by_customer by_state_day)");
+    let either = column("customer").less(80_000).or(column("id").equal(5));
+    let orders = QueryBuilder::scan("orders", "o").filter(either);
+    let plan = check(&orders, "index(o by_customer orders_key)");
+    let text = plan.explain().to_string();
+    assert!(text.contains("rows of any of"), "{text}");
+    // Without a condition that it answers, an index is of no use.
+    let plan = by(&orders, &shop(), "index(o by_customer notes)");
+    let reasons: Vec<&UnmetReason> = plan.unmet().iter().map(|it| &it.reason).collect();
+    assert_eq!(reasons, [&UnmetReason::Impossible], "{}", plan.explain());
+    assert!(plan.cost().total < 1e14, "{}", plan.explain());
+}
+
+#[test]
+fn rows_of_several_indexes_stay_pinned() {
+    let mut catalog = shop();
+    let both = column("user").equal(7).and(column("kind").equal(12));
+    let query = QueryBuilder::scan("event", "e").filter(both);
+    let pins = Hints::pin(&by(&query, &catalog, ""));
+    assert_eq!(pins.to_string(), "index(e user_set kind_set)");
+    // Few events are left: one set is enough, or none.
+    let events = catalog.table("event").unwrap();
+    let mut known = (*catalog.statistics(events).unwrap()).clone();
+    (known.rows, known.pages) = (100, 2);
+    catalog.set_statistics(events, known);
+    assert_ne!(Hints::pin(&by(&query, &catalog, "")), pins);
+    let pinned = by(&query, &catalog, &pins.to_string());
+    assert!(pinned.unmet().is_empty(), "{:?}\n{}", pinned.unmet(), pinned.explain());
+    assert_eq!(Hints::pin(&pinned), pins);
+    // One of both has other columns now.
+    catalog.change(events, |definition| {
+        let set = definition.indexes.iter_mut().find(|it| it.name == "kind_set").unwrap();
+        *set = IndexDefinition::new("kind_set", IndexKind::Bitmap, &[3]);
+    });
+    let unmet = by(&query, &catalog, &pins.to_string()).unmet().to_vec();
+    assert_eq!(unmet.len(), 1);
+    assert_eq!(unmet[0].reason, UnmetReason::Impossible);
+}
+
+#[test]
 fn methods_of_aggregates_are_followed() {
     let count = [("n", AggregateTerm::count_rows())];
     let of = QueryBuilder::scan("orders", "o").aggregate(["customer"], count);

@@ -1,0 +1,94 @@
+//! Sets of the leaves of a block.
+
+use std::rc::Rc;
+
+/// A set of leaves. Sets of one block are equal if they have the same form and content.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Leaves {
+    /// Of the first 64, as bits.
+    Few(u64),
+    /// Some of many, ascending.
+    List(Rc<[u32]>),
+    /// Many of many, as bits of words.
+    Words(Rc<[u64]>),
+}
+
+/// Words for so many leaves.
+fn words(count: usize) -> usize {
+    count.div_ceil(64)
+}
+
+impl Leaves {
+    /// One leaf, in a block of so many.
+    pub(super) fn single(leaf: usize, count: usize) -> Self {
+        if count <= 64 {
+            return Self::Few(1 << leaf);
+        }
+        Self::of_list(vec![super::joiner::number(leaf)], count)
+    }
+
+    /// A list as long as the words would be is kept as words.
+    fn of_list(list: Vec<u32>, count: usize) -> Self {
+        if list.len() < 2 * words(count) {
+            return Self::List(list.into());
+        }
+        let mut all = vec![0; words(count)];
+        list.into_iter().for_each(|leaf| all[leaf as usize / 64] |= 1 << (leaf % 64));
+        Self::Words(all.into())
+    }
+
+    /// The leaves of both, which have none in common, in a block of so many.
+    pub(super) fn union(&self, other: &Self, count: usize) -> Self {
+        match (self, other) {
+            (Self::Few(one), Self::Few(other)) => Self::Few(one | other),
+            (Self::List(one), Self::List(other)) => {
+                let mut both = [&one[..], other].concat();
+                both.sort_unstable();
+                Self::of_list(both, count)
+            }
+            (Self::Words(one), Self::Words(other)) => {
+                Self::Words(one.iter().zip(&other[..]).map(|(one, other)| one | other).collect())
+            }
+            (Self::Words(many), Self::List(some)) | (Self::List(some), Self::Words(many)) => {
+                let mut all = many.to_vec();
+                some.iter().for_each(|leaf| all[*leaf as usize / 64] |= 1 << (leaf % 64));
+                Self::Words(all.into())
+            }
+            // All sets of a block are of few leaves, or none is.
+            (one, _) => one.clone(),
+        }
+    }
+
+    /// Whether all of these leaves are in the set.
+    pub(super) fn contain(&self, leaves: &[usize]) -> bool {
+        leaves.iter().all(|leaf| match self {
+            Self::Few(bits) => bits >> leaf & 1 == 1,
+            Self::List(list) => list.binary_search(&super::joiner::number(*leaf)).is_ok(),
+            Self::Words(words) => words[leaf / 64] >> (leaf % 64) & 1 == 1,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_all_forms_hold_what_was_put_in() {
+        for count in [64, 65, 1_000] {
+            let of = |leaves: &[usize]| {
+                let sets = leaves.iter().map(|leaf| Leaves::single(*leaf, count));
+                sets.reduce(|one, other| one.union(&other, count)).unwrap()
+            };
+            let all: Vec<usize> = (0..count).step_by(2).collect();
+            let (some, rest) = all.split_at(3);
+            let set = of(&all);
+            assert!(set.contain(&all) && !set.contain(&[1]) && !set.contain(&[0, 63]), "{count}");
+            assert_eq!(set, of(rest).union(&of(some), count));
+            assert_eq!(set, of(some).union(&of(rest), count));
+            assert!(of(some).contain(some) && !of(some).contain(&[0, 6]));
+            let backwards: Vec<usize> = all.iter().rev().copied().collect();
+            assert_eq!(set, of(&backwards));
+        }
+    }
+}
