@@ -33,7 +33,9 @@ impl Leaves {
             return Self::List(list.into());
         }
         let mut all = vec![0; words(count)];
-        list.into_iter().for_each(|leaf| all[leaf as usize / 64] |= 1 << (leaf % 64));
+        for leaf in list {
+            all[leaf as usize / 64] |= 1 << (leaf % 64);
+        }
         Self::Words(all.into())
     }
 
@@ -51,7 +53,9 @@ impl Leaves {
             }
             (Self::Words(many), Self::List(some)) | (Self::List(some), Self::Words(many)) => {
                 let mut all = many.to_vec();
-                some.iter().for_each(|leaf| all[*leaf as usize / 64] |= 1 << (leaf % 64));
+                for leaf in some.iter() {
+                    all[*leaf as usize / 64] |= 1 << (leaf % 64);
+                }
                 Self::Words(all.into())
             }
             // All sets of a block are of few leaves, or none is.

@@ -131,16 +131,15 @@ impl Joiner<'_, '_> {
         }
         form.sort_unstable();
         let form = (leaf, form);
-        let found = match self.lookups.by_form.get(&form).copied() {
-            Some(first) => first.map(|first| {
+        let found = if let Some(first) = self.lookups.by_form.get(&form).copied() {
+            first.map(|first| {
                 let first = self.lookups.list[first as usize].clone();
                 self.add_lookup(Lookup { used: key.1.clone(), id: None, ..first })
-            }),
-            None => {
-                let found = self.search(leaf, &key.1);
-                self.lookups.by_form.insert(form, found);
-                found
-            }
+            })
+        } else {
+            let found = self.search(leaf, &key.1);
+            self.lookups.by_form.insert(form, found);
+            found
         };
         self.lookups.by_use.insert(key, found);
         found

@@ -3,14 +3,16 @@
 //! Checksums are made right again after the damage, so that what stands behind them is tried too:
 //! whatever is decoded must be fit for planning. `DECODERS_SEED` runs one seed again.
 
+use std::sync::Arc;
+
 use crate::build::column;
 use crate::learning::Memory;
 use crate::types::ValueType::{I64, Text};
 use crate::types::checksum::crc32c;
 use crate::types::{Rng, SeededRng, Value};
 use crate::{
-    Actual, Catalog, Context, Error, Hints, JoinType, MemoryCatalog, Optimizer, Query,
-    QueryBuilder, StatisticsBuilder, TableStatistics,
+    Actual, Catalog, Constants, Context, Error, Hints, JoinType, MemoryCatalog, Nanoseconds,
+    Optimizer, Query, QueryBuilder, Settings, StatisticsBuilder, TableStatistics,
 };
 
 /// Bytes before the checksum, and with it.
@@ -142,6 +144,38 @@ fn memories_that_are_decoded_can_be_planned_with() {
         }
     }
     assert!(decoded > 50, "only {decoded} were decoded: nothing was planned with");
+}
+
+#[test]
+fn constants_that_are_read_can_be_planned_with() {
+    let catalog = catalog();
+    let query = query(&catalog);
+    let whole = Constants::default().to_text();
+    let mut read = 0;
+    for seed in seeds(3_000) {
+        let rng = SeededRng::new(seed);
+        let mut bytes = whole.clone().into_bytes();
+        damage(&mut bytes, &rng);
+        if rng.one_in(3) {
+            let numbers = ["1e308", "-0", "5e-324", "inf", "NaN", "-1", "1_0", ""];
+            let number = numbers[usize::try_from(rng.below(8)).unwrap()];
+            bytes.extend_from_slice(format!("\nseek {number}\n").as_bytes());
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        match Constants::parse(&text) {
+            Ok(constants) => {
+                read += 1;
+                let model = Arc::new(Nanoseconds::new(constants.clone()));
+                let settings = Settings { cost_model: model, ..Settings::default() };
+                let plan = Optimizer::new(settings).optimize(&query, &catalog).unwrap();
+                assert!(!plan.cost().total.is_nan(), "seed {seed}\n{}", plan.explain());
+                assert_eq!(Constants::parse(&constants.to_text()).unwrap(), constants);
+            }
+            Err(Error::Decode { offset, .. }) => assert!(offset <= text.len(), "seed {seed}"),
+            Err(other) => panic!("seed {seed}: {other}"),
+        }
+    }
+    assert!(read > 50, "only {read} were read: nothing was planned with");
 }
 
 #[test]
