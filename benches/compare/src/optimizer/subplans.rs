@@ -8,7 +8,6 @@ use lightning_db_optimizer::{
 };
 
 use super::queries::{self, Kind};
-use super::tpch::Tpch;
 
 /// A join with its query built.
 pub(crate) struct Joins {
@@ -53,13 +52,13 @@ impl Joins {
     /// # Errors
     ///
     /// When it names what the tables do not have.
-    pub(crate) fn new(joins: &queries::Joins, tpch: &Tpch) -> Result<Self> {
+    pub(crate) fn new(joins: &queries::Joins, catalog: &dyn Catalog) -> Result<Self> {
         let mut query = Query::new();
         let mut relations = Vec::new();
         let mut names: Vec<(String, String, u64, ColumnId)> = Vec::new();
         for (place, (kind, table, alias)) in joins.relations().into_iter().enumerate() {
-            let id = tpch.table(table).with_context(|| format!("no table {table}"))?;
-            let definition = tpch.definition(id);
+            let id = catalog.table(table).with_context(|| format!("no table {table}"))?;
+            let definition = catalog.definition(id);
             let columns = add_columns(&mut query, &definition, id);
             for (column, defined) in columns.iter().zip(&definition.columns) {
                 let full = format!("{alias}.{}", defined.name);
@@ -192,6 +191,11 @@ impl Joins {
             })
         })
         .collect()
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The query.
