@@ -109,7 +109,8 @@ fn run_tests(
 /// Runs the concurrency models of loom, in every order: of the store group commit, the views of
 /// keyspaces, what merges keep for readers, waiting for commits, and the requests to the threads;
 /// of the connection pool those who wait, give up, shrink it and end it; of the shutdown what is in
-/// hand when it begins. The flag changes all dependencies, hence a folder of its own.
+/// hand when it begins; of metrics the registry of series. The flag changes all dependencies,
+/// hence a folder of its own.
 pub(crate) fn models(context: &Context) -> Result<Outcome> {
     let packages = ["lightning-db-storage", "lightning-db-pool", "lightning-db-ops"]
         .into_iter()

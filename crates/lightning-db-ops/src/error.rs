@@ -51,6 +51,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A certificate or its key is of no use.
+    #[error("{what} of the endpoint")]
+    Tls {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A thread or a signal handler could not be set up.
     #[error("start {what}")]
     Start {

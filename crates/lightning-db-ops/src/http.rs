@@ -1,10 +1,12 @@
 //! The endpoint: metrics, health and probes over HTTP, for as long as the service lives.
 
 mod answer;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,11 +18,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, watch};
 
 use self::answer::Answers;
+#[cfg(feature = "tls")]
+pub use self::tls::TlsIdentity;
 use crate::error::{Error, Result};
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -39,6 +44,8 @@ const BLOCKING_THREADS: usize = 4;
 pub struct EndpointOptions {
     address: SocketAddr,
     token: Option<String>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsIdentity>,
     connections_max: usize,
     request_timeout: Duration,
 }
@@ -53,9 +60,10 @@ pub struct EndpointOptions {
 /// | `/readyz` | 200 if the service takes requests; 503 from the moment a shutdown begins |
 /// | `/startupz` | 200 once the service has been ready |
 ///
-/// Other paths are 404, other methods than GET and HEAD 405. With a token, `/metrics` and
-/// `/health` want it as `Authorization: Bearer TOKEN`. A connection serves one request, and is
-/// closed when that takes too long, whoever is slow.
+/// It serves HTTP, or HTTPS alone with the feature `tls`. Other paths are 404, other methods than
+/// GET and HEAD 405. With a token, `/metrics` and `/health` want it as `Authorization: Bearer
+/// TOKEN`. A connection serves one request, and is closed when that takes too long, whoever is
+/// slow.
 pub struct Endpoint {
     address: SocketAddr,
     running: Arc<Running>,
@@ -70,13 +78,35 @@ impl EndpointOptions {
     /// An endpoint at this address; port 0 takes a free one.
     pub fn new(address: SocketAddr) -> Self {
         let request_timeout = Duration::from_secs(10);
-        Self { address, token: None, connections_max: 64, request_timeout }
+        Self {
+            address,
+            token: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            connections_max: 64,
+            request_timeout,
+        }
     }
 
     /// What a request has to bear to see metrics and health.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
+    }
+
+    /// Serves HTTPS alone, with this certificate.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, identity: TlsIdentity) -> Self {
+        self.tls = Some(identity);
+        self
+    }
+
+    /// Whether somebody who listens on the way learns nothing.
+    fn is_secret(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
     }
 
     /// Most connections at once: 64 otherwise. Others wait in the listener's queue.
@@ -94,8 +124,9 @@ impl EndpointOptions {
     /// Starts the endpoint.
     ///
     /// # Errors
-    /// [`Error::Option`] for an address that others can reach without a token, for an empty token,
-    /// and for no connections; [`Error::Start`] if the address cannot be listened at.
+    /// [`Error::Option`] for an address that others can reach without a token and without TLS, for
+    /// an empty token, and for no connections; [`Error::Start`] if the address cannot be listened
+    /// at.
     pub fn start(
         self,
         metrics: &Metrics,
@@ -103,8 +134,8 @@ impl EndpointOptions {
         coordinator: &Coordinator,
     ) -> Result<Endpoint> {
         let refuse = |option, value, reason| Err(Error::Option { option, value, reason });
-        if !self.address.ip().is_loopback() && self.token.is_none() {
-            let reason = "others can reach it: give the endpoint a token";
+        if !self.address.ip().is_loopback() && self.token.is_none() && !self.is_secret() {
+            let reason = "others can reach it: give the endpoint a token, or TLS";
             return refuse("address", self.address.to_string(), reason);
         }
         if self.token.as_ref().is_some_and(String::is_empty) {
@@ -133,6 +164,8 @@ impl EndpointOptions {
         let (stop, stopped) = watch::channel(false);
         let serving = Serving {
             answers: Arc::new(answers),
+            #[cfg(feature = "tls")]
+            tls: self.tls.as_ref().map(TlsIdentity::acceptor),
             free: Arc::new(Semaphore::new(self.connections_max)),
             connections_max: self.connections_max,
             timeout: self.request_timeout,
@@ -191,6 +224,8 @@ impl fmt::Debug for Endpoint {
 
 struct Serving {
     answers: Arc<Answers>,
+    #[cfg(feature = "tls")]
+    tls: Option<tokio_rustls::TlsAcceptor>,
     free: Arc<Semaphore>,
     connections_max: usize,
     timeout: Duration,
@@ -214,10 +249,11 @@ impl Serving {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 continue;
             };
-            let (answers, timeout) = (Arc::clone(&self.answers), self.timeout);
+            let serving = self.serve_client(socket);
+            let timeout = self.timeout;
             tokio::spawn(async move {
                 // Whatever became of it, the connection is over.
-                let _ = tokio::time::timeout(timeout, serve_one(socket, answers)).await;
+                let _ = tokio::time::timeout(timeout, serving).await;
                 drop(permit);
             });
         }
@@ -226,9 +262,26 @@ impl Serving {
         // Each has its limit, and so has this; closed semaphores there are none.
         let _ = self.free.acquire_many(all).await;
     }
+
+    fn serve_client(&self, socket: TcpStream) -> impl Future<Output = ()> + Send + 'static {
+        let answers = Arc::clone(&self.answers);
+        #[cfg(feature = "tls")]
+        let tls = self.tls.clone();
+        async move {
+            #[cfg(feature = "tls")]
+            if let Some(tls) = tls {
+                // One that speaks no TLS, or does not like the certificate, is gone.
+                if let Ok(socket) = tls.accept(socket).await {
+                    serve_one(socket, answers).await;
+                }
+                return;
+            }
+            serve_one(socket, answers).await;
+        }
+    }
 }
 
-async fn serve_one(socket: TcpStream, answers: Arc<Answers>) {
+async fn serve_one(socket: impl AsyncRead + AsyncWrite + Unpin + 'static, answers: Arc<Answers>) {
     let service = service_fn(|request| {
         let answers = Arc::clone(&answers);
         async move { Ok::<_, Infallible>(answers.answer(&request).await) }

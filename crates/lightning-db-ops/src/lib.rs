@@ -48,7 +48,9 @@
 //! * `tokio`: async callbacks run as tasks of the runtime that their component was registered in.
 //! * `systemd`: READY, STOPPING and STATUS for systemd.
 //! * `metrics`: a recorder for the `metrics` facade and the text that Prometheus reads.
+//! * `bounded`: the recorder of this crate, whose memory is bounded, where no other is asked for.
 //! * `http`: an endpoint for metrics, health and probes.
+//! * `tls`: the endpoint over HTTPS.
 //!
 //! # Invariants
 //! * Phases go forward only, and one begins when the one before has ended for every component.
@@ -58,6 +60,9 @@
 
 mod clock;
 mod error;
+#[cfg(any(feature = "metrics", all(test, loom)))]
+mod registry;
+mod sync;
 
 mod health;
 #[cfg(feature = "http")]
@@ -69,6 +74,8 @@ mod shutdown;
 pub use clock::{Clock, SimClock, SystemClock};
 pub use error::{Error, Result};
 pub use health::{CheckOptions, CheckReport, CheckResult, Health, HealthReport, Registered};
+#[cfg(feature = "tls")]
+pub use http::TlsIdentity;
 #[cfg(feature = "http")]
 pub use http::{Endpoint, EndpointOptions};
 pub use shutdown::*;

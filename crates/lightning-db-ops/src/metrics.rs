@@ -5,6 +5,7 @@ mod bounded;
 mod catalog;
 mod exposition;
 mod guard;
+mod labelled;
 mod lint;
 mod recorder;
 mod source;
@@ -12,6 +13,7 @@ mod upkeep;
 
 pub use catalog::{Kind, Metric, reference};
 pub use exposition::Format;
+pub use labelled::Labelled;
 pub use lint::{Sample, lint, samples};
 pub use recorder::{BUCKETS, Keeping, Metrics, MetricsOptions, SourceRegistration};
 pub use source::Source;

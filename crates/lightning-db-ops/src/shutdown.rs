@@ -13,7 +13,6 @@ mod state_file;
 
 mod driver;
 mod machine;
-mod sync;
 mod workers;
 
 #[cfg(all(feature = "signals", unix))]

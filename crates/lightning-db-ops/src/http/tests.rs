@@ -178,8 +178,12 @@ fn malformed_requests_are_refused_and_serving_goes_on() {
     let start = variable("LIGHTNING_HTTP_START").unwrap_or(0);
     let count = variable("LIGHTNING_HTTP_REQUESTS").unwrap_or(REQUESTS);
     let service = service(|options| options.request_timeout(Duration::from_secs(2)));
+    let mut before = None;
     let valid = b"GET /metrics HTTP/1.1\r\nhost: a\r\naccept: text/plain;q=0.5\r\n\r\n";
     for number in start..start + count {
+        if number == start + count / 4 {
+            before = anonymous_memory();
+        }
         let mut random = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let mut draw = |below: usize| {
             random ^= random << 13;
@@ -205,6 +209,17 @@ fn malformed_requests_are_refused_and_serving_goes_on() {
         assert!(is_answer, "replay: LIGHTNING_HTTP_START={number} LIGHTNING_HTTP_REQUESTS=1");
     }
     assert_eq!(service.status("GET /metrics"), 200);
+    // Counted where the system does, and behind the first quarter, which takes what is kept.
+    if let (Some(before), Some(after)) = (before, anonymous_memory()) {
+        assert!(after < before + (16 << 20), "from {before} bytes to {after}");
+    }
+}
+
+/// Bytes of this process that no file is behind.
+fn anonymous_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
 fn variable(name: &str) -> Option<u64> {

@@ -1,23 +1,31 @@
-//! A bound on the number of series, in front of any recorder.
+//! A bound on the number of series, in front of any recorder, and quick ways to their handles.
 
-use std::collections::{HashMap, HashSet};
+mod cache;
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit,
 };
-use parking_lot::Mutex;
 
+use self::cache::Handle;
 use super::upkeep::Upkeep;
+use crate::registry::{Registry, Series};
 
 /// What the labels of a series become that is one too many.
 pub(crate) const OVERFLOW: &str = "other";
 
-/// Counts series by metric; past the bound new ones share one series, and are counted. Looked at
-/// when a handle is made, never when one is used.
+/// Numbers of recorders, so that threads can tell their handles apart.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Makes the handles of a recorder once; past the bound new series share one, and are counted.
+///
+/// A thread finds a handle that it has had before among those that it remembers, without a lock.
 pub(crate) struct Guarded<R> {
     inner: R,
-    series_max: usize,
-    known: Mutex<HashMap<String, HashSet<Key>>>,
+    number: u64,
+    known: Registry<Key, Handle, BuildHasherDefault<KeyHash>>,
     dropped: Counter,
     /// Goes on for as long as somebody may record.
     _upkeep: Upkeep,
@@ -25,28 +33,63 @@ pub(crate) struct Guarded<R> {
 
 impl<R: Recorder> Guarded<R> {
     pub(crate) fn new(inner: R, series_max: usize, dropped: Counter, upkeep: Upkeep) -> Self {
-        Self { inner, series_max, known: Mutex::default(), dropped, _upkeep: upkeep }
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { inner, number, known: Registry::new(series_max), dropped, _upkeep: upkeep }
     }
 
-    /// The key itself, or the one of the overflow.
-    fn admit(&self, key: &Key) -> Key {
-        let mut known = self.known.lock();
-        let series = match known.get_mut(key.name()) {
-            Some(series) => series,
-            None => known.entry(key.name().to_owned()).or_default(),
+    /// The handle of a key, or that of the overflow.
+    fn handle<T: Clone>(
+        &self,
+        key: &Key,
+        find: impl Fn(&Handle) -> Option<T>,
+        wrap: impl Fn(T) -> Handle,
+        make: impl Fn(&Key) -> T,
+    ) -> T {
+        if let Some(handle) = cache::find(self.number, key, &find) {
+            return handle;
+        }
+        let Some(handle) = self.known.handle(key, || wrap(make(key))) else {
+            self.dropped.increment(1);
+            return make(&overflow(key));
         };
-        if series.contains(key) {
-            return key.clone();
-        }
-        if series.len() < self.series_max {
-            series.insert(key.clone());
-            return key.clone();
-        }
-        drop(known);
-        self.dropped.increment(1);
-        let labels: Vec<Label> =
-            key.labels().map(|label| Label::new(label.key().to_owned(), OVERFLOW)).collect();
-        Key::from_parts(key.name().to_owned(), labels)
+        // A name that is of another kind is left to the recorder.
+        let Some(found) = find(&handle) else { return make(key) };
+        cache::remember(self.number, key, &handle);
+        found
+    }
+}
+
+fn overflow(key: &Key) -> Key {
+    let labels: Vec<Label> =
+        key.labels().map(|label| Label::new(label.key().to_owned(), OVERFLOW)).collect();
+    Key::from_parts(key.name().to_owned(), labels)
+}
+
+impl Series for Key {
+    fn metric(&self) -> &str {
+        self.name()
+    }
+
+    fn kept(&self) -> Self {
+        self.to_retained()
+    }
+}
+
+/// Keys bring their hash.
+#[derive(Debug, Default)]
+pub(crate) struct KeyHash(u64);
+
+impl Hasher for KeyHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
     }
 }
 
@@ -64,14 +107,29 @@ impl<R: Recorder> Recorder for Guarded<R> {
     }
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
-        self.inner.register_counter(&self.admit(key), metadata)
+        let find = |handle: &Handle| match handle {
+            Handle::Counter(counter) => Some(counter.clone()),
+            _ => None,
+        };
+        let make = |key: &Key| self.inner.register_counter(key, metadata);
+        self.handle(key, find, Handle::Counter, make)
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
-        self.inner.register_gauge(&self.admit(key), metadata)
+        let find = |handle: &Handle| match handle {
+            Handle::Gauge(gauge) => Some(gauge.clone()),
+            _ => None,
+        };
+        let make = |key: &Key| self.inner.register_gauge(key, metadata);
+        self.handle(key, find, Handle::Gauge, make)
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        self.inner.register_histogram(&self.admit(key), metadata)
+        let find = |handle: &Handle| match handle {
+            Handle::Histogram(histogram) => Some(histogram.clone()),
+            _ => None,
+        };
+        let make = |key: &Key| self.inner.register_histogram(key, metadata);
+        self.handle(key, find, Handle::Histogram, make)
     }
 }

@@ -38,10 +38,12 @@ const DROPPED: Metric = Metric {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Keeping {
     /// The recorder of `metrics-exporter-prometheus`: quantiles within 0.01 %, where it has them;
-    /// values take memory until the next upkeep.
-    #[default]
+    /// values take memory until the next upkeep. The default without the feature `bounded`.
+    #[cfg_attr(not(feature = "bounded"), default)]
     Exporter,
     /// A recorder of this crate: quantiles within 4 %; memory does not grow with what is recorded.
+    /// The default with the feature `bounded`.
+    #[cfg_attr(feature = "bounded", default)]
     Bounded,
 }
 

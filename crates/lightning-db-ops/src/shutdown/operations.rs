@@ -7,8 +7,8 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::report::OpenOperation;
-use super::sync::Mutex;
 use crate::clock::Clock;
+use crate::sync::Mutex;
 
 /// Operations that are open, and whether new ones may begin.
 pub(crate) struct Operations {
