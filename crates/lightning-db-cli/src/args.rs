@@ -210,6 +210,12 @@ pub(crate) struct ServeMetrics {
     /// What a request must bear for metrics and health; wanted where others can reach the address
     #[arg(long, value_name = "TOKEN", env = "LIGHTNING_METRICS_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// Serve HTTPS with this chain of certificates, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The private key of the certificate, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// Changes of indexes.

@@ -2,13 +2,67 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{
+    Counter, Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+};
 use parking_lot::Mutex;
 
 use crate::statistics::{Histogram, Statistics};
 
 /// Most values of one step of a histogram that are recorded at once.
 const RECORDED_MAX: u64 = 10_000;
+
+type Described = (&'static str, &'static str);
+
+const ACQUIRED: Described = ("pool_acquired_total", "Connections that were given out.");
+const WAITED: Described =
+    ("pool_waited_total", "Connections that were given out to callers who had to wait.");
+const TIMED_OUT: Described = ("pool_timeouts_total", "Callers whose time ran out.");
+const CANCELLED: Described =
+    ("pool_cancelled_total", "Callers that gave up: their future was dropped while it waited.");
+const CONNECTED: Described = ("pool_connections_opened_total", "Connections that were made.");
+const CONNECT_ERRORS: Described = ("pool_connect_errors_total", "Attempts to connect that failed.");
+const CHECK_ERRORS: Described = ("pool_check_errors_total", "Checks of connections that failed.");
+const CLOSED: Described =
+    ("pool_connections_closed_total", "Connections that were closed, for any reason.");
+const LEAKS: Described =
+    ("pool_leaks_total", "Connections that were reported to be in use for too long.");
+const IDLE: Described = ("pool_idle_connections", "Connections that nobody uses.");
+const IN_USE: Described =
+    ("pool_in_use_connections", "Connections that are given out, or on the way to a waiter.");
+const WAITING: Described = ("pool_waiting_callers", "Callers that wait.");
+const WAIT: Described = (
+    "pool_wait_duration_seconds",
+    "How long callers waited, zero for those who did not. Of very many a share is recorded.",
+);
+const USAGE: Described = (
+    "pool_use_duration_seconds",
+    "How long connections were in use, when they are given back. Of very many a share is recorded.",
+);
+
+/// Tells the recorder what the metrics say, and in which units.
+fn describe() {
+    let counters = [
+        ACQUIRED,
+        WAITED,
+        TIMED_OUT,
+        CANCELLED,
+        CONNECTED,
+        CONNECT_ERRORS,
+        CHECK_ERRORS,
+        CLOSED,
+        LEAKS,
+    ];
+    for (name, help) in counters {
+        describe_counter!(name, Unit::Count, help);
+    }
+    for (name, help) in [IDLE, IN_USE, WAITING] {
+        describe_gauge!(name, Unit::Count, help);
+    }
+    for (name, help) in [WAIT, USAGE] {
+        describe_histogram!(name, Unit::Seconds, help);
+    }
+}
 
 /// Handles of one pool's metrics.
 #[derive(Debug)]
@@ -44,21 +98,22 @@ impl Meters {
             let to = metrics::histogram!(name, "pool" => pool.to_owned());
             Mutex::new(Published { to, before: Vec::new() })
         };
+        describe();
         Self {
-            acquired: count("pool_acquired_total"),
-            waited: count("pool_waited_total"),
-            timed_out: count("pool_timeouts_total"),
-            cancelled: count("pool_cancelled_total"),
-            connected: count("pool_connections_opened_total"),
-            connect_errors: count("pool_connect_errors_total"),
-            check_errors: count("pool_check_errors_total"),
-            closed: count("pool_connections_closed_total"),
-            leaks: count("pool_leaks_total"),
-            idle: level("pool_idle_connections"),
-            in_use: level("pool_in_use_connections"),
-            waiting: level("pool_waiting_callers"),
-            wait: times("pool_wait_duration_seconds"),
-            usage: times("pool_use_duration_seconds"),
+            acquired: count(ACQUIRED.0),
+            waited: count(WAITED.0),
+            timed_out: count(TIMED_OUT.0),
+            cancelled: count(CANCELLED.0),
+            connected: count(CONNECTED.0),
+            connect_errors: count(CONNECT_ERRORS.0),
+            check_errors: count(CHECK_ERRORS.0),
+            closed: count(CLOSED.0),
+            leaks: count(LEAKS.0),
+            idle: level(IDLE.0),
+            in_use: level(IN_USE.0),
+            waiting: level(WAITING.0),
+            wait: times(WAIT.0),
+            usage: times(USAGE.0),
         }
     }
 

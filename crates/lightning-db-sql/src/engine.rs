@@ -1,6 +1,7 @@
 //! What all connections to the tables of a store share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lightning_db_query::{EngineOptions, QueryEngine};
 use lightning_db_table::Tables;
@@ -36,6 +37,18 @@ struct Inner {
     cache: Cache<String, Arc<Prepared>>,
     /// By texts with parameters in the place of values.
     lifted: Cache<String, Lift>,
+    plans_found: AtomicU64,
+    plans_made: AtomicU64,
+}
+
+/// Plans of statements since the engine was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlanCounts {
+    /// Runs that found a plan of an earlier one.
+    pub hits: u64,
+    /// Runs for which a plan was made.
+    pub misses: u64,
 }
 
 /// How texts run that differ in their values alone.
@@ -64,6 +77,8 @@ impl SqlEngine {
             memory_limit,
             cache: Cache::new(CACHED),
             lifted: Cache::new(CACHED),
+            plans_found: AtomicU64::new(0),
+            plans_made: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -81,6 +96,19 @@ impl SqlEngine {
     /// Planner and executor of queries.
     pub fn queries(&self) -> &QueryEngine {
         &self.inner.queries
+    }
+
+    /// How often a plan was found, and how often one was made.
+    pub fn plan_counts(&self) -> PlanCounts {
+        let Inner { plans_found, plans_made, .. } = &*self.inner;
+        let [hits, misses] = [plans_found, plans_made].map(|it| it.load(Ordering::Relaxed));
+        PlanCounts { hits, misses }
+    }
+
+    pub(crate) fn count_plan(&self, is_known: bool) {
+        let Inner { plans_found, plans_made, .. } = &*self.inner;
+        let count = if is_known { plans_found } else { plans_made };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     #[cfg(feature = "vector")]
@@ -144,5 +172,18 @@ mod tests {
         connection.query("SELECT id FROM t WHERE a = 3", ()).unwrap();
         assert!(connection.engine().is_cached("SELECT id FROM t WHERE a = 3"));
         assert!(!connection.engine().is_cached("SELECT a FROM t WHERE id = 1"));
+    }
+
+    #[test]
+    fn a_plan_is_made_once_and_found_from_then_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = Connection::open(dir.path()).unwrap();
+        connection.execute("CREATE TABLE t (id BIGINT PRIMARY KEY)", ()).unwrap();
+        let before = connection.engine().plan_counts();
+        for id in 0..5 {
+            connection.execute("INSERT INTO t VALUES ($1)", [id]).unwrap();
+        }
+        let after = connection.engine().plan_counts();
+        assert_eq!((after.hits - before.hits, after.misses - before.misses), (4, 1));
     }
 }

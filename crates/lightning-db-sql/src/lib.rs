@@ -87,7 +87,7 @@ pub use datafusion::arrow;
 pub use lightning_db_types as types;
 
 pub use connection::{Connection, Transaction};
-pub use engine::SqlEngine;
+pub use engine::{PlanCounts, SqlEngine};
 pub use error::{Error, Position, Result};
 pub use lightning_db_query::{EngineOptions, ResultColumn};
 pub use parameters::Parameters;

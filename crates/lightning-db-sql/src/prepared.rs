@@ -331,6 +331,7 @@ impl Prepared {
             .rev()
             .find(|it| it.is_for(version, parameters, session))
             .cloned();
+        engine.count_plan(known.is_some());
         if let Some(known) = known {
             return Ok(known);
         }

@@ -266,6 +266,9 @@ impl Engine {
             Durability::Buffered => &mut state.commits.buffered,
             Durability::Sync => &mut state.commits.sync,
         } += 1;
+        if durability != Durability::Memory {
+            state.commits.promised_lsn = seq;
+        }
         if durability == Durability::Buffered {
             self.note_unsynced(&mut state);
         }

@@ -62,6 +62,7 @@ mod blob;
 mod caches;
 mod catalog;
 mod entry;
+mod hits;
 mod memtable;
 mod merge;
 mod rows;

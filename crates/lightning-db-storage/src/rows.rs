@@ -17,6 +17,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::entry::Entry;
+use crate::hits::Hits;
 
 /// Locks that keep a flush and readers apart, by hash.
 const GATES: usize = 64;
@@ -44,6 +45,7 @@ type Place = (u64, u64);
 pub(crate) struct RowCache {
     rows: Cache<Place, Entry, Weight, foldhash::fast::RandomState>,
     gates: Box<[Mutex<()>]>,
+    hits: Hits,
     /// Rows that came to a full cache.
     turned_away: AtomicU64,
     capacity: AtomicU64,
@@ -70,10 +72,16 @@ impl RowCache {
                 foldhash::fast::RandomState::default(),
                 quick_cache::sync::DefaultLifecycle::default(),
             ),
+            hits: Hits::default(),
             turned_away: AtomicU64::new(0),
             gates: (0..GATES).map(|_| Mutex::default()).collect(),
             capacity: AtomicU64::new(capacity),
         })
+    }
+
+    /// Reads that it answered, and those that it did not.
+    pub(crate) fn hits(&self) -> [u64; 2] {
+        self.hits.read()
     }
 
     /// Bytes held.
@@ -124,8 +132,10 @@ impl KeyspaceRows {
     /// The newest version in tables, if it is cached and not above `seq_max`.
     #[inline]
     pub(crate) fn get(&self, key: &[u8], hash: u64, seq_max: u64) -> Option<Entry> {
-        let row = self.cache.rows.get(&self.place(hash))?;
-        (row.seq() <= seq_max && row.key() == key).then_some(row)
+        let row = self.cache.rows.get(&self.place(hash));
+        let found = row.filter(|row| row.seq() <= seq_max && row.key() == key);
+        self.cache.hits.count(found.is_some());
+        found
     }
 
     /// Adds the newest version in tables that a reader found, unless a flush began since its
@@ -199,6 +209,7 @@ mod tests {
         assert!(rows.get(b"k", 7, 4).is_none());
         assert_eq!(rows.get(b"k", 7, 5).unwrap().seq(), 5);
         assert!(rows.get(b"other key of the same hash", 7, 5).is_none());
+        assert_eq!(rows.cache.hits(), [1, 2]);
     }
 
     #[test]

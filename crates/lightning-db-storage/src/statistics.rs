@@ -63,6 +63,10 @@ pub struct Statistics {
     pub cache_hits: u64,
     /// Block reads that went to the disk.
     pub cache_misses: u64,
+    /// Reads of keys that the cache of rows answered.
+    pub row_cache_hits: u64,
+    /// Reads of keys that it was asked for and did not answer.
+    pub row_cache_misses: u64,
 }
 
 /// Commits by durability level.
@@ -75,6 +79,9 @@ pub struct CommitCounts {
     pub buffered: u64,
     /// At level `Sync`.
     pub sync: u64,
+    /// Number of the newest of the last two: it is to be on the disk within 50 ms. Zero if there
+    /// was none since the store was opened.
+    pub promised_lsn: u64,
 }
 
 /// Bytes on the disk by kind of file.
@@ -143,6 +150,7 @@ impl Statistics {
         let log = engine.log.get();
         let counters = &engine.work.counters;
         let cache = engine.cache.stats();
+        let [row_cache_hits, row_cache_misses] = engine.rows.hits();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let mut keyspaces = engine.live_keyspaces();
         keyspaces.sort_by(|a, b| a.name.cmp(&b.name));
@@ -196,6 +204,8 @@ impl Statistics {
             oldest_snapshot_age: engine.snapshots.oldest().map(|since| now.saturating_sub(since)),
             cache_hits: cache.hits,
             cache_misses: cache.misses,
+            row_cache_hits,
+            row_cache_misses,
         }
     }
 }

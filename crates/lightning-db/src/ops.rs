@@ -7,6 +7,8 @@
 pub use lightning_db_ops::*;
 
 #[cfg(feature = "monitoring")]
+mod checks;
+#[cfg(feature = "monitoring")]
 mod errors;
 #[cfg(feature = "monitoring")]
 mod meters;

@@ -1,6 +1,6 @@
 //! `serve-metrics`: an open store as a service that shows what it does, until it is ended.
 
-use lightning_db::ops::{EndpointOptions, ServiceOptions};
+use lightning_db::ops::{EndpointOptions, ServiceOptions, TlsIdentity};
 use serde_json::json;
 
 use crate::args::ServeMetrics;
@@ -14,6 +14,11 @@ pub(crate) fn metrics(context: &Context, arguments: &ServeMetrics) -> Result<(),
     if let Some(token) = &arguments.token {
         endpoint = endpoint.token(token);
     }
+    let mut scheme = "http";
+    if let (Some(certificate), Some(key)) = (&arguments.tls_certificate, &arguments.tls_key) {
+        endpoint = endpoint.tls(TlsIdentity::from_files(certificate, key)?);
+        scheme = "https";
+    }
     let service = ServiceOptions::new().endpoint(endpoint).start(&store)?;
     if let Some(tables) = context.tables_of(&store)? {
         service.add_tables(&tables);
@@ -23,7 +28,7 @@ pub(crate) fn metrics(context: &Context, arguments: &ServeMetrics) -> Result<(),
     coordinator.set_ready(true);
     // The address it has been given, where the port was left to the system.
     let address = service.address().unwrap_or(arguments.listen);
-    let line = format!("serving http://{address}/metrics and /health; Ctrl-C ends it\n");
+    let line = format!("serving {scheme}://{address}/metrics and /health; Ctrl-C ends it\n");
     context.print(&line, &json!({ "address": address.to_string() }))?;
     let report = coordinator.wait_blocking();
     if context.json {

@@ -47,6 +47,11 @@ fn an_address_that_others_reach_wants_a_token() {
     shell.ok(["put", "k", "key", "value"]);
     let error = shell.fails(2, ["serve-metrics", "--listen", "0.0.0.0:0"]);
     assert!(error.contains("give the endpoint a token"), "{error}");
+    let lone = ["serve-metrics", "--tls-certificate", "/nonexistent"];
+    assert!(shell.fails(2, lone).contains("--tls-key"));
+    let wrong = [&lone[..], &["--tls-key", "/nonexistent"]].concat();
+    let error = shell.fails(1, wrong);
+    assert!(error.contains("read /nonexistent"), "{error}");
     assert!(shell.fails(2, ["serve-metrics", "--listen", "here"]).contains("--listen"));
     let error = Shell::new().fails(3, ["serve-metrics"]);
     assert!(error.contains("db"), "{error}");

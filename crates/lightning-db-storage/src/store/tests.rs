@@ -120,6 +120,7 @@ fn commits_are_counted_by_level_with_the_times_of_their_syncs() {
     let statistics = store.statistics();
     let commits = statistics.commits;
     assert_eq!((commits.memory, commits.buffered, commits.sync), (3, 2, 1));
+    assert_eq!(commits.promised_lsn, statistics.last_lsn);
     assert_eq!(statistics.sync_waits.count(), 1);
     assert!(statistics.sync_waits.sum() > std::time::Duration::ZERO);
     assert_eq!(statistics.merge_step_times.count(), 0);

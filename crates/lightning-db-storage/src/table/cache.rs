@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam::utils::CachePadded;
 use foldhash::fast::FixedState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 use super::block::Block;
+use crate::hits::Hits;
 
-const STRIPES: usize = 16;
 /// Blocks are about this long: what the cache makes room for at the start.
 const BLOCK_LEN_TYPICAL: u64 = 16 << 10;
 /// Shards below this would refuse blocks that are a little longer than usual.
@@ -43,12 +42,6 @@ pub(crate) struct CacheStats {
     pub(crate) bytes: u64,
 }
 
-#[derive(Debug, Default)]
-struct Counters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
-
 /// Number of the next cache: one for each of the process, since what a thread remembers of one is
 /// void for all others.
 static CACHES: AtomicU64 = AtomicU64::new(1);
@@ -57,8 +50,7 @@ static CACHES: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct BlockCache {
     /// `None` for a capacity of zero.
     blocks: Option<Blocks>,
-    /// One set per group of threads: a shared line would be written by every read of every core.
-    counters: [CachePadded<Counters>; STRIPES],
+    hits: Hits,
     capacity: AtomicU64,
     owners: AtomicU64,
     id: u64,
@@ -87,7 +79,7 @@ impl BlockCache {
         });
         let id = CACHES.fetch_add(1, Ordering::Relaxed);
         let (capacity, owners) = (AtomicU64::new(capacity_bytes), AtomicU64::new(0));
-        Self { blocks, counters: Default::default(), capacity, owners, id }
+        Self { blocks, hits: Hits::default(), capacity, owners, id }
     }
 
     /// Holds so many bytes from now on; what is too much goes.
@@ -105,13 +97,8 @@ impl BlockCache {
 
     /// Counts since the start, and the bytes held now.
     pub(crate) fn stats(&self) -> CacheStats {
-        let mut stats = CacheStats::default();
-        for counters in &self.counters {
-            stats.hits += counters.hits.load(Ordering::Relaxed);
-            stats.misses += counters.misses.load(Ordering::Relaxed);
-        }
-        stats.bytes = self.blocks.as_ref().map_or(0, Cache::weight);
-        stats
+        let [hits, misses] = self.hits.read();
+        CacheStats { hits, misses, bytes: self.blocks.as_ref().map_or(0, Cache::weight) }
     }
 
     /// A number for an open table. It is never given twice, so that a block can not be taken for
@@ -123,9 +110,7 @@ impl BlockCache {
     #[inline]
     pub(super) fn get(&self, place: Place) -> Option<Arc<Block>> {
         let found = self.blocks.as_ref().and_then(|blocks| blocks.get(&place));
-        let counters = &self.counters[stripe()];
-        let counter = if found.is_some() { &counters.hits } else { &counters.misses };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.hits.count(found.is_some());
         found
     }
 
@@ -148,14 +133,4 @@ impl BlockCache {
             }
         }
     }
-}
-
-/// Counters of this thread.
-#[inline]
-fn stripe() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static STRIPE: usize = THREADS.fetch_add(1, Ordering::Relaxed) % STRIPES;
-    }
-    STRIPE.with(|stripe| *stripe)
 }

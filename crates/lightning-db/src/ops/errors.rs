@@ -4,7 +4,8 @@ use lightning_db_storage::Error;
 
 /// An error that has one of the kinds that are counted apart.
 pub trait ErrorType {
-    /// The kind, as the label `error_type` of `lightningdb_errors_total` has it.
+    /// The kind, as the label `error_type` of `lightningdb_errors_total` has it; one that is not
+    /// among its values counts as `other`.
     fn error_type(&self) -> &'static str;
 }
 

@@ -5,12 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lightning_db_ops::metrics::Metrics;
+use lightning_db_ops::metrics::{Labelled, Metrics};
 use lightning_db_storage::{Keyspace, Result, Slice};
 use lightning_db_types::Clock;
 use metrics::{Counter, Histogram, counter, histogram};
 
 use super::errors::ErrorType;
+use super::names::{ERROR_TYPES, MEASURED};
+#[cfg(feature = "tables")]
+use super::names::{INDEX_TYPES, QUERY_TYPES};
+#[cfg(feature = "tables")]
+use super::sources::index_type;
 
 /// Of so many gets of a thread one is timed: two clock readings cost as much as a get from memory.
 const TIMED_GETS: u32 = 16;
@@ -19,7 +24,7 @@ thread_local! {
     static GETS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// What is counted by its own name.
+/// What is counted by its own name, in the order of the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// A look-up of one key.
@@ -34,27 +39,19 @@ pub enum Operation {
     Transaction,
 }
 
-const OPERATIONS: [(Operation, &str); 5] = [
-    (Operation::Get, "get"),
-    (Operation::Scan, "scan"),
-    (Operation::Find, "find"),
-    (Operation::Query, "query"),
-    (Operation::Transaction, "transaction"),
-];
-
 /// Counts and times operations. Cheap to clone.
 #[derive(Clone)]
 pub struct Meters(Arc<Inner>);
 
 struct Inner {
-    metrics: Metrics,
     clock: Arc<dyn Clock>,
     slow_after: Option<Duration>,
     operations: [Meter; 5],
-    #[cfg(feature = "query")]
-    select_time: Histogram,
+    errors: Labelled<Counter>,
     #[cfg(feature = "tables")]
-    find_time: Histogram,
+    queries: Labelled<Histogram>,
+    #[cfg(feature = "tables")]
+    finds: Labelled<Counter>,
 }
 
 struct Meter {
@@ -70,25 +67,32 @@ impl Meters {
         slow_after: Option<Duration>,
     ) -> Self {
         let operations = metrics.with(|| {
-            OPERATIONS.map(|(_, name)| Meter {
-                name,
-                count: counter!("lightningdb_operations_total", "operation" => name),
-                time: histogram!("lightningdb_operation_duration_seconds", "operation" => name),
+            std::array::from_fn(|operation| {
+                let name = MEASURED[operation];
+                Meter {
+                    name,
+                    count: counter!("lightningdb_operations_total", "operation" => name),
+                    time: histogram!("lightningdb_operation_duration_seconds", "operation" => name),
+                }
             })
         });
-        #[cfg(any(feature = "query", feature = "tables"))]
-        let query_time = |kind: &'static str| {
-            metrics.with(|| histogram!("lightningdb_query_duration_seconds", "query_type" => kind))
+        let error = |kind| counter!("lightningdb_errors_total", "error_type" => kind);
+        #[cfg(feature = "tables")]
+        let find = |kind| {
+            let name = "lightningdb_index_operations_total";
+            counter!(name, "index_type" => kind, "operation" => "find")
         };
+        #[cfg(feature = "tables")]
+        let query = |kind| histogram!("lightningdb_query_duration_seconds", "query_type" => kind);
         Self(Arc::new(Inner {
-            metrics: metrics.clone(),
             clock: Arc::clone(clock),
             slow_after,
             operations,
-            #[cfg(feature = "query")]
-            select_time: query_time("select"),
+            errors: metrics.with(|| Labelled::new(ERROR_TYPES, error)),
             #[cfg(feature = "tables")]
-            find_time: query_time("find"),
+            queries: metrics.with(|| Labelled::new(QUERY_TYPES, query)),
+            #[cfg(feature = "tables")]
+            finds: metrics.with(|| Labelled::new(INDEX_TYPES, find)),
         }))
     }
 
@@ -132,8 +136,38 @@ impl Meters {
     ) -> lightning_db_query::Result<Vec<Vec<lightning_db_types::Value>>> {
         let body = || statement.rows(source, parameters);
         let (result, time) = self.timed(Operation::Query, body);
-        self.0.select_time.record(time.as_secs_f64());
+        self.record_query("select", time);
         result
+    }
+
+    /// Runs a statement of SQL, counted as a query that reads or writes.
+    ///
+    /// # Errors
+    /// Those of the statement.
+    #[cfg(feature = "sql")]
+    pub fn sql(
+        &self,
+        connection: &lightning_db_sql::Connection,
+        sql: &str,
+        parameters: impl lightning_db_sql::Parameters,
+    ) -> lightning_db_sql::Result<lightning_db_sql::Outcome> {
+        use lightning_db_sql::Outcome;
+        let body = || connection.run(sql, parameters);
+        let (result, time) = self.timed(Operation::Query, body);
+        let kind = match &result {
+            Ok(Outcome::Rows(_)) => "select",
+            Ok(Outcome::Written { .. }) => "write",
+            _ => "other",
+        };
+        self.record_query(kind, time);
+        result
+    }
+
+    #[cfg(feature = "tables")]
+    fn record_query(&self, kind: &str, time: Duration) {
+        if let Some(times) = self.0.queries.get(kind) {
+            times.record(time.as_secs_f64());
+        }
     }
 
     /// Asks one index, counted as a question to an index of its kind.
@@ -148,13 +182,11 @@ impl Meters {
         query: &lightning_db_table::index::IndexQuery,
     ) -> lightning_db_table::Result<lightning_db_table::index::RowSet> {
         let (result, time) = self.timed(Operation::Find, || reader.find(index, query));
-        self.0.find_time.record(time.as_secs_f64());
-        if let Ok(index) = reader.index(index) {
-            let kind = super::sources::index_type(&index.definition().kind);
-            let name = "lightningdb_index_operations_total";
-            let found = || counter!(name, "index_type" => kind, "operation" => "find");
-            let found = self.0.metrics.with(found);
-            found.increment(1);
+        self.record_query("find", time);
+        if let Ok(index) = reader.index(index)
+            && let Some(finds) = self.0.finds.get(index_type(&index.definition().kind))
+        {
+            finds.increment(1);
         }
         result
     }
@@ -182,10 +214,11 @@ impl Meters {
 
     #[cold]
     fn count_error(&self, error: &impl ErrorType) {
-        let kind = error.error_type();
-        let errors =
-            self.0.metrics.with(|| counter!("lightningdb_errors_total", "error_type" => kind));
-        errors.increment(1);
+        // One of a kind without a name of its own is an error all the same.
+        let errors = &self.0.errors;
+        if let Some(errors) = errors.get(error.error_type()).or_else(|| errors.get("other")) {
+            errors.increment(1);
+        }
     }
 }
 

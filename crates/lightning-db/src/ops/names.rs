@@ -3,7 +3,42 @@
 use lightning_db_ops::metrics::{Kind, Metric};
 use metrics::Unit;
 
-const INDEX_TYPES: &[&str] = &["ordered", "hash", "bitmap", "spatial", "text", "bloom"];
+/// Values of labels, in the order in which the handles of their series are made.
+pub(super) const OPERATIONS: &[&str] = &[
+    "get",
+    "scan",
+    "find",
+    "query",
+    "transaction",
+    "insert",
+    "remove",
+    "commit",
+    "clear",
+    "ingest",
+];
+/// Operations that are made through the meters, and those that commits count.
+pub(super) const MEASURED: &[&str] = OPERATIONS.split_at(5).0;
+pub(super) const COMMITTED: &[&str] = OPERATIONS.split_at(5).1;
+pub(super) const QUERY_TYPES: &[&str] = &["select", "find", "write", "other"];
+pub(super) const INDEX_TYPES: &[&str] = &["ordered", "hash", "bitmap", "spatial", "text", "bloom"];
+pub(super) const ERROR_TYPES: &[&str] = &[
+    "io",
+    "corrupt",
+    "poisoned",
+    "closed",
+    "read_only",
+    "limit",
+    "contention",
+    "not_found",
+    "argument",
+    "cancelled",
+    "other",
+];
+pub(super) const LEVELS: &[&str] = &["memory", "buffered", "sync"];
+pub(super) const CACHES: &[&str] = &["block", "row"];
+pub(super) const OWNERS: &[&str] =
+    &["active_memtables", "frozen_memtables", "block_cache", "row_cache", "table_indexes"];
+pub(super) const FILES: &[&str] = &["tables", "obsolete_tables", "log", "blobs"];
 
 /// All metrics of a [`Service`](super::Service), with their help, units and labels.
 pub const METRICS: &[Metric] = &[
@@ -11,53 +46,25 @@ pub const METRICS: &[Metric] = &[
         "lightningdb_operations_total",
         "Operations. Changes and commits of the store are counted when they are committed, however \
          they were made; reads when they end, if they were made through the meters.",
-        &[(
-            "operation",
-            &[
-                "get",
-                "scan",
-                "find",
-                "query",
-                "transaction",
-                "insert",
-                "remove",
-                "commit",
-                "clear",
-                "ingest",
-            ],
-        )],
+        &[("operation", OPERATIONS)],
     ),
     histogram(
         "lightningdb_operation_duration_seconds",
         "How long operations took that were made through the meters. Of gets each thread times \
          one in 16; of the others, all.",
-        &[("operation", &["get", "scan", "find", "query", "transaction"])],
+        &[("operation", MEASURED)],
     ),
     histogram(
         "lightningdb_query_duration_seconds",
-        "How long queries took that were made through the meters: statements, and questions to \
-         one index.",
-        &[("query_type", &["select", "find"])],
+        "How long queries took that were made through the meters: statements that read, that \
+         write, and others (such as those that define, and those that fail), and questions to one \
+         index.",
+        &[("query_type", QUERY_TYPES)],
     ),
     counter(
         "lightningdb_errors_total",
         "Operations made through the meters that ended with an error.",
-        &[(
-            "error_type",
-            &[
-                "io",
-                "corrupt",
-                "poisoned",
-                "closed",
-                "read_only",
-                "limit",
-                "contention",
-                "not_found",
-                "argument",
-                "cancelled",
-                "other",
-            ],
-        )],
+        &[("error_type", ERROR_TYPES)],
     ),
     counter(
         "lightningdb_index_operations_total",
@@ -68,7 +75,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "lightningdb_commits_total",
         "Commits by durability level, counted when they are visible.",
-        &[("durability", &["memory", "buffered", "sync"])],
+        &[("durability", LEVELS)],
     ),
     histogram(
         "lightningdb_wal_sync_duration_seconds",
@@ -101,30 +108,33 @@ pub const METRICS: &[Metric] = &[
         "Whole seconds that writes waited for a flush, together.",
         &[],
     ),
-    counter(
-        "lightningdb_cache_hits_total",
-        "Reads that a cache answered.",
-        &[("cache", &["block"])],
-    ),
+    counter("lightningdb_cache_hits_total", "Reads that a cache answered.", &[("cache", CACHES)]),
     counter(
         "lightningdb_cache_misses_total",
         "Reads that a cache did not answer.",
-        &[("cache", &["block"])],
+        &[("cache", CACHES)],
+    ),
+    counter(
+        "lightningdb_plan_cache_hits_total",
+        "Runs of SQL statements that found the plan of an earlier one, of registered engines.",
+        &[],
+    ),
+    counter(
+        "lightningdb_plan_cache_misses_total",
+        "Runs of SQL statements for which a plan was made, of registered engines.",
+        &[],
     ),
     gauge(
         "lightningdb_memory_usage_bytes",
         Unit::Bytes,
         "Bytes in memory by owner.",
-        &[(
-            "owner",
-            &["active_memtables", "frozen_memtables", "block_cache", "row_cache", "table_indexes"],
-        )],
+        &[("owner", OWNERS)],
     ),
     gauge(
         "lightningdb_disk_usage_bytes",
         Unit::Bytes,
         "Bytes on the disk by kind of file.",
-        &[("kind", &["tables", "obsolete_tables", "log", "blobs"])],
+        &[("kind", FILES)],
     ),
     gauge(
         "lightningdb_open_snapshots",

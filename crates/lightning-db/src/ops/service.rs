@@ -2,18 +2,18 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lightning_db_ops::metrics::{Metrics, MetricsOptions};
 use lightning_db_ops::{
-    CheckOptions, Component, Coordinator, Endpoint, EndpointOptions, Health, Priority, Registered,
-    Registration, Report, Result, ShutdownOptions,
+    Component, Coordinator, Endpoint, EndpointOptions, Health, Priority, Registered, Registration,
+    Report, Result, ShutdownOptions,
 };
 use lightning_db_storage::{Error, Store};
 use parking_lot::Mutex;
 
+use super::checks::{self, Limits};
 use super::meters::Meters;
 use super::names::METRICS;
 use super::replica::Replica;
@@ -26,7 +26,7 @@ pub struct ServiceOptions {
     shutdown: ShutdownOptions,
     metrics: MetricsOptions,
     endpoint: Option<EndpointOptions>,
-    disk_free_min: u64,
+    limits: Limits,
     slow_after: Option<Duration>,
 }
 
@@ -71,14 +71,14 @@ pub struct Service {
     #[cfg(feature = "tables")]
     tables: Arc<Mutex<Vec<lightning_db_table::Tables>>>,
     _source: StoreSource,
-    _checks: [Registered; 2],
+    _checks: [Registered; 4],
     parts: Mutex<Parts>,
 }
 
 /// What goes with the service.
 struct Parts {
     registrations: Vec<Registration>,
-    #[cfg(feature = "pool")]
+    #[cfg(any(feature = "pool", feature = "sql"))]
     sources: Vec<lightning_db_ops::metrics::SourceRegistration>,
 }
 
@@ -89,14 +89,14 @@ impl Default for ServiceOptions {
 }
 
 impl ServiceOptions {
-    /// The usual shutdown, no endpoint, not healthy below 64 MiB of free disk, and no log of slow
-    /// operations.
+    /// The usual shutdown, no endpoint, not healthy below 64 MiB of free disk or with a commit that
+    /// is 5 s late on the disk, and no log of slow operations.
     pub fn new() -> Self {
         Self {
             shutdown: ShutdownOptions::new(),
             metrics: MetricsOptions::new(),
             endpoint: None,
-            disk_free_min: 64 << 20,
+            limits: Limits { disk_free_min: 64 << 20, wal_lag_max: Duration::from_secs(5) },
             slow_after: None,
         }
     }
@@ -121,7 +121,14 @@ impl ServiceOptions {
 
     /// Bytes of free disk below which the service is not healthy.
     pub fn disk_free_min(mut self, bytes: u64) -> Self {
-        self.disk_free_min = bytes;
+        self.limits.disk_free_min = bytes;
+        self
+    }
+
+    /// For how long a commit at level buffered or sync may be seen waiting for the disk before the
+    /// service is not healthy.
+    pub fn wal_lag_max(mut self, time: Duration) -> Self {
+        self.limits.wal_lag_max = time;
         self
     }
 
@@ -160,14 +167,14 @@ impl ServiceOptions {
         let index_types: IndexTypes = Arc::new(Vec::new);
         Ok(Service {
             _source: StoreSource::new(store, &metrics, &coordinator, index_types),
-            _checks: checks(store, &health, self.disk_free_min),
+            _checks: checks::register(store, &coordinator, &health, self.limits),
             meters: Meters::new(&metrics, store.clock(), self.slow_after),
             store: store.clone(),
             #[cfg(feature = "tables")]
             tables,
             parts: Mutex::new(Parts {
                 registrations,
-                #[cfg(feature = "pool")]
+                #[cfg(any(feature = "pool", feature = "sql"))]
                 sources: Vec::new(),
             }),
             coordinator,
@@ -189,7 +196,8 @@ impl Service {
         &self.metrics
     }
 
-    /// Its health checks: `store` and `disk`, and what is added.
+    /// Its health checks: `store` (open, not poisoned), `disk` (space), `wal` (commits that are
+    /// late on the disk) and `shutdown` (none has begun), and what is added.
     pub fn health(&self) -> &Health {
         &self.health
     }
@@ -264,6 +272,22 @@ impl Service {
         Ok(())
     }
 
+    /// Counts how often statements of this engine find a plan, and how often one is made.
+    #[cfg(feature = "sql")]
+    pub fn add_sql(&self, engine: &lightning_db_sql::SqlEngine) {
+        let names = ["lightningdb_plan_cache_hits_total", "lightningdb_plan_cache_misses_total"];
+        let counters = self.metrics.with(|| names.map(|name| metrics::counter!(name)));
+        let (engine, before) = (engine.clone(), Mutex::new(engine.plan_counts()));
+        // Several engines add up, so each brings what has changed since it was asked last.
+        let source = self.metrics.register(move || {
+            let (now, mut before) = (engine.plan_counts(), before.lock());
+            counters[0].increment(now.hits.saturating_sub(before.hits));
+            counters[1].increment(now.misses.saturating_sub(before.misses));
+            *before = now;
+        });
+        self.parts.lock().sources.push(source);
+    }
+
     /// A named reader of changes whose lag is a metric.
     pub fn replica(&self, name: &str) -> Replica {
         Replica::new(&self.store, &self.metrics, name)
@@ -296,30 +320,6 @@ fn component(store: &Store) -> Component {
         })
         .on_shutdown(move |_| Ok(closing.close()?))
         .on_force(move |_| Ok(forcing.close()?))
-}
-
-fn checks(store: &Store, health: &Health, disk_free_min: u64) -> [Registered; 2] {
-    let works = {
-        let store = store.clone();
-        move || match store.health() {
-            Ok(()) => Ok("it takes commits".to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    };
-    let path = store.path().to_owned();
-    let disk = move || {
-        let free = free_bytes(&path).map_err(|error| error.to_string())?;
-        let detail = format!("{} MiB are free", free >> 20);
-        if free < disk_free_min { Err(detail) } else { Ok(detail) }
-    };
-    let options = CheckOptions::default();
-    [health.register("store", options, works), health.register("disk", options, disk)]
-}
-
-/// Bytes that may still be written to the disk that a folder is on.
-fn free_bytes(path: &Path) -> std::io::Result<u64> {
-    let disk = rustix::fs::statvfs(path)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 #[cfg(feature = "tables")]

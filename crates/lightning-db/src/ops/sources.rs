@@ -10,6 +10,8 @@ use lightning_db_storage::{Commit, CommitSubscription, Statistics, Store, Times,
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use parking_lot::Mutex;
 
+use super::names::{CACHES, COMMITTED, FILES, LEVELS, OWNERS};
+
 /// Counts of commits since they were last read, gathered by a hook under the commit lock.
 #[derive(Debug, Default)]
 struct Committed {
@@ -117,8 +119,8 @@ fn publish_index_changes(of_indexes: &HashMap<u64, [u64; 2]>, known: &HashMap<u6
 
 /// Cached handles of what a store counts.
 struct Handles {
-    operations: [Counter; 5],
-    commits: [Counter; 3],
+    operations: Box<[Counter]>,
+    commits: Box<[Counter]>,
     syncs: Counter,
     unsynced: Gauge,
     sync_waits: Published,
@@ -127,9 +129,10 @@ struct Handles {
     table_bytes: Counter,
     stalls: Counter,
     stall_seconds: Counter,
-    cache: [Counter; 2],
-    memory: [Gauge; 5],
-    disk: [Gauge; 4],
+    cache_hits: Box<[Counter]>,
+    cache_misses: Box<[Counter]>,
+    memory: Box<[Gauge]>,
+    disk: Box<[Gauge]>,
     snapshots: Gauge,
     oldest_snapshot: Gauge,
     open_operations: Gauge,
@@ -144,10 +147,13 @@ impl Handles {
             |level: &'static str| counter!("lightningdb_commits_total", "durability" => level);
         let memory =
             |owner: &'static str| gauge!("lightningdb_memory_usage_bytes", "owner" => owner);
+        let hits = |cache: &'static str| counter!("lightningdb_cache_hits_total", "cache" => cache);
+        let misses =
+            |cache: &'static str| counter!("lightningdb_cache_misses_total", "cache" => cache);
         let disk = |kind: &'static str| gauge!("lightningdb_disk_usage_bytes", "kind" => kind);
         Self {
-            operations: ["commit", "insert", "remove", "clear", "ingest"].map(operation),
-            commits: ["memory", "buffered", "sync"].map(commits),
+            operations: COMMITTED.iter().copied().map(operation).collect(),
+            commits: LEVELS.iter().copied().map(commits).collect(),
             syncs: counter!("lightningdb_wal_syncs_total"),
             unsynced: gauge!("lightningdb_wal_unsynced_commits"),
             sync_waits: Published::new("lightningdb_wal_sync_duration_seconds"),
@@ -156,19 +162,10 @@ impl Handles {
             table_bytes: counter!("lightningdb_table_written_bytes_total"),
             stalls: counter!("lightningdb_write_stalls_total"),
             stall_seconds: counter!("lightningdb_write_stall_seconds_total"),
-            cache: [
-                counter!("lightningdb_cache_hits_total", "cache" => "block"),
-                counter!("lightningdb_cache_misses_total", "cache" => "block"),
-            ],
-            memory: [
-                "active_memtables",
-                "frozen_memtables",
-                "block_cache",
-                "row_cache",
-                "table_indexes",
-            ]
-            .map(memory),
-            disk: ["tables", "obsolete_tables", "log", "blobs"].map(disk),
+            cache_hits: CACHES.iter().copied().map(hits).collect(),
+            cache_misses: CACHES.iter().copied().map(misses).collect(),
+            memory: OWNERS.iter().copied().map(memory).collect(),
+            disk: FILES.iter().copied().map(disk).collect(),
             snapshots: gauge!("lightningdb_open_snapshots"),
             oldest_snapshot: gauge!("lightningdb_oldest_snapshot_age_seconds"),
             open_operations: gauge!("lightningdb_open_operations"),
@@ -178,7 +175,7 @@ impl Handles {
 
     fn publish_commits(&self, committed: &Committed) {
         let Committed { commits, inserted, removed, cleared, ingested, .. } = committed;
-        let counts = [commits, inserted, removed, cleared, ingested];
+        let counts = [inserted, removed, commits, cleared, ingested];
         for (counter, count) in self.operations.iter().zip(counts) {
             counter.increment(*count);
         }
@@ -187,7 +184,8 @@ impl Handles {
     fn publish(&self, statistics: &Statistics) {
         let Statistics { commits, memory, disk, .. } = statistics;
         set_all(&self.commits, [commits.memory, commits.buffered, commits.sync]);
-        set_all(&self.cache, [statistics.cache_hits, statistics.cache_misses]);
+        set_all(&self.cache_hits, [statistics.cache_hits, statistics.row_cache_hits]);
+        set_all(&self.cache_misses, [statistics.cache_misses, statistics.row_cache_misses]);
         let bytes = [
             memory.active_memtables,
             memory.frozen_memtables,
@@ -217,7 +215,7 @@ impl Handles {
     }
 }
 
-fn set_all<const N: usize>(counters: &[Counter; N], counts: [u64; N]) {
+fn set_all<const N: usize>(counters: &[Counter], counts: [u64; N]) {
     counters.iter().zip(counts).for_each(|(counter, count)| counter.absolute(count));
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod prometheus;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,10 +18,13 @@ use lightning_db::ops::{
 use lightning_db::pool;
 use lightning_db::query::build::column;
 use lightning_db::query::{QueryBuilder, QueryEngine};
+use lightning_db::sql::SqlEngine;
+use lightning_db::storage::Maintenance;
 use lightning_db::tables::index::{
     BitmapQuery, IndexQuery, KeyQuery, Location, SpatialQuery, TextQuery,
 };
 use lightning_db::tables::{Point, Record, Tables};
+use lightning_db::types::{Fault, SimVfs};
 use lightning_db::{Durability, KeyspaceOptions, Store, StoreOptions, TransactionOptions};
 
 #[derive(Record)]
@@ -73,6 +78,10 @@ fn drive(service: &Service, store: &Store) -> Vec<Box<dyn std::any::Any>> {
     });
     assert_eq!(scanned.unwrap(), 200);
     assert_eq!(keys.iter().count(), 200);
+    // Keys that are not there are in no cache, however they are looked for.
+    for key in ["\0\0\0\u{5}a", "\0\0\0\u{50}a", "\0\0\0\u{9}a", "m"] {
+        (0..3).for_each(|_| assert!(keys.get(key).unwrap().is_none()));
+    }
     for _ in 0..3 {
         assert!(meters.get(&keys, 7_u32.to_be_bytes()).unwrap().is_some());
     }
@@ -118,6 +127,21 @@ fn drive_tables(service: &Service, tables: &Tables) {
     let statement = engine.prepare(&query).unwrap();
     let rows = service.meters().query(&statement, &snapshot, &[]).unwrap();
     assert_eq!(rows.len(), 2);
+    let sql = SqlEngine::new(tables);
+    service.add_sql(&sql);
+    let connection = sql.connect();
+    for _ in 0..3 {
+        let outcome = service.meters().sql(&connection, "SELECT name FROM places", ()).unwrap();
+        assert_eq!(outcome.into_rows().len(), 2);
+    }
+    service.meters().sql(&connection, "DELETE FROM places WHERE id = 1", ()).unwrap();
+    service.meters().sql(&connection, "SELECT nothing FROM nowhere", ()).unwrap_err();
+}
+
+/// The values of a label that are known.
+fn label_values(metric: &str, label: &str) -> &'static [&'static str] {
+    let metric = METRICS.iter().find(|it| it.name == format!("lightningdb_{metric}")).unwrap();
+    metric.labels.iter().find(|(name, _)| *name == label).unwrap().1
 }
 
 #[test]
@@ -153,21 +177,13 @@ fn every_metric_moves_with_what_it_counts() {
         let is_later = ["write_stalls_total", "write_stall_seconds_total", "shutdown_phase"];
         assert_eq!(of_it.clone().any(|key| moved(key)), !is_later.contains(&name), "{name}");
     }
-    for operation in [
-        "get",
-        "scan",
-        "find",
-        "query",
-        "transaction",
-        "insert",
-        "remove",
-        "commit",
-        "clear",
-        "ingest",
-    ] {
+    for operation in label_values("operations_total", "operation") {
         assert!(moved(&format!("operations_total {operation}")), "{operation}");
     }
-    for kind in ["ordered", "hash", "bitmap", "spatial", "text", "bloom"] {
+    for kind in label_values("query_duration_seconds", "query_type") {
+        assert!(moved(&format!("query_duration_seconds_count {kind}")), "{kind}");
+    }
+    for kind in label_values("index_operations_total", "index_type") {
         assert!(moved(&format!("index_operations_total {kind} find")), "{kind}");
     }
     for kind in ["ordered", "hash", "bitmap"] {
@@ -179,10 +195,16 @@ fn every_metric_moves_with_what_it_counts() {
     assert_eq!(value("commits_total memory"), Some(201.0));
     assert_eq!(value("commits_total buffered"), Some(200.0));
     assert_eq!(value("operations_total get"), Some(4.0));
-    assert_eq!(value("errors_total not_found"), Some(1.0));
+    // A keyspace, and a table.
+    assert_eq!(value("errors_total not_found"), Some(2.0));
+    assert_eq!(value("plan_cache_hits_total"), Some(2.0));
     assert_eq!(value("active_connections"), Some(1.0));
     assert_eq!(value("pool_timeouts_total"), Some(1.0));
-    assert!(moved("disk_usage_bytes blobs") && moved("cache_hits_total block"));
+    assert!(moved("disk_usage_bytes blobs"));
+    for cache in label_values("cache_hits_total", "cache") {
+        assert!(moved(&format!("cache_hits_total {cache}")), "{cache}");
+        assert!(moved(&format!("cache_misses_total {cache}")), "{cache}");
+    }
 
     drop((session, operation, kept));
     let report = service.shutdown_blocking();
@@ -285,6 +307,40 @@ fn health_follows_the_store_and_the_disk() {
 }
 
 #[test]
+fn a_poisoned_store_is_not_healthy_and_a_late_sync_is_seen() {
+    let disk = SimVfs::new();
+    let options = StoreOptions::new("/db").vfs(Arc::new(disk.clone()));
+    let (store, _) = options.maintenance(Maintenance::Stepped).open().unwrap();
+    let options = ServiceOptions::new().wal_lag_max(Duration::ZERO);
+    let service = options.start(&store).unwrap();
+    let keys = store.keyspace("keys", KeyspaceOptions::new()).unwrap();
+    keys.insert("a", "1").unwrap();
+    let report = service.health().report();
+    assert!(report.checks["store"].is_healthy && report.checks["wal"].is_healthy, "{report:?}");
+    drop(service);
+
+    // Nothing syncs a buffered commit in this mode but a later call.
+    keys.with_durability(Durability::Buffered).insert("b", "1").unwrap();
+    let options = ServiceOptions::new().wal_lag_max(Duration::ZERO);
+    let service = options.start(&store).unwrap();
+    let uncached = |name: &str| service.health().report().checks[name].clone();
+    assert!(uncached("wal").detail.contains("waits for the disk"));
+
+    for call in 0.. {
+        disk.fail_at(disk.calls() + call, Fault::Eio);
+        if keys.insert("c", "1").is_err() && store.health().is_err() {
+            break;
+        }
+        disk.clear_faults();
+        assert!(call < 100, "no call of an insert is a sync");
+    }
+    drop(service);
+    let service = ServiceOptions::new().start(&store).unwrap();
+    let report = service.health().report();
+    assert!(!report.is_ready && !report.checks["store"].is_healthy, "{report:?}");
+}
+
+#[test]
 fn slow_operations_are_logged() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
@@ -337,58 +393,4 @@ fn the_page_lists_all_metrics() {
         return;
     }
     assert_eq!(page, wanted, "write it anew: LIGHTNING_WRITE_PAGES=1 cargo test the_page_lists");
-}
-
-const MONITORING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/monitoring");
-
-#[test]
-fn the_dashboard_and_the_alerts_name_metrics_that_are_there() {
-    let of_kit = ["lightningdb_metrics_dropped_series_total"];
-    let known: Vec<&str> = METRICS.iter().map(|metric| metric.name).chain(of_kit).collect();
-    for file in ["dashboard.json", "alerts.yml", "alerts_test.yml"] {
-        let text = std::fs::read_to_string(format!("{MONITORING}/{file}")).unwrap();
-        let mut found = 0;
-        for (start, _) in text.match_indices("lightningdb_") {
-            let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
-            let name = text[start..].split(|c| !is_part(c)).next().unwrap();
-            let name = name.strip_suffix("_bucket").unwrap_or(name);
-            assert!(known.contains(&name), "{file}: {name}");
-            found += 1;
-        }
-        assert!(found > 5, "{file}");
-    }
-}
-
-/// What promtool says; `None` where it is not installed.
-fn promtool(arguments: &[&str], input: &str) -> Option<std::process::Output> {
-    use std::process::{Command, Stdio};
-    let mut command = Command::new("promtool");
-    command.args(arguments).current_dir(MONITORING);
-    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = pipes.spawn().ok()?;
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    Some(child.wait_with_output().unwrap())
-}
-
-#[test]
-fn promtool_has_nothing_to_say() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
-    let service = ServiceOptions::new().start(&store).unwrap();
-    let kept = drive(&service, &store);
-    let text = service.metrics().render(Format::Text);
-    drop(kept);
-    for (arguments, input) in [
-        (&["check", "metrics"][..], text.as_str()),
-        (&["check", "rules", "alerts.yml"][..], ""),
-        (&["test", "rules", "alerts_test.yml"][..], ""),
-    ] {
-        let Some(output) = promtool(arguments, input) else {
-            println!("skipped: promtool, of the package prometheus, is not installed");
-            return;
-        };
-        assert!(output.status.success(), "{output:?}");
-    }
-    let bad = promtool(&["check", "metrics"], "a_total 1\n").unwrap();
-    assert!(!bad.status.success(), "it has to find what is wrong: {bad:?}");
 }
