@@ -78,8 +78,8 @@ xflags::xflags! {
         /// The program learns the commit from LIGHTNING_COMMIT and the machine from
         /// LIGHTNING_MACHINE, so that every result says where it comes from.
         cmd compare {
-            /// What to compare: `storage`, `indexes`, `shapes` of a storage core, `optimizer`, or
-            /// `pool`.
+            /// What to compare: `storage`, `indexes`, `shapes` of a storage core, `optimizer`,
+            /// `pool`, or `ops`.
             required subject: String
             /// Further arguments for the program, after `--`.
             repeated args: OsString

@@ -10,6 +10,8 @@ mod comparison;
 #[cfg(feature = "lightning")]
 mod indexes;
 mod measure;
+#[cfg(feature = "lightning")]
+mod ops;
 mod optimizer;
 mod pool;
 mod process;
@@ -37,6 +39,13 @@ enum Subject {
     StorageChild(storage::ChildArgs),
     #[command(about = "The estimates of the optimizer against the truth")]
     Optimizer(optimizer::Args),
+    #[cfg(feature = "lightning")]
+    #[command(about = "The operations kit against other recorders of metrics")]
+    Ops(ops::Args),
+    /// A process of `ops`; the program starts itself so
+    #[cfg(feature = "lightning")]
+    #[command(hide = true)]
+    OpsChild(ops::ChildArgs),
     #[command(about = "The connection pool against bb8, deadpool and r2d2")]
     Pool(pool::Args),
     #[command(about = "The shape of our storage core against the shapes that it could have")]
@@ -58,6 +67,10 @@ fn main() -> anyhow::Result<()> {
         Subject::Storage(args) => storage::run(&args),
         Subject::StorageChild(args) => storage::child(&args),
         Subject::Optimizer(args) => optimizer::run(&args),
+        #[cfg(feature = "lightning")]
+        Subject::Ops(args) => ops::run(&args),
+        #[cfg(feature = "lightning")]
+        Subject::OpsChild(args) => ops::child(&args),
         Subject::Pool(args) => pool::run(&args),
         Subject::Shapes(args) => shapes::run(&args),
         Subject::ShapesChild(args) => shapes::child(&args),
