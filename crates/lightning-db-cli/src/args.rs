@@ -381,6 +381,20 @@ pub(crate) struct Import {
 }
 
 impl Import {
+    /// A file into a table, with nothing said about how.
+    pub(crate) fn into_table(file: &str, table: &str) -> Self {
+        Self {
+            targets: vec![file.to_owned()],
+            key: None,
+            table: Some(table.to_owned()),
+            types: Vec::new(),
+            nulls: Vec::new(),
+            sample: None,
+            replace: false,
+            rejects: None,
+        }
+    }
+
     /// Whether there are as many names as there should be.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match (&self.table, self.targets.len()) {
@@ -429,9 +443,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
 const ROWS_HELP: &str = "\
 Conditions are those of SQL: = <> < <= > >=, AND OR NOT, IN (..), BETWEEN .. AND .., LIKE, IS NULL,
 + - * / %, CAST(.. AS type), and the functions lower, upper, length, trim, substring, concat,
-coalesce, abs, round, json_extract, starts_with, year, month, day and the like. Texts stand in
-'single quotes', names of columns that are no plain words in \"double quotes\". Three more ask an
-index, named by itself or by its column:
+coalesce, nullif, greatest, least, abs, round, floor, ceiling, sign, replace, position, left, right,
+json_extract, starts_with, year, month, day and the like. Texts stand in 'single quotes', names of
+columns that are no plain words in \"double quotes\". Three more ask an index, named by itself or by
+its column:
   matches(INDEX, 'words')                 a text index; +must -not \"a phrase\"~2 begin* field:word
   near(INDEX, X, Y, DISTANCE)             a spatial index; X is the longitude, metres on the sphere
   inside(INDEX, X1, Y1, X2, Y2)           a spatial index; whole in the box

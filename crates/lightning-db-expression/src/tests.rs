@@ -2,7 +2,7 @@
 
 use lightning_db_types::{Decimal, Value, ValueType};
 
-use super::{Arithmetic, DatePart, Expression};
+use super::{Arithmetic, DatePart, Expression, Function};
 use crate::error::Error;
 
 fn value(expression: &Expression) -> Value {
@@ -137,7 +137,7 @@ fn functions_give_what_they_say() {
     check(moment().date_part(DatePart::Minute), Value::I64(1));
     check(moment().date_part(DatePart::Microsecond), Value::I64(7));
     assert!(matches!(refused(&Expression::from(1_i64).lower()), Error::Type { .. }));
-    let short = Expression::Call(super::Function::Round, vec![]);
+    let short = Expression::Call(Function::Round, vec![]);
     assert!(matches!(refused(&short), Error::Evaluation { .. }));
 }
 
@@ -224,4 +224,80 @@ fn a_case_takes_the_first_true_condition_and_looks_no_further() {
     );
     assert_eq!(case.columns(), [0]);
     assert_eq!(value(&unknown.then(true, false)), Value::Bool(false));
+}
+
+#[test]
+fn texts_are_searched_and_changed_by_characters() {
+    let text = |text: &str| Expression::from(text);
+    let call = |function, arguments: Vec<Expression>| value(&Expression::Call(function, arguments));
+    let replace = |to| vec![text("a-b-c"), text("-"), text(to)];
+    assert_eq!(call(Function::Replace, replace("")), Value::from("abc"));
+    assert_eq!(call(Function::Replace, replace("--")), Value::from("a--b--c"));
+    let empty = vec![text("abc"), text(""), text("x")];
+    assert_eq!(call(Function::Replace, empty), Value::from("abc"));
+    assert_eq!(call(Function::Position, vec![text("\u{fc}ber"), text("b")]), Value::I64(2));
+    assert_eq!(call(Function::Position, vec![text("abc"), text("x")]), Value::I64(0));
+    assert_eq!(call(Function::Position, vec![text("abc"), null()]), Value::Null);
+    assert_eq!(call(Function::TrimStart, vec![text("  a ")]), Value::from("a "));
+    assert_eq!(call(Function::TrimEnd, vec![text("  a ")]), Value::from("  a"));
+    for (count, left, right) in
+        [(2_i64, "\u{fc}b", "er"), (-1, "\u{fc}be", "ber"), (9, "\u{fc}ber", "\u{fc}ber")]
+    {
+        let arguments = || vec![text("\u{fc}ber"), Expression::from(count)];
+        assert_eq!(call(Function::Left, arguments()), Value::from(left), "{count}");
+        assert_eq!(call(Function::Right, arguments()), Value::from(right), "{count}");
+    }
+}
+
+#[test]
+fn some_functions_choose_among_their_arguments() {
+    let call = |function, arguments: Vec<Expression>| value(&Expression::Call(function, arguments));
+    let numbers = || vec![null(), Expression::from(2_i64), decimal("2.5"), Expression::from(-1.0)];
+    assert_eq!(call(Function::Greatest, numbers()), Value::Decimal("2.5".parse().unwrap()));
+    assert_eq!(call(Function::Least, numbers()), Value::F64(-1.0));
+    assert_eq!(call(Function::Least, vec![null(), null()]), Value::Null);
+    let pair = |other| vec![Expression::from(2_i64), other];
+    assert_eq!(call(Function::NullIf, pair(decimal("2.0"))), Value::Null);
+    assert_eq!(call(Function::NullIf, pair(decimal("2.1"))), Value::I64(2));
+    assert_eq!(call(Function::NullIf, pair(null())), Value::I64(2));
+    assert_eq!(call(Function::NullIf, vec![null(), Expression::from(2_i64)]), Value::Null);
+    let texts = Expression::Call(Function::Greatest, vec!["a".into(), Expression::from(1_i64)]);
+    assert!(matches!(refused(&texts), Error::Type { .. }));
+}
+
+#[test]
+fn units_of_moments_begin() {
+    let moment = Expression::from("2024-02-29T13:45:59.5Z").cast(ValueType::Timestamp);
+    for (part, begin) in [
+        (DatePart::Year, "2024-01-01T00:00:00Z"),
+        (DatePart::Quarter, "2024-01-01T00:00:00Z"),
+        (DatePart::Month, "2024-02-01T00:00:00Z"),
+        (DatePart::Weekday, "2024-02-26T00:00:00Z"),
+        (DatePart::Day, "2024-02-29T00:00:00Z"),
+        (DatePart::Hour, "2024-02-29T13:00:00Z"),
+        (DatePart::Minute, "2024-02-29T13:45:00Z"),
+        (DatePart::Second, "2024-02-29T13:45:59Z"),
+    ] {
+        let found = Expression::Call(Function::DateTruncate(part), vec![moment.clone()]);
+        assert_eq!(value(&found.cast(ValueType::Text)), Value::from(begin), "{part:?}");
+    }
+}
+
+#[test]
+fn floor_and_ceiling_keep_the_type() {
+    let check = |of: Expression, floor: Value, ceiling: Value| {
+        let both = [Function::Floor, Function::Ceiling];
+        let found = both.map(|function| value(&Expression::Call(function, vec![of.clone()])));
+        assert_eq!(found, [floor, ceiling], "{of}");
+    };
+    let exact = |text: &str| Value::Decimal(text.parse().unwrap());
+    check(decimal("-2.5"), exact("-3"), exact("-2"));
+    check(decimal("2.5"), exact("2"), exact("3"));
+    check(decimal("7"), exact("7"), exact("7"));
+    check(Expression::from(-2.5), Value::F64(-3.0), Value::F64(-2.0));
+    check(Expression::from(-2_i64), Value::I64(-2), Value::I64(-2));
+    let of = |function, of: Expression| value(&Expression::Call(function, vec![of]));
+    assert_eq!(of(Function::Truncate, decimal("-2.5")), exact("-2"));
+    assert_eq!(of(Function::Sign, decimal("-2.5")), exact("-1"));
+    assert_eq!(of(Function::Sign, Expression::from(0.0)), Value::F64(0.0));
 }

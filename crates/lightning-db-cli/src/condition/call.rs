@@ -11,7 +11,7 @@ use super::lexer::TokenKind;
 use super::parser::{Fault, Parsed, Parser};
 use crate::spelling::did_you_mean;
 
-const FUNCTIONS: [Function; 22] = [
+const FUNCTIONS: [Function; 35] = [
     Function::Lower,
     Function::Upper,
     Function::Length,
@@ -23,6 +23,19 @@ const FUNCTIONS: [Function; 22] = [
     Function::Round,
     Function::JsonExtract,
     Function::StartsWith,
+    Function::Replace,
+    Function::Position,
+    Function::Floor,
+    Function::Ceiling,
+    Function::TrimStart,
+    Function::TrimEnd,
+    Function::Left,
+    Function::Right,
+    Function::Sign,
+    Function::Truncate,
+    Function::Greatest,
+    Function::Least,
+    Function::NullIf,
     Function::DatePart(DatePart::Year),
     Function::DatePart(DatePart::Quarter),
     Function::DatePart(DatePart::Month),

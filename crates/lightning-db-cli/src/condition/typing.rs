@@ -57,12 +57,26 @@ impl Columns {
                 | Function::Upper
                 | Function::Trim
                 | Function::Substring
+                | Function::Replace
+                | Function::Left
+                | Function::Right
+                | Function::TrimStart
+                | Function::TrimEnd
                 | Function::Concat => Some(ValueType::Text),
-                Function::Length | Function::DatePart(_) => Some(ValueType::I64),
-                Function::StartsWith => Some(ValueType::Bool),
-                Function::Abs | Function::Round | Function::Coalesce => {
-                    self.type_of(arguments.first()?)
+                Function::Length | Function::Position | Function::DatePart(_) => {
+                    Some(ValueType::I64)
                 }
+                Function::StartsWith => Some(ValueType::Bool),
+                Function::Abs
+                | Function::Round
+                | Function::Floor
+                | Function::Ceiling
+                | Function::Truncate
+                | Function::Sign
+                | Function::NullIf
+                | Function::Greatest
+                | Function::Least
+                | Function::Coalesce => self.type_of(arguments.first()?),
                 _ => None,
             },
             Expression::Arithmetic(_, left, right) => {

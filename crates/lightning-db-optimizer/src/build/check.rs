@@ -184,12 +184,25 @@ fn called(query: &Query, id: ScalarId, function: Function, arguments: &[ScalarId
     }
     let wanted = |position: usize| match (function, position) {
         (Function::Length, _) => Wanted::TextOrBytes,
-        (Function::Substring | Function::Round, 1..) => Wanted::Whole,
-        (Function::Abs | Function::Round, _) => Wanted::Number,
-        (Function::DatePart(_), _) => Wanted::Moment,
+        (Function::Substring | Function::Round | Function::Left | Function::Right, 1..) => {
+            Wanted::Whole
+        }
+        (
+            Function::Abs
+            | Function::Round
+            | Function::Floor
+            | Function::Ceiling
+            | Function::Truncate
+            | Function::Sign,
+            _,
+        ) => Wanted::Number,
+        (Function::DatePart(_) | Function::DateTruncate(_), _) => Wanted::Moment,
         _ => Wanted::Text,
     };
-    if function == Function::Coalesce {
+    if let (Function::NullIf, [left, right]) = (function, arguments) {
+        return compared(query, id, *left, *right);
+    }
+    if !function.is_strict() {
         return same_type(query, id, arguments.iter().copied());
     }
     let mut all = arguments.iter().enumerate();

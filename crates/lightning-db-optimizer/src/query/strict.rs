@@ -19,7 +19,8 @@ impl Query {
             | Scalar::Cast(..)
             | Scalar::External { .. } => self.union(&self.scalar(id).operands()),
             // A side that decides leaves nothing unknown, so all must be null.
-            Scalar::And(all) | Scalar::Or(all) | Scalar::Call(Function::Coalesce, all) => {
+            Scalar::And(all) | Scalar::Or(all) => common(all, &|id| self.strict_columns(id)),
+            Scalar::Call(function, all) if !function.is_strict() => {
                 common(all, &|id| self.strict_columns(id))
             }
             Scalar::Call(_, all) => self.union(all),

@@ -55,11 +55,25 @@ impl Query {
             | Function::Upper
             | Function::Trim
             | Function::Substring
+            | Function::Replace
+            | Function::Left
+            | Function::Right
+            | Function::TrimStart
+            | Function::TrimEnd
             | Function::Concat => ValueType::Text,
-            Function::Length | Function::DatePart(_) => ValueType::I64,
+            Function::Length | Function::Position | Function::DatePart(_) => ValueType::I64,
             Function::StartsWith => ValueType::Bool,
-            Function::Abs | Function::Round => self.first_type(arguments.first().copied()),
-            Function::Coalesce => self.first_type(arguments.iter().copied()),
+            Function::Abs
+            | Function::Round
+            | Function::Floor
+            | Function::Ceiling
+            | Function::Truncate
+            | Function::Sign
+            | Function::NullIf => self.first_type(arguments.first().copied()),
+            Function::Coalesce | Function::Greatest | Function::Least => {
+                self.first_type(arguments.iter().copied())
+            }
+            Function::DateTruncate(_) => ValueType::Timestamp,
             // What stands in a JSON text has the type that it has there.
             _ => ValueType::Null,
         }
@@ -75,7 +89,7 @@ impl Query {
             Scalar::Parameter(..)
             | Scalar::External { .. }
             | Scalar::Subquery(_)
-            | Scalar::Call(Function::JsonExtract, _) => true,
+            | Scalar::Call(Function::JsonExtract | Function::NullIf, _) => true,
             Scalar::Call(Function::Coalesce, arguments) => arguments.iter().all(of),
             Scalar::Case { branches, otherwise } => {
                 let otherwise = otherwise.as_ref().is_none_or(of);
