@@ -68,6 +68,10 @@ pub enum Error {
         detail: String,
     },
 
+    /// The run was cancelled by the flag that it was given.
+    #[error("the query was cancelled")]
+    Cancelled,
+
     /// What a sort, a hash table or a group keeps is more than the query may use.
     #[error(
         "the query keeps more than {limit} bytes of rows; raise the memory limit of the engine, \

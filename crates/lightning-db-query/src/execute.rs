@@ -17,6 +17,7 @@ mod nearest;
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 
 use lightning_db_expression::{Columns, Expression};
 use lightning_db_optimizer::{Actual, PlanId, SetOperation};
@@ -46,6 +47,8 @@ pub(crate) struct Run<'a> {
     pub(crate) memory: Cell<usize>,
     /// The rows that indexes found for conditions, by position: as they are asked for.
     pub(crate) members: RefCell<Vec<Option<TableRows>>>,
+    /// Set from elsewhere when nobody wants the rows any more.
+    pub(crate) cancel: Option<&'a AtomicBool>,
     /// What is counted of each node, if it is.
     pub(crate) counted: Option<&'a Counted<'a>>,
 }
@@ -397,6 +400,15 @@ impl Run<'_> {
         self.node(side.input, outer, &mut |row| {
             with_values(side.columns.len(), |column| row[side.columns[column]], &mut *sink)
         })
+    }
+
+    /// Ends a run that was cancelled. Called for each row of a table and each pair of a join.
+    #[inline]
+    fn go_on(&self) -> Result<()> {
+        match self.cancel {
+            Some(cancel) if cancel.load(Atomic::Relaxed) => Err(Error::Cancelled),
+            _ => Ok(()),
+        }
     }
 
     /// Counts bytes that are kept from now on.

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use lightning_db_optimizer::{Actual, Explain, Operator, Plan, PlanId, Query, QueryBuilder};
@@ -119,6 +120,7 @@ impl Prepared {
             memory_limit: engine.inner.memory_limit,
             memory: Cell::new(0),
             members: RefCell::default(),
+            cancel: None,
             counted: None,
         };
         let mut rows = Vec::new();
@@ -195,6 +197,19 @@ impl Statement {
         &self,
         source: impl Into<Source<'s>>,
         parameters: &[Value],
+        visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        self.for_each_until(source, (parameters, None), visit)
+    }
+
+    /// The same, until a flag is set, which another thread may do: the run ends within a row then.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`]; those of [`for_each`](Self::for_each).
+    pub fn for_each_until<'s>(
+        &self,
+        source: impl Into<Source<'s>>,
+        (parameters, cancel): (&[Value], Option<&AtomicBool>),
         mut visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let source = source.into();
@@ -206,7 +221,7 @@ impl Statement {
             kept = self.prepare_again(source)?;
             &*kept
         };
-        self.run(prepared, source, parameters, None, &mut visit)
+        self.run(prepared, source, (parameters, cancel), None, &mut visit)
     }
 
     /// All rows.
@@ -261,7 +276,7 @@ impl Statement {
         let actual = RefCell::new(vec![Actual::default(); prepared.plan.nodes().len()]);
         let mut rows = 0;
         let counted = Counted { clock, actual };
-        self.run(&prepared, source, parameters, Some(&counted), &mut |_| {
+        self.run(&prepared, source, (parameters, None), Some(&counted), &mut |_| {
             rows += 1;
             Ok(ControlFlow::Continue(()))
         })?;
@@ -289,7 +304,7 @@ impl Statement {
         &self,
         prepared: &'r Prepared,
         source: Source<'r>,
-        parameters: &'r [Value],
+        (parameters, cancel): (&'r [Value], Option<&'r AtomicBool>),
         counted: Option<&Counted<'_>>,
         visit: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
@@ -319,6 +334,7 @@ impl Statement {
             memory_limit: self.engine.memory_limit,
             memory: Cell::new(0),
             members: RefCell::default(),
+            cancel,
             counted,
         };
         run.each(visit)

@@ -6,6 +6,7 @@ mod search;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lightning_db_optimizer::build::{AggregateTerm, column, parameter};
 use lightning_db_optimizer::{AggregateFunction, JoinType, QueryBuilder};
@@ -223,6 +224,24 @@ fn a_query_keeps_no_more_than_it_may() {
     let first = engine.prepare(&sorted.limit(5, 0)).unwrap();
     for _ in 0..3 {
         assert_eq!(first.rows(&tables.snapshot(), &[]).unwrap().len(), 5);
+    }
+}
+
+#[test]
+fn a_run_ends_when_its_flag_is_set() {
+    let tables = world();
+    let all_pairs = cities().cross(QueryBuilder::scan("rivers", "r"));
+    let cancel = AtomicBool::new(false);
+    for query in [cities(), all_pairs] {
+        cancel.store(false, Ordering::Relaxed);
+        let (statement, mut seen) = (prepare(&tables, &query), 0);
+        let outcome = statement.for_each_until(&tables.snapshot(), (&[], Some(&cancel)), |_| {
+            seen += 1;
+            cancel.store(seen == 3, Ordering::Relaxed);
+            Ok(ControlFlow::Continue(()))
+        });
+        assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
+        assert_eq!(seen, 3);
     }
 }
 

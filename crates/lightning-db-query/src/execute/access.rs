@@ -80,6 +80,7 @@ impl Run<'_> {
             }
         }
         self.path(reader, &access.path, outer, &mut |row| {
+            self.go_on()?;
             if !self.holds(&access.filter, row, outer)? {
                 return MORE;
             }
@@ -202,6 +203,7 @@ impl Run<'_> {
             || !entries.scan.key.later.is_empty()
             || entries.covering && entries.places.iter().any(|(_, it)| matches!(it, Place::Key(_)));
         for hit in ordered.scan(reader.reader(), &query)? {
+            self.go_on()?;
             let hit = hit?;
             let key = if decodes { hit.key_values()? } else { Vec::new() };
             if !self.fits(&entries.scan.key.later, &key, outer)? {

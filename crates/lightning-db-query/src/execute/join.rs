@@ -157,6 +157,7 @@ impl Run<'_> {
             let unknown = found.contains(&None);
             self.one(join, left, (outer, unknown), sink, |pair| {
                 for at in found.iter().flatten() {
+                    self.go_on()?;
                     let row = &right.rows()[*at];
                     let value = |place: usize| row[place].as_value_ref();
                     let (flow, is_match) = with_values(row.len(), value, &mut *pair)?;
