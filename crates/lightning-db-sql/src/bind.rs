@@ -7,10 +7,12 @@ mod expression;
 mod from;
 mod function;
 mod grouped;
+mod information;
 mod interval;
 mod literals;
 mod operators;
 mod query;
+mod scalar;
 mod scope;
 mod search;
 mod select;
@@ -18,10 +20,11 @@ mod typed;
 mod types;
 mod write;
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 
 use lightning_db_query::Source;
+use lightning_db_query::build::Term;
 use lightning_db_table::Table;
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast;
@@ -32,18 +35,31 @@ pub(crate) use scope::{Relation, Scope, ScopeColumn};
 pub(crate) use types::{Declared, assigned, declared};
 
 use crate::error::{Error, Position, Result};
-use crate::names;
+use crate::parse::{MOMENTS, TODAY};
+use crate::{names, views};
+use typed::Typed;
 
 /// Binds one statement to the tables of a state.
 pub(crate) struct Binder<'a> {
     source: Source<'a>,
     parameters: &'a [Value],
     types: Vec<ValueType>,
+    /// The parameter that holds the moment of `now()`.
+    moment: Option<usize>,
     /// Parameters whose values are part of the plan, such as that of LIMIT.
     by_value: RefCell<BTreeSet<usize>>,
     /// Queries that WITH names; later ones hide earlier ones.
     named: RefCell<Vec<Named>>,
+    /// Views that were found, with their definitions.
+    views: RefCell<BTreeMap<String, String>>,
+    /// Whether what was bound is good for this run alone.
+    once: Cell<bool>,
+    /// Views that are being bound, one within another.
+    view_depth: Cell<usize>,
 }
+
+/// Views that may be bound one within another.
+pub(crate) const VIEW_DEPTH_MAX: usize = 16;
 
 /// A query that WITH names.
 #[derive(Clone)]
@@ -55,8 +71,57 @@ struct Named {
 impl<'a> Binder<'a> {
     pub(crate) fn new(source: Source<'a>, parameters: &'a [Value]) -> Self {
         let types = parameters.iter().map(Value::value_type).collect();
-        let (by_value, named) = (RefCell::default(), RefCell::default());
-        Self { source, parameters, types, by_value, named }
+        Self {
+            source,
+            parameters,
+            types,
+            moment: None,
+            by_value: RefCell::default(),
+            named: RefCell::default(),
+            views: RefCell::default(),
+            once: Cell::new(false),
+            view_depth: Cell::new(0),
+        }
+    }
+
+    /// The same, where a parameter holds the moment of `now()`.
+    pub(crate) fn with_moment(self, moment: Option<usize>) -> Self {
+        Self { moment, ..self }
+    }
+
+    /// The moment that a function without arguments means.
+    fn moment(&self, name: &str, at: Option<Position>) -> Result<Option<Typed>> {
+        if !MOMENTS.contains(&name) && name != TODAY {
+            return Ok(None);
+        }
+        let Some(number) = self.moment else {
+            return Err(Error::unsupported(format!("{name} in a definition"), at));
+        };
+        let moment =
+            Typed::new(Term::Parameter(number, ValueType::Timestamp), ValueType::Timestamp);
+        if name == TODAY { moment.cast(ValueType::Date, at).map(Some) } else { Ok(Some(moment)) }
+    }
+
+    /// The query of a view, if there is one of this name.
+    fn view(&self, name: &str, at: Option<Position>) -> Result<Option<Bound>> {
+        let Some(definition) = views::definition(self.source, name)? else { return Ok(None) };
+        if self.view_depth.get() == VIEW_DEPTH_MAX {
+            let detail = format!("views nest more than {VIEW_DEPTH_MAX} deep, or in a circle");
+            return Err(Error::invalid(detail, at));
+        }
+        let view = views::parsed(name, &definition)?;
+        // It does not see what WITH names around it.
+        let named = self.named.take();
+        self.view_depth.set(self.view_depth.get() + 1);
+        let bound = self.query(&view.query, None);
+        self.view_depth.set(self.view_depth.get() - 1);
+        self.named.replace(named);
+        let mut bound = bound?;
+        for (column, given) in bound.columns.iter_mut().zip(&view.columns) {
+            column.name = names::folded(&given.name);
+        }
+        self.views.borrow_mut().insert(name.to_owned(), definition);
+        Ok(Some(bound))
     }
 
     /// Types of the parameters.
@@ -64,9 +129,15 @@ impl<'a> Binder<'a> {
         &self.types
     }
 
-    /// Parameters, counted from zero, whose values are part of what was bound.
-    pub(crate) fn into_by_value(self) -> BTreeSet<usize> {
-        self.by_value.into_inner()
+    /// Whether what was bound is good for one run alone.
+    pub(crate) fn is_for_once(&self) -> bool {
+        self.once.get()
+    }
+
+    /// What was bound depends on: parameters, counted from zero, by their values, and views by
+    /// their definitions.
+    pub(crate) fn into_noted(self) -> (BTreeSet<usize>, BTreeMap<String, String>) {
+        (self.by_value.into_inner(), self.views.into_inner())
     }
 
     /// A table of this state, and its name.
@@ -78,6 +149,10 @@ impl<'a> Binder<'a> {
     fn table_named(&self, name: &str, at: Option<Position>) -> Result<Table> {
         self.source.table(name).map_err(|error| match error {
             lightning_db_query::Error::Table(lightning_db_table::Error::NotFound { .. }) => {
+                if let Ok(Some(_)) = views::definition(self.source, name) {
+                    let what = format!("a write to the view {name}");
+                    return Error::unsupported_hint(what, "write to its tables", at);
+                }
                 names::unknown("table", name, self.source.names(), at)
             }
             error => error.into(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lightning_db_storage::{Savepoint, Store, TransactionOptions};
 use lightning_db_table::{TableTransaction, Tables};
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::lift::lift;
 use crate::parameters::Parameters;
 use crate::parse;
+use crate::planned::Host;
 use crate::prepared::{Outcome, Prepared};
 use crate::rows::Rows;
 use crate::statement::Statement;
@@ -38,6 +40,8 @@ pub(crate) struct Session {
     ///
     /// Shared with the scans of a query while one runs, and with nothing else.
     pub(crate) transaction: Option<Arc<TableTransaction>>,
+    /// When it began, in microseconds since 1970.
+    pub(crate) began: Option<i64>,
     /// Savepoints of it by name, the newest last.
     pub(crate) savepoints: Vec<(String, Savepoint)>,
     /// Statements that PREPARE has named.
@@ -71,6 +75,21 @@ pub(crate) struct Session {
 pub struct Connection {
     engine: SqlEngine,
     session: RefCell<Session>,
+    /// Ends the statement that runs.
+    cancel: Arc<AtomicBool>,
+}
+
+/// Ends what a connection runs, from another thread; see [`Connection::interrupt_handle`].
+#[derive(Debug, Clone)]
+pub struct InterruptHandle(Arc<AtomicBool>);
+
+impl InterruptHandle {
+    /// Ends the statement that runs on the connection, which fails with [`Error::Cancelled`] and
+    /// changes nothing. Where none runs, nothing happens. A query on DataFusion ends with the batch
+    /// that it is at; sorts and commits are not cut short.
+    pub fn interrupt(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Debug for Connection {
@@ -94,13 +113,14 @@ impl Connection {
         let options = TransactionOptions::default();
         let session = Session {
             transaction: None,
+            began: None,
             savepoints: Vec::new(),
             named: BTreeMap::new(),
             options,
             #[cfg(feature = "vector")]
             executor: Executor::default(),
         };
-        Self { engine, session: RefCell::new(session) }
+        Self { engine, session: RefCell::new(session), cancel: Arc::default() }
     }
 
     /// The engine, which other connections share.
@@ -173,7 +193,7 @@ impl Connection {
         parameters: impl Parameters,
     ) -> Result<Vec<datafusion::arrow::array::RecordBatch>> {
         let prepared = self.engine.prepared(sql)?;
-        prepared.batches(&self.engine, &*self.session()?, &parameters.values())
+        prepared.batches(self.host(), &*self.begin()?, &parameters.values())
     }
 
     /// Prepares a statement, to be run any number of times.
@@ -206,6 +226,30 @@ impl Connection {
         Ok(Transaction { connection: self, is_open: true })
     }
 
+    /// What ends statements of this connection from another thread, such as that of a signal.
+    ///
+    /// # Examples
+    /// ```
+    /// # use lightning_db_sql::{Connection, Error};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let connection = Connection::open(dir.path())?;
+    /// connection.execute_batch(
+    ///     "CREATE TABLE n (i BIGINT PRIMARY KEY); INSERT INTO n VALUES (1), (2), (3)",
+    /// )?;
+    /// let (handle, mut seen) = (connection.interrupt_handle(), 0);
+    /// let outcome = connection.prepare("SELECT i FROM n")?.for_each((), |_| {
+    ///     seen += 1;
+    ///     handle.interrupt();
+    ///     Ok(std::ops::ControlFlow::Continue(()))
+    /// });
+    /// assert!(matches!(outcome, Err(Error::Cancelled)));
+    /// assert_eq!(seen, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle(Arc::clone(&self.cancel))
+    }
+
     /// Whether a transaction is open.
     pub fn is_in_transaction(&self) -> bool {
         self.session.try_borrow().is_ok_and(|session| session.transaction.is_some())
@@ -216,11 +260,18 @@ impl Connection {
         prepared: &Arc<Prepared>,
         parameters: &[Value],
     ) -> Result<Outcome> {
-        prepared.run(&self.engine, &mut *self.session()?, parameters)
+        prepared.run(self.host(), &mut *self.begin()?, parameters)
     }
 
-    pub(crate) fn session(&self) -> Result<RefMut<'_, Session>> {
-        self.session.try_borrow_mut().map_err(|_| Error::Busy)
+    pub(crate) fn host(&self) -> Host<'_> {
+        Host { engine: &self.engine, cancel: &self.cancel }
+    }
+
+    /// Begins a statement: what was to end the one before it does not end this one.
+    pub(crate) fn begin(&self) -> Result<RefMut<'_, Session>> {
+        let session = self.session.try_borrow_mut().map_err(|_| Error::Busy)?;
+        self.cancel.store(false, Ordering::Relaxed);
+        Ok(session)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod index;
 mod table;
+mod table_of_query;
 
 use std::ops::ControlFlow;
 
@@ -11,9 +12,12 @@ use lightning_db_query::Source;
 use lightning_db_table::{Alteration, Tables};
 use sqlparser::ast::{self, AlterTableOperation, ObjectType, RenameTableNameKind};
 
+pub(crate) use table_of_query::create_as;
+
 use crate::bind::{Binder, Place, Relation, Scope, place_of};
 use crate::error::{Error, Result};
 use crate::names::{self, at, folded, unknown};
+use crate::views;
 use crate::write::expression;
 
 /// Whether a statement is one of these.
@@ -22,6 +26,7 @@ pub(crate) fn is_definition(statement: &ast::Statement) -> bool {
         statement,
         ast::Statement::CreateTable(_)
             | ast::Statement::CreateIndex(_)
+            | ast::Statement::CreateView(_)
             | ast::Statement::AlterTable(_)
             | ast::Statement::Drop { .. }
             | ast::Statement::Analyze(_)
@@ -33,6 +38,7 @@ pub(crate) fn run(statement: &ast::Statement, tables: &Tables) -> Result<()> {
     match statement {
         ast::Statement::CreateTable(create) => table::create(create, tables),
         ast::Statement::CreateIndex(create) => index::create(create, tables),
+        ast::Statement::CreateView(create) => views::create(create, tables),
         ast::Statement::AlterTable(alter) => self::alter(alter, tables),
         ast::Statement::Drop { object_type, if_exists, names, cascade, .. } => {
             if *cascade {
@@ -94,6 +100,7 @@ fn drop_one(
                 Err(unknown("index", &plain, known, place))
             }
         },
+        ObjectType::View => views::drop(&plain, if_exists, place, tables),
         other => Err(Error::unsupported(format!("DROP {other}"), place)),
     }
 }

@@ -92,6 +92,11 @@ pub enum Error {
     #[error("commit: another commit stands against it; run the transaction again")]
     Conflict,
 
+    /// The statement was cancelled, by [`InterruptHandle`](crate::InterruptHandle), and has changed
+    /// nothing.
+    #[error("run the statement: it was cancelled")]
+    Cancelled,
+
     /// The connection is being used by a call that has not returned.
     #[error("use the connection: a statement of it is running; a visitor may not use it")]
     Busy,
@@ -128,7 +133,10 @@ pub enum Error {
 
 impl From<lightning_db_query::Error> for Error {
     fn from(error: lightning_db_query::Error) -> Self {
-        Self::Query(Box::new(error))
+        match error {
+            lightning_db_query::Error::Cancelled => Self::Cancelled,
+            error => Self::Query(Box::new(error)),
+        }
     }
 }
 

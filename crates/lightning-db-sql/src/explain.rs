@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lightning_db_query::{PlanFormat, ResultColumn, Source};
+use lightning_db_query::{PlanFormat, ResultColumn};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast;
 
@@ -10,9 +10,10 @@ use crate::connection::Session;
 use crate::engine::SqlEngine;
 use crate::error::{Error, Position, Result};
 use crate::names::{at, folded, unknown};
+use crate::planned::{Form, Given, plan};
 #[cfg(feature = "vector")]
 use crate::prepared::state;
-use crate::prepared::{Form, is_query, is_write, plan};
+use crate::prepared::{is_query, is_write};
 use crate::rows::Rows;
 #[cfg(feature = "vector")]
 use crate::vector;
@@ -22,7 +23,7 @@ pub(crate) fn run(
     statement: &ast::Statement,
     engine: &SqlEngine,
     session: &Session,
-    parameters: &[Value],
+    given: &Given<'_>,
 ) -> Result<Rows> {
     let ast::Statement::Explain { statement: explained, .. } = statement else {
         return Err(Error::unsupported(format!("{statement}"), None));
@@ -31,14 +32,9 @@ pub(crate) fn run(
     if !is_query(statement) && !is_write(statement) {
         return Err(Error::unsupported(format!("EXPLAIN {statement}"), None));
     }
-    let snapshot;
-    let source = if let Some(transaction) = &session.transaction {
-        Source::from(&**transaction)
-    } else {
-        snapshot = engine.tables().snapshot();
-        Source::from(&snapshot)
-    };
-    let planned = plan(statement, engine, (source, session), parameters)?;
+    let seen = session.seen(engine);
+    let source = seen.source();
+    let planned = plan(statement, engine, (source, session), given)?;
     let text = match &planned.form {
         #[cfg(feature = "vector")]
         Form::Vector if analyze || format != PlanFormat::Text => {
@@ -48,10 +44,10 @@ pub(crate) fn run(
         #[cfg(feature = "vector")]
         Form::Vector => {
             let (state, limit) = (state(engine, session), engine.memory_limit());
-            vector::explain(statement, &state, parameters, limit)?
+            vector::explain(statement, &state, given.vector().0, limit)?
         }
         Form::Query { query, .. } if analyze => {
-            query.analyze(source, parameters)?.explain_as(format)
+            query.analyze(source, given.all())?.explain_as(format)
         }
         Form::Query { query, .. } => query.explain_as(format),
         Form::Write(_) if analyze || format != PlanFormat::Text => {

@@ -6,15 +6,16 @@
 //! runs often, [`transaction`](Connection::transaction) for several as one.
 //!
 //! The dialect is that of `PostgreSQL`: names are in lower case unless they are quoted, nulls sort
-//! above all values, whole numbers divide to whole numbers. There are CREATE, ALTER and DROP TABLE,
-//! CREATE and DROP INDEX of every kind, INSERT (also with ON CONFLICT), UPDATE and DELETE, each
-//! with RETURNING, SELECT with joins, groups, set operations, subqueries and WITH, transactions
-//! with savepoints, ANALYZE, EXPLAIN. Parameters are `$1` or `?`. Whole numbers have 64 bits
-//! whatever their type is called, and what does not fit is an error.
+//! above all values, whole numbers divide to whole numbers. There are CREATE (also of a query),
+//! ALTER and DROP TABLE, CREATE and DROP INDEX of every kind, CREATE and DROP VIEW, INSERT (also
+//! with ON CONFLICT), UPDATE and DELETE, each with RETURNING, SELECT with joins, groups, set
+//! operations, subqueries and WITH, transactions with savepoints, SHOW, ANALYZE, EXPLAIN.
+//! Parameters are `$1` or `?`. Whole numbers have 64 bits whatever their type is called, and what
+//! does not fit is an error.
 //!
 //! It is not:
 //! * all of SQL: what is not understood is [`Error::Unsupported`] and names what it is, such as
-//!   window functions, recursive queries and views;
+//!   window functions and recursive queries;
 //! * a server, or a type checker at compile time.
 //!
 //! # Examples
@@ -44,8 +45,9 @@
 //!
 //! # Features
 //! * `text` (default): `CREATE INDEX .. USING fulltext`.
+//! * `tokio`: [`AsyncSql`], statements of tasks on a bounded number of threads.
 //! * `vector`: queries that the binder does not understand run on DataFusion: window functions,
-//!   grouping sets, recursive queries, `information_schema`, and its functions.
+//!   grouping sets, recursive queries, more of `information_schema`, and its functions.
 //! * `spatial` (default): `CREATE INDEX .. USING rtree`.
 //!
 //! # Invariants
@@ -65,10 +67,15 @@ mod engine;
 
 mod explain;
 mod named;
+mod planned;
 mod prepared;
 mod session;
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
+
 mod define;
+mod views;
 mod write;
 
 #[cfg(feature = "vector")]
@@ -79,6 +86,7 @@ mod names;
 
 mod lift;
 mod parse;
+mod show;
 
 /// Arrow, as [`Connection::query_arrow`] gives it.
 #[cfg(feature = "vector")]
@@ -86,7 +94,9 @@ pub use datafusion::arrow;
 /// Values, and their types.
 pub use lightning_db_types as types;
 
-pub use connection::{Connection, Transaction};
+#[cfg(feature = "tokio")]
+pub use asynchronous::AsyncSql;
+pub use connection::{Connection, InterruptHandle, Transaction};
 pub use engine::{PlanCounts, SqlEngine};
 pub use error::{Error, Position, Result};
 pub use lightning_db_query::{EngineOptions, ResultColumn};

@@ -8,10 +8,10 @@ use sqlparser::ast;
 
 use crate::bind::Binder;
 use crate::connection::Session;
-use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
 use crate::names::{self, at, folded, unknown};
 use crate::parse::Parsed;
+use crate::planned::Host;
 use crate::prepared::{Outcome, Prepared};
 
 /// Whether a statement is one of these.
@@ -27,7 +27,7 @@ pub(crate) fn is_about_named(statement: &ast::Statement) -> bool {
 /// Runs one of them. `parsed` has the parameters of a statement that is named.
 pub(crate) fn run(
     parsed: &Parsed,
-    engine: &SqlEngine,
+    host: Host<'_>,
     session: &mut Session,
     parameters: &[Value],
 ) -> Result<Outcome> {
@@ -39,7 +39,7 @@ pub(crate) fn run(
             }
             prepare(parsed, name, statement, session)
         }
-        ast::Statement::Execute { .. } => execute(&parsed.statement, engine, session, parameters),
+        ast::Statement::Execute { .. } => execute(&parsed.statement, host, session, parameters),
         ast::Statement::Deallocate { name, .. } => deallocate(name, session),
         other => Err(Error::unsupported(format!("{other}"), None)),
     }
@@ -60,6 +60,7 @@ fn prepare(
         text: statement.to_string(),
         statement: statement.clone(),
         parameters: parsed.parameters,
+        uses_moment: parsed.uses_moment,
     });
     if !prepared.is_planned() {
         return Err(Error::unsupported(format!("PREPARE of {}", prepared.text()), at(name)));
@@ -70,7 +71,7 @@ fn prepare(
 
 fn execute(
     statement: &ast::Statement,
-    engine: &SqlEngine,
+    host: Host<'_>,
     session: &mut Session,
     parameters: &[Value],
 ) -> Result<Outcome> {
@@ -94,10 +95,10 @@ fn execute(
     let Some(prepared) = session.named.get(&wanted).map(Arc::clone) else {
         return Err(unknown("statement", &wanted, session.named.keys(), place));
     };
-    let snapshot = engine.tables().snapshot();
+    let snapshot = host.tables().snapshot();
     let binder = Binder::new(Source::from(&snapshot), parameters);
     let values = given.iter().map(|expr| binder.constant(expr)).collect::<Result<Vec<_>>>()?;
-    prepared.run(engine, session, &values)
+    prepared.run(host, session, &values)
 }
 
 fn deallocate(name: &ast::Ident, session: &mut Session) -> Result<Outcome> {

@@ -39,6 +39,14 @@ pub(crate) fn table(name: &ObjectName) -> Result<(String, Option<Position>)> {
     }
 }
 
+/// The name of a table of another schema, and where it stands; `None` if it is in none or another.
+pub(crate) fn within(name: &ObjectName, schema: &str) -> Option<(String, Option<Position>)> {
+    match parts(name).ok()?[..] {
+        [one, table] if folded(one) == schema => Some((folded(table), at(table))),
+        _ => None,
+    }
+}
+
 /// The name of a function or a type, in lower case.
 pub(crate) fn plain(name: &ObjectName) -> Result<(String, Option<Position>)> {
     let idents = parts(name)?;

@@ -29,7 +29,15 @@ pub(crate) struct Parsed {
     pub(crate) statement: ast::Statement,
     /// Number of parameters: the largest that it uses.
     pub(crate) parameters: usize,
+    /// Whether it may use `now()`.
+    pub(crate) uses_moment: bool,
 }
+
+/// Names of the moment that a transaction began.
+pub(crate) const MOMENTS: [&str; 4] =
+    ["current_timestamp", "localtimestamp", "now", "transaction_timestamp"];
+/// The day of that moment.
+pub(crate) const TODAY: &str = "current_date";
 
 /// The statements of a text.
 ///
@@ -46,17 +54,17 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Parsed>> {
         .map_err(|error| of_tokenizer(&error))?;
     let parameters = number_parameters(&mut tokens)?;
     check_chains(&tokens)?;
+    let uses_moment = tokens.iter().any(|token| names_moment(&token.token));
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
     let statements = parser.parse_statements();
     let near = parser.peek_token();
     let statements = statements.map_err(|error| of_parser(error, &near))?;
-    let parsed = statements.into_iter().map(|statement| Parsed {
-        text: text.to_owned(),
-        statement,
-        parameters,
+    let parsed = statements.into_iter().map(|statement| {
+        let statement = crate::show::as_query(statement)?;
+        Ok(Parsed { text: text.to_owned(), statement, parameters, uses_moment })
     });
-    Ok(parsed.collect())
+    parsed.collect()
 }
 
 /// The one statement of a text.
@@ -73,6 +81,12 @@ pub(crate) fn parse_one(text: &str) -> Result<Parsed> {
             Err(Error::Syntax { detail, at: None })
         }
     }
+}
+
+fn names_moment(token: &Token) -> bool {
+    let Token::Word(word) = token else { return false };
+    let mut names = MOMENTS.iter().chain([&TODAY]);
+    word.quote_style.is_none() && names.any(|name| word.value.eq_ignore_ascii_case(name))
 }
 
 /// Turns each `?` into the parameter of its number; gives the largest number.

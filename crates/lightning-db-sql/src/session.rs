@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use lightning_db_query::{ResultColumn, Source};
 use lightning_db_storage::{Durability, Isolation};
-use lightning_db_table::{TableTransaction, Tables};
+use lightning_db_table::{TableSnapshot, TableTransaction, Tables};
+use lightning_db_types::{Clock as _, Value, ValueType};
 use sqlparser::ast::{self, Expr, TransactionIsolationLevel, TransactionMode};
 
 #[cfg(feature = "vector")]
 use crate::connection::Executor;
 use crate::connection::Session;
+use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
 use crate::names::{self, at, folded, unknown};
+use crate::rows::Rows;
 
 /// What can be set.
 const SETTINGS: &[&str] = &[
@@ -58,7 +62,36 @@ pub(crate) fn run(
     }
 }
 
+/// The state that the statements of a session read: that of the open transaction, or of the newest
+/// commit.
+pub(crate) enum Seen<'s> {
+    Transaction(&'s TableTransaction),
+    Snapshot(TableSnapshot),
+}
+
+impl Seen<'_> {
+    pub(crate) fn source(&self) -> Source<'_> {
+        match self {
+            Self::Transaction(transaction) => Source::Transaction(transaction),
+            Self::Snapshot(snapshot) => Source::Snapshot(snapshot),
+        }
+    }
+}
+
 impl Session {
+    pub(crate) fn seen(&self, engine: &SqlEngine) -> Seen<'_> {
+        match &self.transaction {
+            Some(transaction) => Seen::Transaction(transaction),
+            None => Seen::Snapshot(engine.tables().snapshot()),
+        }
+    }
+
+    /// The moment that `now()` means: when the transaction began, which may be the statement's own.
+    pub(crate) fn moment(&self, engine: &SqlEngine) -> Value {
+        let began = self.began.filter(|_| self.transaction.is_some());
+        Value::Timestamp(began.unwrap_or_else(|| now(engine.tables())))
+    }
+
     fn begin(&mut self, modes: &[TransactionMode], tables: &Tables) -> Result<()> {
         if self.transaction.is_some() {
             let detail = "a transaction is open; use SAVEPOINT within it";
@@ -72,6 +105,7 @@ impl Session {
                 TransactionMode::AccessMode(_) => {}
             }
         }
+        self.began = Some(now(tables));
         self.transaction = Some(Arc::new(tables.transaction_with(options)));
         Ok(())
     }
@@ -137,6 +171,35 @@ impl Session {
         Ok(())
     }
 
+    /// The value of a setting, as SHOW gives it.
+    pub(crate) fn show(&self, variable: &[ast::Ident]) -> Result<Rows> {
+        let name = variable.iter().map(folded).collect::<Vec<_>>().join(" ");
+        let value = match name.as_str() {
+            "durability" => match self.options.durability {
+                Some(Durability::Sync) => "sync",
+                Some(Durability::Buffered) => "buffered",
+                Some(Durability::Memory) => "memory",
+                None => "default",
+            },
+            "isolation" | "transaction isolation level" => match self.options.isolation {
+                Isolation::Serializable => "serializable",
+                Isolation::Snapshot => "snapshot",
+            },
+            #[cfg(feature = "vector")]
+            "executor" => match self.executor {
+                Executor::Auto => "auto",
+                Executor::Rows => "rows",
+                Executor::DataFusion => "datafusion",
+            },
+            _ => {
+                let place = variable.first().and_then(at);
+                return Err(unknown("setting", &name, SETTINGS, place));
+            }
+        };
+        let column = ResultColumn { name, value_type: ValueType::Text };
+        Ok(Rows::new(Arc::from([column]), vec![vec![Value::from(value)]]))
+    }
+
     fn set(&mut self, set: &ast::Set) -> Result<()> {
         let ast::Set::SingleAssignment { variable, values, scope: None, hivevar: false } = set
         else {
@@ -187,6 +250,12 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Microseconds since 1970.
+fn now(tables: &Tables) -> i64 {
+    let millis = tables.store().clock().now_unix_ms();
+    i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000)
 }
 
 fn isolation(level: TransactionIsolationLevel) -> Result<Isolation> {

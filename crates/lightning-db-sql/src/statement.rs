@@ -70,7 +70,7 @@ impl<'c> Statement<'c> {
         mut visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let parameters = parameters.values();
-        let mut session = self.connection.session()?;
-        self.prepared.for_each(self.connection.engine(), &mut session, &parameters, &mut visit)
+        let mut session = self.connection.begin()?;
+        self.prepared.for_each(self.connection.host(), &mut session, &parameters, &mut visit)
     }
 }

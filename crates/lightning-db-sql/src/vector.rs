@@ -8,6 +8,7 @@ mod arrow;
 mod provider;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -16,6 +17,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
@@ -25,7 +27,9 @@ use lightning_db_table::{TableSnapshot, TableTransaction};
 use lightning_db_types::Value;
 use sqlparser::ast;
 
+use crate::bind::VIEW_DEPTH_MAX;
 use crate::error::{Error, Result};
+use crate::views;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
@@ -113,7 +117,7 @@ impl Batches {
 pub(crate) fn run(
     statement: &ast::Statement,
     state: &State,
-    parameters: &[Value],
+    (parameters, cancel): (&[Value], &AtomicBool),
     memory_limit: usize,
 ) -> Result<Batches> {
     on_thread(|| async {
@@ -123,8 +127,14 @@ pub(crate) fn run(
         let mut batches = Vec::new();
         while let Some(batch) = stream.next().await {
             batches.push(batch?);
+            if cancel.load(Ordering::Relaxed) {
+                break;
+            }
         }
         Ok(Batches { schema, batches })
+    })
+    .and_then(|batches| {
+        if cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(batches) }
     })
 }
 
@@ -160,7 +170,7 @@ async fn planned(
     parameters: &[Value],
     memory_limit: usize,
 ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>), Failure> {
-    let session = session(state, memory_limit)?;
+    let session = session(state, memory_limit, 0)?;
     let statement = Statement::Statement(Box::new(statement.clone()));
     let plan = session.statement_to_plan(statement).await?;
     let parameters = parameters.iter().map(arrow::scalar).collect::<Result<Vec<_>, _>>()?;
@@ -169,7 +179,28 @@ async fn planned(
     Ok((plan, session.task_ctx()))
 }
 
-fn session(state: &State, memory_limit: usize) -> Result<SessionState, Failure> {
+/// The plan of a view's query, if there is a view of this name. Views may name others; `depth` is
+/// how many of them are being planned.
+async fn view(
+    name: &str,
+    state: &State,
+    memory_limit: usize,
+    depth: usize,
+) -> Result<Option<LogicalPlan>, DataFusionError> {
+    let failed = |error: Error| DataFusionError::External(Box::new(error));
+    let definition = views::definition(state.source(), name).map_err(failed)?;
+    let Some(definition) = definition else { return Ok(None) };
+    if depth > VIEW_DEPTH_MAX {
+        let detail = format!("views nest more than {VIEW_DEPTH_MAX} deep, or in a circle");
+        return Err(DataFusionError::Plan(detail));
+    }
+    let query = views::query(name, &definition).map_err(failed)?;
+    let session = session(state, memory_limit, depth).map_err(|Failure(error)| *error)?;
+    let plan = session.statement_to_plan(Statement::Statement(Box::new(query))).await?;
+    Ok(Some(plan))
+}
+
+fn session(state: &State, memory_limit: usize, depth: usize) -> Result<SessionState, Failure> {
     // Nothing is written outside of the store: what does not fit into memory is an error.
     let no_files = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let runtime = RuntimeEnvBuilder::new()
@@ -189,7 +220,7 @@ fn session(state: &State, memory_limit: usize) -> Result<SessionState, Failure> 
         .with_runtime_env(runtime)
         .with_default_features();
     let session = builder.build();
-    let catalog = Arc::new(provider::Catalog::new(state.clone()));
+    let catalog = Arc::new(provider::Catalog::new(state.clone(), memory_limit, depth));
     session.catalog_list().register_catalog(provider::CATALOG.to_owned(), catalog);
     Ok(session)
 }

@@ -14,6 +14,7 @@ pub(crate) use returning::{Returning, Written};
 pub(crate) use scalar::{EXCLUDED, Frame, expression};
 
 use crate::error::Result;
+use crate::planned::Given;
 
 /// A statement that writes.
 #[derive(Debug)]
@@ -27,12 +28,12 @@ impl Write {
     pub(crate) fn run(
         &self,
         transaction: &mut TableTransaction,
-        parameters: &[Value],
+        given: &Given<'_>,
     ) -> Result<Written> {
         let savepoint = transaction.savepoint();
         let outcome = match self {
-            Self::Insert(insert) => insert.run(transaction, parameters),
-            Self::Change(change) => change.run(transaction, parameters),
+            Self::Insert(insert) => insert.run(transaction, given),
+            Self::Change(change) => change.run(transaction, given),
         };
         if outcome.is_err() {
             transaction.rollback_to(savepoint)?;

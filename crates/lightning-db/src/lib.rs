@@ -53,7 +53,7 @@
 //! * `monitoring`: a store as a service with metrics, health checks and their endpoint.
 //! * `signals`: Ctrl-C and SIGTERM begin it.
 //! * `tokio`: waiting in the pool as a task of tokio; without it a thread waits. Async callbacks of
-//!   a shutdown as such tasks.
+//!   a shutdown as such tasks, and SQL of such tasks.
 //!
 //! The types are always there, as [`types`].
 //!

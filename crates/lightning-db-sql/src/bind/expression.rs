@@ -83,6 +83,8 @@ impl Binder<'_> {
             | Expr::Extract { .. }
             | Expr::Substring { .. }
             | Expr::Trim { .. }
+            | Expr::Floor { .. }
+            | Expr::Ceil { .. }
             | Expr::Position { .. } => self.function(expr, place),
             Expr::Subquery(query) => {
                 let bound = self.one_column(query, place)?;

@@ -7,6 +7,7 @@ use lightning_db_types::{Value, ValueType};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor, TableWithJoins};
 
 use super::expression::Place;
+use super::information::SCHEMA;
 use super::query::{as_relation, renamed};
 use super::scope::{Relation, Scope};
 use super::typed::{Typed, compared};
@@ -139,11 +140,18 @@ impl Binder<'_> {
         name: &ast::ObjectName,
         alias: Option<&ast::TableAlias>,
     ) -> Result<Side> {
-        let (table_name, at_name) = names::table(name)?;
+        let information = names::within(name, SCHEMA);
+        let is_information = information.is_some();
+        let (table_name, at_name) = information.map_or_else(|| names::table(name), Ok)?;
         let called = alias.map_or_else(|| table_name.clone(), |alias| folded(&alias.name));
         let at = alias.map_or(at_name, |alias| at(&alias.name));
         let columns = alias.map_or(&[][..], |alias| &alias.columns);
-        if let Some(bound) = self.named(&table_name) {
+        let known = match self.named(&table_name) {
+            _ if is_information => Some(self.information(&table_name, at_name)?),
+            None if self.source.table(&table_name).is_err() => self.view(&table_name, at_name)?,
+            known => known,
+        };
+        if let Some(bound) = known {
             let bound = renamed(bound, columns, at)?;
             let (builder, relation) = as_relation(bound, &called);
             return Ok(Side { builder, relations: vec![(relation, at)], lateral: false });

@@ -3,43 +3,64 @@
 use lightning_db_expression::{DatePart, Function};
 use lightning_db_query::build::{Term, call, literal};
 use lightning_db_types::{Value, ValueType};
-use sqlparser::ast::{DateTimeField, Expr, TrimWhereField};
+use sqlparser::ast::{self, CeilFloorKind, DateTimeField, Expr, TrimWhereField};
 
 use super::Binder;
 use super::expression::{Place, place_of, plain_arguments};
-use super::typed::{Typed, compared, unified};
+use super::typed::Typed;
 use crate::error::{Error, Position, Result};
 use crate::names;
 
 /// Names of functions, for suggestions.
-const NAMES: [&str; 28] = [
+const NAMES: [&str; 49] = [
     "abs",
     "avg",
     "bool_and",
     "bool_or",
     "btrim",
+    "ceil",
+    "ceiling",
     "char_length",
     "coalesce",
     "concat",
     "count",
+    "current_date",
+    "current_timestamp",
     "date_part",
+    "date_trunc",
+    "floor",
+    "greatest",
     "ifnull",
+    "instr",
     "json_extract",
+    "least",
+    "left",
     "length",
     "lower",
+    "ltrim",
     "match",
     "max",
     "min",
+    "mod",
+    "now",
     "nullif",
     "point",
+    "position",
+    "replace",
+    "right",
     "round",
+    "rtrim",
+    "sign",
     "st_distance",
     "st_dwithin",
     "st_within",
     "starts_with",
+    "strpos",
     "substr",
     "substring",
     "sum",
+    "trim",
+    "trunc",
     "upper",
 ];
 
@@ -66,45 +87,69 @@ impl Binder<'_> {
                 }
                 plain("substring", Function::Substring, arguments, at)
             }
-            Expr::Trim {
-                trim_where: None | Some(TrimWhereField::Both),
-                trim_what: None,
-                expr,
-                trim_characters: None,
-            } => plain("trim", Function::Trim, vec![self.expression(expr, place)?], at),
-            Expr::Function(called) => {
-                let (name, name_at) = names::plain(&called.name)?;
-                if called.over.is_some() {
-                    return Err(Error::unsupported("a window function", name_at));
-                }
-                if let Some(of) = super::grouped::function(&name) {
-                    return self.aggregate(whole, of, called, place);
-                }
-                let arguments = plain_arguments(&called.args);
-                let (Some(arguments), None) = (arguments, &called.filter) else {
-                    return Err(Error::unsupported(format!("{name} with clauses"), name_at));
+            Expr::Trim { trim_where, trim_what: None, expr, trim_characters: None } => {
+                let function = match trim_where {
+                    None | Some(TrimWhereField::Both) => Function::Trim,
+                    Some(TrimWhereField::Leading) => Function::TrimStart,
+                    Some(TrimWhereField::Trailing) => Function::TrimEnd,
                 };
-                if let ("point" | "st_point", [x, y]) = (&*name, &arguments[..]) {
-                    // Its coordinates are known before the plan is made.
-                    let coordinates = [self.constant(x)?, self.constant(y)?];
-                    return super::search::point(coordinates, name_at);
-                }
-                let arguments = arguments.into_iter().map(|it| self.expression(it, place));
-                let arguments = arguments.collect::<Result<Vec<_>>>()?;
-                match super::search::function(&name, &arguments, name_at)? {
-                    Some(found) => Ok(found),
-                    None => named(&name, arguments, name_at),
-                }
+                plain("trim", function, vec![self.expression(expr, place)?], at)
             }
+            Expr::Position { expr, r#in } => {
+                let arguments = vec![self.expression(r#in, place)?, self.expression(expr, place)?];
+                plain("position", Function::Position, arguments, at)
+            }
+            Expr::Floor {
+                expr,
+                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
+            } => plain("floor", Function::Floor, vec![self.expression(expr, place)?], at),
+            Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+                plain("ceil", Function::Ceiling, vec![self.expression(expr, place)?], at)
+            }
+            Expr::Function(called) => self.called(whole, called, place),
             _ => {
                 let what = format!("the expression {}", super::expression::cut(whole));
                 Err(Error::unsupported(what, at))
             }
         }
     }
+
+    /// A function with its arguments in parentheses.
+    fn called(&self, whole: &Expr, called: &ast::Function, place: Place<'_>) -> Result<Typed> {
+        let (name, name_at) = names::plain(&called.name)?;
+        if called.over.is_some() {
+            return Err(Error::unsupported("a window function", name_at));
+        }
+        if let Some(of) = super::grouped::function(&name) {
+            return self.aggregate(whole, of, called, place);
+        }
+        let arguments = plain_arguments(&called.args);
+        let (Some(arguments), None) = (arguments, &called.filter) else {
+            return Err(Error::unsupported(format!("{name} with clauses"), name_at));
+        };
+        if let ("point" | "st_point", [x, y]) = (&*name, &arguments[..]) {
+            // Its coordinates are known before the plan is made.
+            let coordinates = [self.constant(x)?, self.constant(y)?];
+            return super::search::point(coordinates, name_at);
+        }
+        if arguments.is_empty()
+            && let Some(moment) = self.moment(&name, name_at)?
+        {
+            return Ok(moment);
+        }
+        let arguments = arguments.into_iter().map(|it| self.expression(it, place));
+        let arguments = arguments.collect::<Result<Vec<_>>>()?;
+        match super::search::function(&name, &arguments, name_at)? {
+            Some(found) => Ok(found),
+            None => named(&name, arguments, name_at),
+        }
+    }
 }
 
 fn named(name: &str, arguments: Vec<Typed>, at: Option<Position>) -> Result<Typed> {
+    if let Some(found) = super::scalar::function(name, &arguments, at)? {
+        return Ok(found);
+    }
     let function = match name {
         "lower" => Function::Lower,
         "upper" => Function::Upper,
@@ -114,11 +159,16 @@ fn named(name: &str, arguments: Vec<Typed>, at: Option<Position>) -> Result<Type
         "abs" => Function::Abs,
         "round" => Function::Round,
         "starts_with" => Function::StartsWith,
+        "replace" => Function::Replace,
+        "floor" => Function::Floor,
+        "ceil" | "ceiling" => Function::Ceiling,
+        "trunc" if arguments.len() < 2 => Function::Truncate,
+        "sign" => Function::Sign,
+        "left" => Function::Left,
+        "right" => Function::Right,
+        "ltrim" if arguments.len() < 2 => Function::TrimStart,
+        "rtrim" if arguments.len() < 2 => Function::TrimEnd,
         "json_extract" => Function::JsonExtract,
-        "coalesce" | "ifnull" => {
-            let (terms, value_type) = unified(arguments, at)?;
-            return Ok(Typed::new(call(Function::Coalesce, terms), value_type));
-        }
         "concat" => {
             // As in PostgreSQL, nulls are empty here, and make || null.
             let texts = arguments.into_iter().map(|argument| {
@@ -127,13 +177,6 @@ fn named(name: &str, arguments: Vec<Typed>, at: Option<Position>) -> Result<Type
             });
             let texts = texts.collect::<Result<Vec<_>>>()?;
             return Ok(Typed::new(call(Function::Concat, texts), ValueType::Text));
-        }
-        "nullif" => {
-            let [left, right] = fixed(name, arguments, at)?;
-            let (value, (left, right)) = (left.clone(), compared(left, right, at)?);
-            let branches = vec![(left.term.equal(right.term), Term::Literal(Value::Null))];
-            let otherwise = Some(Box::new(value.term));
-            return Ok(Typed::new(Term::Case { branches, otherwise }, value.value_type));
         }
         "date_part" => {
             let [part, moment] = fixed(name, arguments, at)?;
@@ -153,7 +196,7 @@ fn named(name: &str, arguments: Vec<Typed>, at: Option<Position>) -> Result<Type
     plain(name, function, arguments, at)
 }
 
-fn fixed<const N: usize>(
+pub(super) fn fixed<const N: usize>(
     name: &str,
     arguments: Vec<Typed>,
     at: Option<Position>,
@@ -165,7 +208,7 @@ fn fixed<const N: usize>(
 }
 
 /// A call of a function that is one of ours, with arguments of the types that it takes.
-fn plain(
+pub(super) fn plain(
     name: &str,
     function: Function,
     arguments: Vec<Typed>,
@@ -184,9 +227,14 @@ fn plain(
         }
     }
     let value_type = match function {
-        Function::Length => ValueType::I64,
+        Function::Length | Function::Position => ValueType::I64,
         Function::StartsWith => ValueType::Bool,
-        Function::Abs | Function::Round => first,
+        Function::Abs
+        | Function::Round
+        | Function::Floor
+        | Function::Ceiling
+        | Function::Truncate
+        | Function::Sign => first,
         // What stands in a JSON text has the type that it has there.
         Function::JsonExtract => ValueType::Null,
         _ => ValueType::Text,
@@ -198,8 +246,16 @@ fn takes(function: Function, position: usize, found: ValueType) -> bool {
     let whole = matches!(found, ValueType::I64 | ValueType::U64);
     match (function, position) {
         (Function::Length, _) => matches!(found, ValueType::Text | ValueType::Bytes),
-        (Function::Substring | Function::Round, 1..) => whole,
-        (Function::Abs | Function::Round, _) => lightning_db_expression::number::is_number(found),
+        (Function::Substring | Function::Round | Function::Left | Function::Right, 1..) => whole,
+        (
+            Function::Abs
+            | Function::Round
+            | Function::Floor
+            | Function::Ceiling
+            | Function::Truncate
+            | Function::Sign,
+            _,
+        ) => lightning_db_expression::number::is_number(found),
         _ => found == ValueType::Text,
     }
 }

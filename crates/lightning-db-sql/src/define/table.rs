@@ -16,13 +16,15 @@ use crate::bind::{
 };
 use crate::error::{Error, Position, Result};
 use crate::names::{self, at, folded, unknown};
+use crate::views;
 
 pub(super) fn create(create: &ast::CreateTable, tables: &Tables) -> Result<()> {
     check_clauses(create)?;
-    let (name, _) = names::table(&create.name)?;
+    let (name, place) = names::table(&create.name)?;
     if create.if_not_exists && tables.names().contains(&name) {
         return Ok(());
     }
+    views::refuse(&name, place, tables)?;
     let mut made = Made { definition: TableDefinition::new(name), tables };
     for column in &create.columns {
         made.column(column)?;
@@ -332,14 +334,13 @@ fn default_of(value: &Expr, column_type: ColumnType, tables: &Tables) -> Result<
     taken.map(Some).map_err(|detail| Error::invalid(format!("the default: {detail}"), value_at))
 }
 
-fn check_clauses(create: &ast::CreateTable) -> Result<()> {
+pub(super) fn check_clauses(create: &ast::CreateTable) -> Result<()> {
     let refuse = |is_there: bool, what: &str| {
         if is_there { Err(Error::unsupported(what, None)) } else { Ok(()) }
     };
     refuse(create.or_replace, "CREATE OR REPLACE TABLE")?;
     refuse(create.temporary || create.transient || create.volatile, "a temporary table")?;
     refuse(create.external || create.iceberg || create.dynamic, "an external table")?;
-    refuse(create.query.is_some(), "CREATE TABLE AS: use INSERT .. SELECT")?;
     refuse(create.like.is_some() || create.clone.is_some(), "CREATE TABLE LIKE")?;
     refuse(create.inherits.is_some() || create.partition_of.is_some(), "an inherited table")?;
     refuse(create.partition_by.is_some(), "PARTITION BY")?;

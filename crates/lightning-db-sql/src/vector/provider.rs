@@ -11,6 +11,7 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, Session, TableProvide
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, not_impl_err};
+use datafusion::datasource::ViewTable;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
@@ -22,6 +23,7 @@ use datafusion::physical_plan::{
 use lightning_db_table::Table;
 
 use super::{BATCH_ROWS, State, arrow};
+use crate::views;
 
 /// Name of the one catalog.
 pub(super) const CATALOG: &str = "lightning";
@@ -32,11 +34,14 @@ pub(super) const SCHEMA: &str = "public";
 #[derive(Debug, Clone)]
 pub(super) struct Catalog {
     state: State,
+    memory_limit: usize,
+    /// Views that are being planned, one within another.
+    depth: usize,
 }
 
 impl Catalog {
-    pub(super) fn new(state: State) -> Self {
-        Self { state }
+    pub(super) fn new(state: State, memory_limit: usize, depth: usize) -> Self {
+        Self { state, memory_limit, depth }
     }
 }
 
@@ -53,16 +58,24 @@ impl CatalogProvider for Catalog {
 #[async_trait]
 impl SchemaProvider for Catalog {
     fn table_names(&self) -> Vec<String> {
-        self.state.source().names()
+        let source = self.state.source();
+        let tables = source.names().into_iter().filter(|name| name != views::TABLE);
+        // Views that cannot be read have no names here.
+        tables.chain(views::names(source).unwrap_or_default()).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let found = self.state.source().table(name).ok();
-        Ok(found.map(|table| Arc::new(Rows::new(self.state.clone(), table)) as _))
+        if let Ok(table) = self.state.source().table(name) {
+            return Ok(Some(Arc::new(Rows::new(self.state.clone(), table))));
+        }
+        let plan = super::view(name, &self.state, self.memory_limit, self.depth + 1).await?;
+        Ok(plan.map(|plan| Arc::new(ViewTable::new(plan, None)) as _))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.state.source().table(name).is_ok()
+        let source = self.state.source();
+        let is_view = || matches!(views::definition(source, name), Ok(Some(_)));
+        source.table(name).is_ok() || is_view()
     }
 }
 

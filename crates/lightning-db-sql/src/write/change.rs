@@ -10,6 +10,7 @@ use lightning_db_types::Value;
 use super::returning::{Returning, Written};
 use super::scalar::Frame;
 use crate::error::Result;
+use crate::planned::Given;
 
 /// An UPDATE or DELETE.
 #[derive(Debug)]
@@ -41,12 +42,14 @@ impl Change {
     pub(crate) fn run(
         &self,
         transaction: &mut TableTransaction,
-        parameters: &[Value],
+        given: &Given<'_>,
     ) -> Result<Written> {
+        let parameters = given.all();
         let table = transaction.table(&self.table)?;
         let mut written = Written::default();
         // All rows are found before the first is changed, so that none is met twice.
-        for found in self.find(transaction, &table, parameters)? {
+        for found in self.find(transaction, &table, given)? {
+            given.go_on()?;
             match &self.set {
                 Some(columns) => {
                     self.update(transaction, &table, columns, found, parameters, &mut written)?;
@@ -66,14 +69,15 @@ impl Change {
         &self,
         transaction: &TableTransaction,
         table: &Table,
-        parameters: &[Value],
+        given: &Given<'_>,
     ) -> Result<Vec<Found>> {
+        let parameters = given.all();
         let reader = transaction.read(table)?;
         let mut found = Vec::new();
         match &self.rows {
             Target::Keys { query, width, once } => {
                 let mut seen = HashSet::new();
-                for mut key in query.rows(transaction, parameters)? {
+                for mut key in given.rows(query, transaction)? {
                     let values = key.split_off(*width);
                     if let Some(row) = reader.get(&key)?
                         && (!once || seen.insert(row.row_id()))
@@ -84,6 +88,7 @@ impl Change {
             }
             Target::Scan { condition, values } => {
                 for row in reader.scan() {
+                    given.go_on()?;
                     let row = row?;
                     let frame = Frame { row: Some(&row), excluded: &[], parameters };
                     if let Some(condition) = condition

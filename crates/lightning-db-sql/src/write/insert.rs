@@ -8,6 +8,7 @@ use lightning_db_types::Value;
 use super::returning::{Returning, Written};
 use super::scalar::Frame;
 use crate::error::Result;
+use crate::planned::Given;
 
 /// An INSERT, bound to the columns of its table.
 #[derive(Debug)]
@@ -58,26 +59,28 @@ impl Insert {
     pub(crate) fn run(
         &self,
         transaction: &mut TableTransaction,
-        parameters: &[Value],
+        given: &Given<'_>,
     ) -> Result<Written> {
+        let parameters = given.all();
         let table = transaction.table(&self.table)?;
         let mut written = Written::default();
         match &self.source {
             Source::Values(rows) => {
                 let frame = Frame { row: None, excluded: &[], parameters };
                 for row in rows {
-                    let given = self.columns.iter().zip(row).filter_map(|(column, value)| {
+                    let values = self.columns.iter().zip(row).filter_map(|(column, value)| {
                         let value = value.as_ref()?.evaluate(&frame);
                         Some(value.map(|value| (column, value)))
                     });
-                    let given = given.collect::<Result<Vec<_>, _>>()?;
-                    self.one(transaction, &table, &given, parameters, &mut written)?;
+                    let values = values.collect::<Result<Vec<_>, _>>()?;
+                    self.one(transaction, &table, &values, parameters, &mut written)?;
                 }
             }
             Source::Query(query) => {
-                for row in query.rows(&*transaction, parameters)? {
-                    let given: Vec<_> = self.columns.iter().zip(row).collect();
-                    self.one(transaction, &table, &given, parameters, &mut written)?;
+                for row in given.rows(query, &*transaction)? {
+                    given.go_on()?;
+                    let values: Vec<_> = self.columns.iter().zip(row).collect();
+                    self.one(transaction, &table, &values, parameters, &mut written)?;
                 }
             }
         }

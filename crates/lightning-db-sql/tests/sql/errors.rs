@@ -96,7 +96,7 @@ fn what_does_not_fit_says_why() {
             "SELECT sum(1) OVER () FROM city",
             "run a window function at line 1, column 8: it is not supported",
         ),
-        ("CREATE VIEW v AS SELECT 1", "run CREATE VIEW: it is not supported"),
+        ("CREATE SEQUENCE s", "run CREATE SEQUENCE: it is not supported"),
         ("SELECT 1; SELECT 2", "read the statement: there are 2 statements; run them as a batch"),
         (" ; ", "read the statement: there is no statement"),
     ] {

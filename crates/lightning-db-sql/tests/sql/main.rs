@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, and what they share")]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod definitions;
 mod errors;
+mod functions;
 mod hostile;
 mod lifted;
+mod logic;
 mod named;
 mod queries;
 #[cfg(feature = "vector")]
@@ -13,6 +17,7 @@ mod random;
 mod transactions;
 #[cfg(feature = "vector")]
 mod vector;
+mod views;
 mod writes;
 
 use lightning_db_sql::{Connection, Rows};

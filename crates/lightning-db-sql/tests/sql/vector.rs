@@ -168,3 +168,17 @@ fn what_datafusion_refuses_is_an_error() {
     let error = too_fine.query("SELECT n, rank() OVER () FROM t", ()).unwrap_err().to_string();
     assert!(error.contains("9 digits behind the point"), "{error}");
 }
+
+#[test]
+fn views_are_there_on_both_executors() {
+    let db = cities();
+    db.execute_batch(
+        "CREATE VIEW swiss (town, size) AS SELECT name, people FROM city WHERE country = 'CH';
+         CREATE VIEW ranked AS SELECT town, rank() OVER (ORDER BY size DESC) AS place FROM swiss",
+    )
+    .unwrap_err();
+    let query = "SELECT town, rank() OVER (ORDER BY size DESC) AS place FROM swiss ORDER BY place";
+    check(&db, query, "Bern|1\nChur|2");
+    db.execute("SET executor = datafusion", ()).unwrap();
+    check(&db, "SELECT size FROM swiss WHERE town = 'Chur'", "38000");
+}

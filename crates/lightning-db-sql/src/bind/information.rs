@@ -1,0 +1,119 @@
+//! `information_schema`: what the tables are, as rows that stand in the query.
+
+use lightning_db_query::QueryBuilder;
+use lightning_db_table::ColumnType;
+use lightning_db_types::{Value, ValueType};
+
+use super::Binder;
+use super::query::{Bound, OutputColumn};
+use crate::error::{Error, Position, Result};
+use crate::views;
+
+/// Name of the schema.
+pub(crate) const SCHEMA: &str = "information_schema";
+
+/// The one catalog, and the one schema of tables.
+const PLACE: [&str; 2] = ["lightning", "public"];
+
+const TABLES: [(&str, ValueType); 4] = [
+    ("table_catalog", ValueType::Text),
+    ("table_schema", ValueType::Text),
+    ("table_name", ValueType::Text),
+    ("table_type", ValueType::Text),
+];
+
+const COLUMNS: [(&str, ValueType); 7] = [
+    ("table_catalog", ValueType::Text),
+    ("table_schema", ValueType::Text),
+    ("table_name", ValueType::Text),
+    ("column_name", ValueType::Text),
+    ("ordinal_position", ValueType::I64),
+    ("is_nullable", ValueType::Text),
+    ("data_type", ValueType::Text),
+];
+
+impl Binder<'_> {
+    /// The rows of a table of this schema. Views are no part of the state of the definitions, so
+    /// that a plan with these rows is for one run.
+    pub(super) fn information(&self, name: &str, at: Option<Position>) -> Result<Bound> {
+        let (columns, rows) = match name {
+            "tables" => (&TABLES[..], self.table_rows()?),
+            "columns" => (&COLUMNS[..], self.column_rows()?),
+            _ => {
+                let hint = "there are information_schema.tables and information_schema.columns";
+                return Err(Error::unsupported_hint(
+                    format!("the table {SCHEMA}.{name}"),
+                    hint,
+                    at,
+                ));
+            }
+        };
+        self.once.set(true);
+        let outputs = columns.iter().map(|(name, value_type)| OutputColumn {
+            name: (*name).to_owned(),
+            value_type: *value_type,
+            inner: (*name).to_owned(),
+        });
+        let builder = QueryBuilder::rows(name, columns.iter().copied(), rows);
+        Ok(Bound { builder, columns: outputs.collect() })
+    }
+
+    fn table_rows(&self) -> Result<Vec<Vec<Value>>> {
+        let tables = self.source.names().into_iter().filter(|name| name != views::TABLE);
+        let tables = tables.map(|name| (name, "BASE TABLE"));
+        let views = views::names(self.source)?.into_iter().map(|name| (name, "VIEW"));
+        let row = |(name, kind): (String, &str)| {
+            let values = PLACE.into_iter().map(Value::from);
+            values.chain([Value::Text(name), Value::from(kind)]).collect()
+        };
+        Ok(tables.chain(views).map(row).collect())
+    }
+
+    fn column_rows(&self) -> Result<Vec<Vec<Value>>> {
+        let mut rows = Vec::new();
+        let mut add = |table: &str, columns: Vec<(String, bool, &str)>| {
+            for (number, (column, nullable, kind)) in (1_i64..).zip(columns) {
+                let mut row: Vec<Value> = PLACE.into_iter().map(Value::from).collect();
+                row.extend([Value::from(table), Value::Text(column), Value::I64(number)]);
+                row.extend([Value::from(if nullable { "YES" } else { "NO" }), Value::from(kind)]);
+                rows.push(row);
+            }
+        };
+        for name in self.source.names().into_iter().filter(|name| name != views::TABLE) {
+            let table = self.source.table(&name)?;
+            let columns = table.columns().map(|column| {
+                (column.name.clone(), column.nullable, type_name(column.column_type))
+            });
+            add(&name, columns.collect());
+        }
+        for name in views::names(self.source)? {
+            // One whose tables have gone has no columns.
+            let Ok(Some(bound)) = self.view(&name, None) else { continue };
+            let columns = bound
+                .columns
+                .into_iter()
+                .map(|column| (column.name, true, value_type_name(column.value_type)));
+            add(&name, columns.collect());
+        }
+        Ok(rows)
+    }
+}
+
+/// A type as `PostgreSQL` calls it.
+fn type_name(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Json => column_type.name(),
+        other => value_type_name(other.value_type()),
+    }
+}
+
+fn value_type_name(value_type: ValueType) -> &'static str {
+    match value_type {
+        ValueType::Bool => "boolean",
+        ValueType::I64 => "bigint",
+        ValueType::F64 => "double precision",
+        ValueType::Decimal => "numeric",
+        ValueType::Bytes => "bytea",
+        other => other.name(),
+    }
+}
