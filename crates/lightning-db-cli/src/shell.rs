@@ -4,6 +4,7 @@
 //! itself, see [`dot`]. Statements that are not typed by somebody end at the first that fails.
 
 mod dot;
+mod interrupt;
 mod prompt;
 mod render;
 mod split;

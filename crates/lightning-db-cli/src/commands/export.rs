@@ -3,7 +3,7 @@
 //! The keyspace is read several times in one snapshot: to learn whether rows hold their keys, to
 //! learn their columns for CSV and TSV, and to write them.
 
-mod table;
+pub(crate) mod table;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -6,7 +6,7 @@ mod records;
 mod rejects;
 mod rows;
 mod separated;
-mod table;
+pub(crate) mod table;
 mod tape;
 
 use lightning_db::{Durability, Keyspace, Store, WriteBatch};

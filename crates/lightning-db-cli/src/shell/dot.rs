@@ -7,7 +7,8 @@ use lightning_db::tables::Table;
 
 use super::Shell;
 use super::render::Mode;
-use crate::commands::{admin, indexes, tables};
+use crate::args::Import;
+use crate::commands::{admin, export, import, indexes, tables};
 use crate::context;
 use crate::failure::Failure;
 use crate::spelling::did_you_mean;
@@ -17,7 +18,9 @@ use crate::text;
 pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     (".backup", "DIR", "copy the store into a folder, where a later copy brings only what is new"),
     (".exit", "", "end, as .quit"),
+    (".export", "TABLE FILE", "write a table to a file: .csv, .tsv, .jsonl, also with .gz or .zst"),
     (".help", "", "say what there is"),
+    (".import", "FILE TABLE", "load such a file into a table, which is made if it is not there"),
     (".indexes", "[TABLE]", "show indexes with what they hold"),
     (".mode", "[NAME]", "write results as box, table, line, csv, json, jsonl, markdown, insert"),
     (".output", "[FILE]", "write results to a file, or to standard output again"),
@@ -73,6 +76,15 @@ pub(super) fn run(shell: &mut Shell<'_>, line: &str) -> Result<(), Failure> {
             shell.timer = state == "on";
             Ok(())
         }
+        (".import", Some(both)) => {
+            let (file, table) = two(name, both)?;
+            let import = Import::into_table(file, table);
+            import::table::from_file(shell.context, &import, table, &shell.tables)
+        }
+        (".export", Some(both)) => {
+            let (table, file) = two(name, both)?;
+            export::table::to_file(shell.context, &shell.tables, table, (Path::new(file), None))
+        }
         (".output", path) => shell.set_output(path.map(Path::new)),
         (".read", Some(path)) => shell.read_file(Path::new(path)),
         (".backup", Some(dir)) => {
@@ -90,9 +102,15 @@ fn help(shell: &mut Shell<'_>) -> Result<(), Failure> {
     for (name, takes, does) in COMMANDS {
         let call = format!("{name} {takes}");
         // Writing to a string cannot fail.
-        let _ = writeln!(shown, "  {call:<18} {does}");
+        let _ = writeln!(shown, "  {call:<20} {does}");
     }
     shell.print(&shown)
+}
+
+/// Two arguments, of which the first has no space.
+fn two<'l>(name: &str, both: &'l str) -> Result<(&'l str, &'l str), Failure> {
+    let parts = both.split_once(char::is_whitespace);
+    parts.map(|(one, other)| (one, other.trim())).ok_or_else(|| unknown(name))
 }
 
 fn chosen(shell: &Shell<'_>, name: Option<&str>) -> Result<Vec<Table>, Failure> {

@@ -12,6 +12,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Config, Editor, Helper};
 
+use super::interrupt::Listener;
 use super::split::split;
 use super::words::{KEYWORDS, is_keyword, is_word};
 use super::{Shell, dot};
@@ -32,6 +33,7 @@ const PLAIN: &str = "\u{1b}[0m";
 
 /// Reads statements until the end of the input; what fails is told, and the next one asked for.
 pub(super) fn run(shell: &mut Shell<'_>) -> Result<(), Failure> {
+    let _interrupts = Listener::new(shell.connection.interrupt_handle())?;
     let in_home = |name: &str| std::env::home_dir().map(|home| home.join(name));
     if let Some(path) = in_home(RC_FILE).filter(|path| path.exists())
         && let Err(failure) = shell.read_file(&path)

@@ -10,6 +10,7 @@ mod admin;
 mod keys;
 mod kill;
 mod pipe;
+mod prompt;
 mod rows;
 mod serve;
 mod sql;

@@ -120,3 +120,19 @@ fn plans_are_shown_line_by_line() {
     assert!(shown.out.contains("by index key (= 2)"), "{}", shown.out);
     assert!(!shown.out.contains("plan\n"), "{}", shown.out);
 }
+
+#[test]
+fn tables_are_imported_and_exported_without_leaving_the_shell() {
+    let shell = cities();
+    let (rows, copy) = (shell.arg("rows.csv"), shell.arg("copy.csv"));
+    let input = format!(
+        "BEGIN;\nINSERT INTO city VALUES (4, 'Genf', 200000);\nCOMMIT;\n.export city {rows}\n\
+         .import {rows} town\n.export town {copy}\nSELECT count(*) AS rows FROM town;\n"
+    );
+    let done = shell.run_with_input(["--mode", "csv"], input.as_bytes());
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.out.ends_with("rows\n4\n"), "{done:?}");
+    assert_eq!(shell.read("rows.csv"), shell.read("copy.csv"));
+    let failed = shell.run_with_input([] as [&str; 0], b".import rows.csv\n");
+    assert!(failed.err.contains("FILE TABLE"), "{failed:?}");
+}

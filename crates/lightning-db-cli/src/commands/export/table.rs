@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use lightning_db::tables::{ColumnType, TableReader, ValueRef};
+use lightning_db::tables::{ColumnType, TableReader, Tables, ValueRef};
 use serde_json::json;
 
 use crate::cells;
@@ -28,15 +28,28 @@ pub(super) fn run(
     path: &Path,
     null: Option<&str>,
 ) -> Result<(), Failure> {
+    let (store, tables) = context.open_tables()?;
+    let written = to_file(context, &tables, name, (path, null));
+    drop(tables);
+    store.close()?;
+    written
+}
+
+/// Writes all rows of a table of an open store.
+pub(crate) fn to_file(
+    context: &Context,
+    tables: &Tables,
+    name: &str,
+    (path, null): (&Path, Option<&str>),
+) -> Result<(), Failure> {
     let format = Format::of(path)?;
     if null.is_some() && format.rows == RowFormat::JsonLines {
         return Err(Failure::Usage(
             "export: JSON Lines have a null, and need no --null".to_owned(),
         ));
     }
-    let (store, tables) = context.open_tables()?;
     let started = context.elapsed();
-    let table = context::table(&tables, name)?;
+    let table = context::table(tables, name)?;
     let snapshot = tables.snapshot();
     let reader = snapshot.read(&table)?;
     let columns: Vec<(usize, String, ColumnType)> = (0..)
@@ -60,8 +73,6 @@ pub(super) fn run(
         }
     };
     drop(progress);
-    drop((snapshot, tables));
-    store.close()?;
 
     let time = context.elapsed().saturating_sub(started);
     let rate = text::rate(rows, time);

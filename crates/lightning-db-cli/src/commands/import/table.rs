@@ -1,10 +1,10 @@
 //! `import FILE --table NAME`: rows of a file into a table, which is made if it is not there.
 
+use lightning_db::Durability;
 use lightning_db::storage::TransactionOptions;
 use lightning_db::tables::{
     self, ColumnDefinition, ColumnType, Table, TableDefinition, Tables, Value,
 };
-use lightning_db::{Durability, Store};
 use serde_json::json;
 
 use super::infer::{Inference, value_of};
@@ -25,8 +25,21 @@ const BATCH_ROWS: usize = 1_000;
 
 /// Loads a file into a table.
 pub(super) fn run(context: &Context, import: &Import, name: &str) -> Result<(), Failure> {
-    let format = Format::of(import.file())?;
     let (store, tables) = context.make_tables()?;
+    let loaded = from_file(context, import, name, &tables);
+    drop(tables);
+    store.close()?;
+    loaded
+}
+
+/// Loads a file into a table of an open store.
+pub(crate) fn from_file(
+    context: &Context,
+    import: &Import,
+    name: &str,
+    tables: &Tables,
+) -> Result<(), Failure> {
+    let format = Format::of(import.file())?;
     let started = context.elapsed();
     let is_new = !tables.names().iter().any(|known| known == name);
     if is_new {
@@ -42,7 +55,7 @@ pub(super) fn run(context: &Context, import: &Import, name: &str) -> Result<(), 
     let mut records = Records::new(source, format.rows, import.file(), &import.nulls)?;
     let mut refused = Rejects::new(import);
     let loader = Loader {
-        tables: &tables,
+        tables,
         table: &table,
         columns: columns(&table),
         replace: import.replace,
@@ -52,8 +65,10 @@ pub(super) fn run(context: &Context, import: &Import, name: &str) -> Result<(), 
     let rejected = refused.finish()?;
     drop(progress);
     let columns = loader.columns;
-    drop(tables);
-    end(context, &store)?;
+    if context.durability == Durability::Sync {
+        // Nothing is acknowledged before the end, so that one sync there is enough.
+        tables.store().sync()?;
+    }
 
     let time = context.elapsed().saturating_sub(started);
     let rate = text::rate(rows, time);
@@ -82,14 +97,6 @@ pub(super) fn run(context: &Context, import: &Import, name: &str) -> Result<(), 
         "rows_per_second": rate,
     });
     context.print_summary(&summary, &json)
-}
-
-/// Nothing is acknowledged before the end, so that one sync there is enough.
-fn end(context: &Context, store: &Store) -> Result<(), Failure> {
-    if context.durability == Durability::Sync {
-        store.sync()?;
-    }
-    Ok(store.close()?)
 }
 
 fn columns(table: &Table) -> Vec<(String, ColumnType)> {

@@ -1,0 +1,117 @@
+//! The prompt, driven through a pseudo-terminal as somebody who types drives it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::shell::Shell;
+
+/// How long an answer may take.
+const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+/// How long Ctrl-C is waited for before it is typed again.
+const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+const CTRL_C: &str = "\u{3}";
+const CTRL_D: &str = "\u{4}";
+
+/// The program on a terminal of its own.
+struct Terminal {
+    keys: File,
+    child: Child,
+    /// What it has shown, and nobody has expected yet.
+    shown: String,
+}
+
+impl Terminal {
+    /// Starts the program; `None` where there is no `setsid` to give it the terminal: that takes
+    /// unsafe code otherwise.
+    fn open(shell: &Shell) -> Option<Self> {
+        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&keys).unwrap();
+        unlockpt(&keys).unwrap();
+        let name = ptsname(&keys, Vec::new()).unwrap();
+        let screen = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let program = shell.command();
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").arg(program.get_program()).args(program.get_args());
+        command.env("HOME", shell.path("")).env("TERM", "xterm").env_remove("LIGHTNING_DB");
+        command.stdin(Stdio::from(screen.try_clone().unwrap()));
+        command.stdout(Stdio::from(screen.try_clone().unwrap())).stderr(Stdio::from(screen));
+        let child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) => panic!("{error}"),
+        };
+        Some(Self { keys: File::from(keys), child, shown: String::new() })
+    }
+
+    fn types(&mut self, text: &str) {
+        self.keys.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads what is shown next; says whether there was something in time.
+    fn reads(&mut self, patience: Timespec) -> bool {
+        let mut ready = [PollFd::new(&self.keys, PollFlags::IN)];
+        if poll(&mut ready, Some(&patience)).unwrap() == 0 {
+            return false;
+        }
+        let mut bytes = [0; 4_096];
+        // The terminal of a program that has ended cannot be read.
+        let len = self.keys.read(&mut bytes).unwrap_or(0);
+        self.shown.push_str(&String::from_utf8_lossy(&bytes[..len]));
+        len > 0
+    }
+
+    /// Waits until something is shown, and forgets what was before it.
+    fn shows(&mut self, text: &str) {
+        while !self.shown.contains(text) {
+            assert!(self.reads(PATIENCE), "{text:?} is not shown, but {:?}", self.shown);
+        }
+        let end = self.shown.find(text).unwrap() + text.len();
+        self.shown.drain(..end);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // One that has ended by itself cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_statement_that_runs_ends_at_ctrl_c_and_the_prompt_goes_on() {
+    let shell = Shell::new();
+    let rows: Vec<String> = (0..300).map(|row| format!("({row})")).collect();
+    let create = "CREATE TABLE n (i BIGINT PRIMARY KEY)";
+    shell.ok(["-c", &format!("{create}; INSERT INTO n VALUES {}", rows.join(", "))]);
+    let Some(mut terminal) = Terminal::open(&shell) else {
+        println!("skipped: there is no setsid");
+        return;
+    };
+    terminal.shows("lightning> ");
+    terminal.types("SELECT count(*) AS rows FROM n;\r");
+    terminal.shows("300");
+    terminal.shows("lightning> ");
+    // Eight thousand million rows.
+    let sum = "a.i + b.i + c.i + d.i = -1";
+    terminal.types(&format!("SELECT count(*) FROM n a, n b, n c, n d WHERE {sum};\r"));
+    while !terminal.shown.contains("cancelled") {
+        terminal.types(CTRL_C);
+        terminal.reads(MOMENT);
+    }
+    terminal.shows("cancelled");
+    terminal.shows("lightning> ");
+    terminal.types("SELECT 6 * 7 AS answer;\r");
+    terminal.shows("42");
+    terminal.shows("lightning> ");
+    terminal.types(CTRL_D);
+    while terminal.reads(PATIENCE) {}
+    assert!(terminal.child.wait().unwrap().success());
+    assert!(shell.read(".lightning_history").contains("6 * 7"));
+}
