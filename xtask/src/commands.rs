@@ -13,8 +13,7 @@ use crate::tidy::manifests::Manifest;
 use crate::workspace::Context;
 use crate::{machine, rocksdb};
 
-/// The profile that everything here is compiled with, where the root manifest defines it: one for
-/// all steps, so that build scripts and macros are compiled once.
+/// The profile that tests are compiled with, where the root manifest defines it.
 const TEST_PROFILE: &str = "ci-test";
 
 /// Runs all steps in order, and stops at the first that fails.
@@ -61,9 +60,8 @@ pub(crate) fn tidy(context: &Context) -> Result<Outcome> {
 /// Runs clippy with all features, so that no code hides behind one. What a crate lacks when it
 /// stands alone is found by [`features`].
 pub(crate) fn lint(context: &Context) -> Result<Outcome> {
-    let profile = test_profile_args(has_test_profile(context)?);
     let args = ["--workspace", "--all-targets", "--all-features"];
-    cmd!(context.shell, "cargo clippy {profile...} {args...} -- -D warnings").run()?;
+    cmd!(context.shell, "cargo clippy {args...} -- -D warnings").run()?;
     Ok(Outcome::Done)
 }
 
@@ -116,9 +114,8 @@ pub(crate) fn models(context: &Context) -> Result<Outcome> {
         .into_iter()
         .flat_map(|package| ["-p", package]);
     // Without the features of the pool: tokio has other parts under the flag.
-    let profile = test_profile_args(has_test_profile(context)?);
-    let args = ["--lib", "--no-default-features", "--target-dir", "target/loom"];
-    cmd!(context.shell, "cargo test {profile...} {packages...} {args...} models")
+    let args = ["--lib", "--release", "--no-default-features", "--target-dir", "target/loom"];
+    cmd!(context.shell, "cargo test {packages...} {args...} models")
         .env("RUSTFLAGS", "--cfg loom")
         .run()?;
     Ok(Outcome::Done)
@@ -160,8 +157,7 @@ fn doc_tests(context: &Context, test: &Test, has_profile: bool) -> Result<()> {
 
 /// Builds the documentation; a broken link or a bare address is an error.
 pub(crate) fn docs(context: &Context) -> Result<Outcome> {
-    let profile = test_profile_args(has_test_profile(context)?);
-    cmd!(context.shell, "cargo doc {profile...} --workspace --no-deps --all-features")
+    cmd!(context.shell, "cargo doc --workspace --no-deps --all-features")
         .env("RUSTDOCFLAGS", "-D warnings")
         .run()?;
     Ok(Outcome::Done)
@@ -180,7 +176,6 @@ pub(crate) fn deny(context: &Context) -> Result<Outcome> {
 ///
 /// Only the library is checked, and with clippy, so that dependencies come from the lint step.
 pub(crate) fn features(context: &Context) -> Result<Outcome> {
-    let has_profile = has_test_profile(context)?;
     for package in context.packages()? {
         if !(package.dir.starts_with("crates/") && package.has_library()) {
             continue;
@@ -188,12 +183,7 @@ pub(crate) fn features(context: &Context) -> Result<Outcome> {
         let name = &package.name;
         for set in plan(&package.features) {
             let set = set.args();
-            let profile = test_profile_args(has_profile);
-            cmd!(
-                context.shell,
-                "cargo clippy {profile...} --lib -p {name} {set...} -- -D warnings"
-            )
-            .run()?;
+            cmd!(context.shell, "cargo clippy --lib -p {name} {set...} -- -D warnings").run()?;
         }
     }
     Ok(Outcome::Done)

@@ -79,7 +79,7 @@ xflags::xflags! {
         /// LIGHTNING_MACHINE, so that every result says where it comes from.
         cmd compare {
             /// What to compare: `storage`, `indexes`, `shapes` of a storage core, `optimizer`,
-            /// `pool`, or `ops`.
+            /// `pool`, `ops`, or `sql`.
             required subject: String
             /// Further arguments for the program, after `--`.
             repeated args: OsString

@@ -7,15 +7,14 @@
 
 mod bitmap;
 mod bloom;
-mod contest;
 mod data;
 mod kinds;
-mod lightning;
+pub(crate) mod lightning;
 mod native;
 mod recovery;
 mod relevance;
 mod spatial;
-mod sqlite;
+pub(crate) mod sqlite;
 mod text;
 
 pub(crate) use recovery::{ChildArgs, child};
@@ -27,6 +26,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::comparison::{Case, Comparison, head};
+use crate::contest::{self, Turning, Turns};
 use crate::report::{Outputs, Report};
 use crate::storage::noted;
 
@@ -114,6 +114,12 @@ impl Bench {
 
     fn add(&mut self, comparisons: impl IntoIterator<Item = Comparison>) -> Result<()> {
         comparisons.into_iter().try_for_each(|one| self.report.add(one))
+    }
+}
+
+impl Turning for Bench {
+    fn turns(&self) -> Turns {
+        Turns { rounds: self.rounds, time_min: self.time_min() }
     }
 }
 

@@ -8,6 +8,8 @@ mod child;
 mod clock;
 mod comparison;
 #[cfg(feature = "lightning")]
+mod contest;
+#[cfg(feature = "lightning")]
 mod indexes;
 mod measure;
 #[cfg(feature = "lightning")]
@@ -17,6 +19,8 @@ mod pool;
 mod process;
 mod report;
 mod shapes;
+#[cfg(feature = "lightning")]
+mod sql;
 mod stats;
 mod storage;
 mod workload;
@@ -60,6 +64,9 @@ enum Subject {
     #[cfg(feature = "lightning")]
     #[command(hide = true)]
     IndexesChild(indexes::ChildArgs),
+    #[cfg(feature = "lightning")]
+    #[command(about = "SQL statements against SQLite")]
+    Sql(sql::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -78,6 +85,8 @@ fn main() -> anyhow::Result<()> {
         Subject::Indexes(args) => indexes::run(&args),
         #[cfg(feature = "lightning")]
         Subject::IndexesChild(args) => indexes::child(&args),
+        #[cfg(feature = "lightning")]
+        Subject::Sql(args) => sql::run(&args),
     }
 }
 

@@ -17,7 +17,7 @@ mod quality;
 mod queries;
 mod skewed;
 mod subplans;
-mod tpch;
+pub(crate) mod tpch;
 
 use anyhow::{Context as _, Result};
 use lightning_db_optimizer::{Catalog, TableDefinition, q_error};

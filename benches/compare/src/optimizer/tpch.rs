@@ -175,7 +175,15 @@ fn definition((name, columns, key): &(&str, &str, &str)) -> TableDefinition {
 }
 
 /// Hands each row of a table to `take`, as a line with bars between the columns.
-fn rows(table: &str, scale: f64, take: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+///
+/// # Errors
+///
+/// The first error of `take`.
+pub(crate) fn rows(
+    table: &str,
+    scale: f64,
+    take: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<()> {
     fn all<T: Display>(
         rows: impl Iterator<Item = T>,
         take: &mut dyn FnMut(&str) -> Result<()>,

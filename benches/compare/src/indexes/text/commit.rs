@@ -11,8 +11,8 @@ use rusqlite::Connection;
 use super::{fts5, indexed, library};
 use crate::clock::{process_cpu, settle, thread_cpu};
 use crate::comparison::{Metric, OURS};
+use crate::contest::repeated;
 use crate::indexes::Bench;
-use crate::indexes::contest::repeated;
 use crate::indexes::lightning::LEVEL;
 use crate::indexes::sqlite::{open, signed};
 
