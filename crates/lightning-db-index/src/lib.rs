@@ -70,7 +70,8 @@ pub use estimate::Estimate;
 pub use index::{Index, IndexQuery, IndexStatistics, Problem};
 pub use loader::{Loaded, Loader, LoaderOptions, Resumed};
 pub use native::{
-    HashIndex, HashOptions, Hit, KeyQuery, KeyRows, OrderedIndex, OrderedOptions, Scan, Seek,
+    HashIndex, HashOptions, Hit, HitRef, KeyQuery, KeyRows, OrderedIndex, OrderedOptions, Scan,
+    Seek,
 };
 pub use reader::{Reader, ReaderRange};
 pub use row::{RowChange, RowStore, row_id_of, row_key};

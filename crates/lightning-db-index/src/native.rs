@@ -20,7 +20,7 @@ pub use hash::{HashIndex, HashOptions};
 pub use lookup::KeyRows;
 pub use ordered::{OrderedIndex, OrderedOptions};
 pub use query::{KeyQuery, Seek};
-pub use scan::{Hit, Scan};
+pub use scan::{Hit, HitRef, Scan};
 
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,18 @@ pub struct Range {
     ended: bool,
     /// An error found before the first item.
     failed: Option<Error>,
+    lent: Lent,
+}
+
+/// What [`Range::advance`] stands at.
+#[derive(Debug, Default)]
+struct Lent {
+    /// Whether the front stands at a key that was given.
+    is_given: bool,
+    /// That key, if it may come up again.
+    key: Vec<u8>,
+    /// Its value, if that was in a blob.
+    blob: Option<Slice>,
 }
 
 /// What an entry ends with.
@@ -86,7 +98,8 @@ impl Range {
         let view = Guard::into_inner(keyspace.inner.view.load());
         let floor = view.floor_at(point.seq);
         let failed = keyspace.check_readable(point.seq).err();
-        Self { point, view, bounds, floor, front: None, back: None, ended: false, failed }
+        let (front, back, lent) = (None, None, Lent::default());
+        Self { point, view, bounds, floor, front, back, ended: false, failed, lent }
     }
 
     /// A range of the newest commit.
@@ -105,20 +118,74 @@ impl Range {
         Ok(count)
     }
 
-    /// Makes something of the next key and its entry.
+    /// Goes to the next key from the start, and says whether there is one: [`current`] then lends
+    /// it with its value. Nothing is counted and no byte copied, which makes this the fastest way
+    /// over many entries. It may be called in turn with the other ways.
+    ///
+    /// [`current`]: Self::current
+    ///
+    /// # Errors
+    /// As an item: the range then ends.
     #[inline]
-    fn next_with<T>(&mut self, take: impl Fn(Slice, Entry, Tail) -> T) -> Result<Option<T>> {
+    pub fn advance(&mut self) -> Result<bool> {
+        if !self.is_ready()? {
+            return Ok(false);
+        }
+        let found = self.find_front();
+        self.ended = !matches!(found, Ok(true));
+        found
+    }
+
+    /// The key that [`advance`](Self::advance) went to, and its value; `None` if it found none, or
+    /// another key was asked for since.
+    #[inline]
+    pub fn current(&self) -> Option<(&[u8], &[u8])> {
+        if !self.lent.is_given {
+            return None;
+        }
+        let entry = EntryRef::decode(self.front.as_ref()?.entry()?)?;
+        Some((entry.key, self.lent.blob.as_deref().unwrap_or(entry.value)))
+    }
+
+    /// Whether there may be another key: the front then stands behind what was given.
+    #[inline]
+    fn is_ready(&mut self) -> Result<bool> {
         if let Some(error) = self.failed.take() {
             self.ended = true;
             return Err(error);
         }
         if self.ended {
-            return Ok(None);
+            self.lent.is_given = false;
+            return Ok(false);
         }
         if self.front.is_none() {
             let started = self.start_front();
             self.ended = started.is_err();
             self.front = Some(started?);
+        }
+        if self.lent.is_given {
+            let passed = self.pass_given();
+            self.ended = passed.is_err();
+            passed?;
+        }
+        Ok(true)
+    }
+
+    /// Goes behind the key that was lent, and its older versions.
+    #[inline]
+    fn pass_given(&mut self) -> Result<()> {
+        self.lent.is_given = false;
+        match &mut self.front {
+            Some(merger) => pass(merger, &self.lent.key),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes something of the next key and its entry.
+    #[inline]
+    fn next_with<T>(&mut self, take: impl Fn(Slice, Entry, Tail) -> T) -> Result<Option<T>> {
+        if !self.is_ready()? {
+            return Ok(None);
         }
         let found = self.advance_front(take);
         self.ended = !matches!(found, Ok(Some(_)));
@@ -133,6 +200,11 @@ impl Range {
         }
         if self.ended {
             return Ok(None);
+        }
+        if self.lent.is_given {
+            let passed = self.pass_given();
+            self.ended = passed.is_err();
+            passed?;
         }
         let found = self.advance_back();
         self.ended = !matches!(found, Ok(Some(_)));
@@ -171,6 +243,41 @@ impl Range {
             if value {
                 return Ok(Some(take(key, found, tail)));
             }
+        }
+    }
+
+    /// Goes to the version that is the value of the next key.
+    #[inline]
+    fn find_front(&mut self) -> Result<bool> {
+        let Self { front: Some(merger), back, point, bounds, floor, lent, .. } = self else {
+            return Ok(false);
+        };
+        loop {
+            let Some(entry) = merger.entry().and_then(EntryRef::decode) else { return Ok(false) };
+            // As in `advance_front`.
+            let crossed =
+                |back: &Merger| back.entry().is_none_or(|last| entry.key > entry::key_of(last));
+            if back.as_ref().is_some_and(crossed) || !before_end(entry.key, &bounds.1) {
+                return Ok(false);
+            }
+            if entry.seq > point.seq {
+                merger.step()?;
+                continue;
+            }
+            if merger.repeats() {
+                lent.key.clear();
+                lent.key.extend_from_slice(entry.key);
+            }
+            if !is_value(&entry, *floor, || point.now_ms) {
+                pass(merger, &lent.key)?;
+                continue;
+            }
+            lent.blob = match entry.kind {
+                Kind::Blob => Some(point.engine.blobs.read(entry.value)?),
+                _ => None,
+            };
+            lent.is_given = true;
+            return Ok(true);
         }
     }
 
@@ -236,6 +343,16 @@ impl Range {
     fn item(&self, entry: Entry) -> Result<(Slice, Slice)> {
         Ok((entry.key_slice(), value_of(&self.point.engine, entry)?))
     }
+}
+
+/// Goes behind an entry, and behind the older versions of its key, where there may be some.
+#[inline]
+fn pass(merger: &mut Merger, key: &[u8]) -> Result<()> {
+    merger.step()?;
+    while merger.repeats() && merger.entry().is_some_and(|older| entry::is_of_key(older, key)) {
+        merger.step()?;
+    }
+    Ok(())
 }
 
 /// The value of an entry, read from its blob if it has one.

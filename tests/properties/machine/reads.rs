@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use lightning_db_storage::{Keyspace, Range, Result, Slice};
+use lightning_db_storage::{Keyspace, Range, Result, Slice, TransactionRange};
 
 use super::{Machine, Pinned};
 use crate::model::{Bounds, Bytes};
@@ -31,9 +31,28 @@ pub(super) struct Reached {
     pub(super) whole: bool,
 }
 
+/// Keys and values that are taken from both ends.
+pub(super) trait Ends: DoubleEndedIterator<Item = Result<(Slice, Slice)>> {
+    /// The next item from the front, lent where that can be.
+    fn next_lent(&mut self) -> Option<Result<(Slice, Slice)>> {
+        self.next()
+    }
+}
+
+impl Ends for TransactionRange {}
+
+impl Ends for Range {
+    fn next_lent(&mut self) -> Option<Result<(Slice, Slice)>> {
+        let advanced = self.advance();
+        let current = self.current().map(|(key, value)| (Slice::from(key), Slice::from(value)));
+        assert_eq!(matches!(advanced, Ok(true)), current.is_some());
+        advanced.map(|_| current).transpose()
+    }
+}
+
 /// Takes from both ends of a range as the walk says, comparing each item.
 pub(super) fn check_walk(
-    mut range: impl DoubleEndedIterator<Item = Result<(Slice, Slice)>>,
+    mut range: impl Ends,
     expected: Vec<(Vec<u8>, Bytes)>,
     walk: Walk,
 ) -> Reached {
@@ -42,14 +61,16 @@ pub(super) fn check_walk(
 
 /// The same for a range that goes on later, with what is left of what it must show.
 fn check_steps(
-    range: &mut impl DoubleEndedIterator<Item = Result<(Slice, Slice)>>,
+    range: &mut impl Ends,
     expected: &mut VecDeque<(Vec<u8>, Bytes)>,
     walk: Walk,
 ) -> Reached {
     let mut reached = Reached::default();
     for step in 0..walk.steps {
         let from_front = walk.fronts >> (step % 8) & 1 == 1;
-        let (found, wanted) = if from_front {
+        let (found, wanted) = if from_front && step % 2 == 1 {
+            (range.next_lent(), expected.pop_front())
+        } else if from_front {
             (range.next(), expected.pop_front())
         } else {
             (range.next_back(), expected.pop_back())

@@ -196,10 +196,9 @@ fn covering(bench: &mut Bench, tables: &Tables, sqlite: &Connection, rows: u64) 
         .lane(OURS, |question| {
             let snapshot = tables.snapshot();
             let (mut sum, mut amounts) = (0_u64, 0.0);
-            for hit in
-                index.scan(Reader::Snapshot(snapshot.snapshot()), &query(&ranges[of(question)]))?
-            {
-                let hit = hit?;
+            let reader = Reader::Snapshot(snapshot.snapshot());
+            let mut scan = index.scan(reader, &query(&ranges[of(question)]))?;
+            while let Some(hit) = scan.lend_next()? {
                 sum = sum.wrapping_add(hit.row_id());
                 if let (ValueRef::F64(amount), Value::I64(at)) =
                     (hit.included(0)?, hit.key_value(1)?)

@@ -29,6 +29,13 @@ impl<'i> Hit<'i> {
         Ok(Self { index, row_id, key, value })
     }
 
+    /// The entry, lent.
+    #[inline]
+    pub fn lend(&self) -> HitRef<'_> {
+        let Self { index, row_id, key, value } = self;
+        HitRef { index, row_id: *row_id, key, value }
+    }
+
     /// Number of the row.
     #[inline]
     pub fn row_id(&self) -> u64 {
@@ -45,16 +52,9 @@ impl<'i> Hit<'i> {
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt), also if there is no such part.
+    #[inline]
     pub fn key_value(&self, part: usize) -> Result<Value> {
-        let plan = self.index.plan();
-        let mut decoder = KeyDecoder::new(&self.key);
-        for order in &plan.orders[..part.min(plan.orders.len())] {
-            decoder.skip(*order).map_err(|error| plan.corrupt(&error))?;
-        }
-        let Some(order) = plan.orders.get(part) else {
-            return Err(plan.corrupt(&format_args!("it has no part {part}")));
-        };
-        decoder.column(*order).map_err(|error| plan.corrupt(&error))
+        self.lend().key_value(part)
     }
 
     /// Values of all parts of the key.
@@ -62,7 +62,7 @@ impl<'i> Hit<'i> {
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt).
     pub fn key_values(&self) -> Result<Vec<Value>> {
-        Ok(self.index.plan().decode(&self.key)?.0)
+        self.lend().key_values()
     }
 
     /// Value of a stored column, by its position in
@@ -72,6 +72,67 @@ impl<'i> Hit<'i> {
     /// [`Error::Corrupt`](crate::Error::Corrupt), also if there is no such column.
     #[inline]
     pub fn included(&self, position: usize) -> Result<ValueRef<'_>> {
+        self.lend().included(position)
+    }
+
+    /// Values of all stored columns, in one pass.
+    pub fn all_included(&self) -> impl Iterator<Item = ValueRef<'_>> {
+        self.lend().all_included()
+    }
+}
+
+/// An entry of an ordered index where it stands; see [`Scan::lend_next`].
+#[derive(Debug, Clone, Copy)]
+pub struct HitRef<'s> {
+    index: &'s OrderedIndex,
+    row_id: u64,
+    key: &'s [u8],
+    value: &'s [u8],
+}
+
+impl<'s> HitRef<'s> {
+    /// As [`Hit::row_id`].
+    #[inline]
+    pub fn row_id(self) -> u64 {
+        self.row_id
+    }
+
+    /// As [`Hit::key`].
+    pub fn key(self) -> &'s [u8] {
+        self.key
+    }
+
+    /// As [`Hit::key_value`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn key_value(self, part: usize) -> Result<Value> {
+        let plan = self.index.plan();
+        let Some((order, before)) = plan.orders.get(..=part).and_then(<[_]>::split_last) else {
+            return Err(plan.corrupt(&format_args!("it has no part {part}")));
+        };
+        let mut decoder = KeyDecoder::new(self.key);
+        for order in before {
+            decoder.skip(*order).map_err(|error| plan.corrupt(&error))?;
+        }
+        decoder.column(*order).map_err(|error| plan.corrupt(&error))
+    }
+
+    /// As [`Hit::key_values`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn key_values(self) -> Result<Vec<Value>> {
+        Ok(self.index.plan().decode(self.key)?.0)
+    }
+
+    /// As [`Hit::included`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn included(self, position: usize) -> Result<ValueRef<'s>> {
         match self.payload().column(position) {
             Some(value) => Ok(value),
             None => Err(self.no_column(position)),
@@ -79,18 +140,18 @@ impl<'i> Hit<'i> {
     }
 
     #[cold]
-    fn no_column(&self, position: usize) -> Error {
+    fn no_column(self, position: usize) -> Error {
         self.index.plan().corrupt(&format_args!("there is no stored column {position}"))
     }
 
-    /// Values of all stored columns, in one pass.
-    pub fn all_included(&self) -> impl Iterator<Item = ValueRef<'_>> {
+    /// As [`Hit::all_included`].
+    pub fn all_included(self) -> impl Iterator<Item = ValueRef<'s>> {
         self.payload()
     }
 
     #[inline]
-    fn payload(&self) -> Payload<'_> {
-        Payload::new(self.index.payload_of(&self.value))
+    fn payload(self) -> Payload<'s> {
+        Payload::new(self.index.payload_of(self.value))
     }
 }
 
@@ -106,6 +167,8 @@ pub struct Scan<'i> {
     targets: VecDeque<Target>,
     /// All there is, for a transaction with entries that are not in place yet.
     gathered: Option<VecDeque<(Slice, Slice)>>,
+    /// The entry that is lent, if it does not stand where the front does.
+    lent: Option<(Slice, Slice)>,
 }
 
 impl<'i> Scan<'i> {
@@ -118,7 +181,52 @@ impl<'i> Scan<'i> {
     ) -> Self {
         let left = limit.unwrap_or(usize::MAX);
         let targets = VecDeque::from(targets);
-        Self { index, reader, reverse, left, front: None, back: None, targets, gathered: None }
+        let (front, back, gathered) = (None, None, None);
+        Self { index, reader, reverse, left, front, back, targets, gathered, lent: None }
+    }
+
+    /// As `next`, but the entry is lent until the next call: nothing of it is copied or counted.
+    ///
+    /// # Errors
+    /// As an item.
+    #[inline]
+    pub fn lend_next(&mut self) -> Result<Option<HitRef<'_>>> {
+        if !self.step()? {
+            return Ok(None);
+        }
+        let index = self.index;
+        let entry = match (&self.lent, &self.front) {
+            (Some((key, value)), _) => Some((&key[..], &value[..])),
+            (None, Some(ReaderRange::Snapshot(range))) => range.current(),
+            _ => None,
+        };
+        let Some((key, value)) = entry else { return Ok(None) };
+        match index.row_id_of(key, value) {
+            Some(row_id) => Ok(Some(HitRef { index, row_id, key, value })),
+            None => Err(index.too_short()),
+        }
+    }
+
+    /// Goes to the next entry; says whether there is one.
+    #[inline]
+    fn step(&mut self) -> Result<bool> {
+        if self.lent.is_some() {
+            self.lent = None;
+        }
+        if self.left == 0 {
+            return Ok(false);
+        }
+        if !self.reverse
+            && let Some(ReaderRange::Snapshot(range)) = &mut self.front
+            && range.advance()?
+        {
+            self.left -= 1;
+            return Ok(true);
+        }
+        let Some(hit) = self.advance_slowly(self.reverse) else { return Ok(false) };
+        let Hit { key, value, .. } = hit?;
+        self.lent = Some((key, value));
+        Ok(true)
     }
 
     /// The same entries with others between them.

@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 
 use lightning_db_expression::{Columns, Comparison, Expression, number};
 use lightning_db_optimizer::IndexKind;
-use lightning_db_table::index::{BitmapQuery, Hit, Index, IndexQuery, KeyQuery, RowSet};
+use lightning_db_table::index::{BitmapQuery, HitRef, Index, IndexQuery, KeyQuery, RowSet};
 use lightning_db_table::{Row, TableReader};
 use lightning_db_types::{Value, ValueRef};
 
@@ -21,7 +21,7 @@ pub(super) type Found<'s> = dyn FnMut(&dyn Columns) -> Result<ControlFlow<()>> +
 
 /// An entry of an index as a row: with the columns that it has, by number.
 struct Entry<'a> {
-    hit: &'a Hit<'a>,
+    hit: HitRef<'a>,
     places: &'a [(usize, Place)],
     /// Parts of the key, decoded.
     key: &'a [Value],
@@ -202,14 +202,14 @@ impl Run<'_> {
         let decodes = !entries.filter.is_empty()
             || !entries.scan.key.later.is_empty()
             || entries.covering && entries.places.iter().any(|(_, it)| matches!(it, Place::Key(_)));
-        for hit in ordered.scan(reader.reader(), &query)? {
+        let mut scan = ordered.scan(reader.reader(), &query)?;
+        while let Some(hit) = scan.lend_next()? {
             self.go_on()?;
-            let hit = hit?;
             let key = if decodes { hit.key_values()? } else { Vec::new() };
             if !self.fits(&entries.scan.key.later, &key, outer)? {
                 continue;
             }
-            let entry = Entry { hit: &hit, places: &entries.places, key: &key };
+            let entry = Entry { hit, places: &entries.places, key: &key };
             if !self.holds(&entries.filter, &entry, outer)? {
                 continue;
             }
@@ -295,8 +295,8 @@ impl Run<'_> {
             return Err(Error::unsupported(&*scan.index, "its keys have no order"));
         };
         let mut rows = RowSet::new();
-        for hit in ordered.scan(reader.reader(), &key_query(wanted))? {
-            let hit = hit?;
+        let mut entries = ordered.scan(reader.reader(), &key_query(wanted))?;
+        while let Some(hit) = entries.lend_next()? {
             if self.fits(&scan.key.later, &hit.key_values()?, outer)? {
                 rows.insert(hit.row_id());
             }
