@@ -278,8 +278,8 @@ impl Kind for BitmapIndex {
         self.estimate_of(reader, self.query(query)?)
     }
 
-    fn loader(&self, _: Loading) -> Result<Box<dyn Loader + '_>> {
-        Ok(Box::new(load::BitmapLoader::new(self)))
+    fn loader(&self, loading: Loading) -> Result<Box<dyn Loader + '_>> {
+        Ok(Box::new(load::BitmapLoader::new(self, loading)?))
     }
 
     fn check(&self, snapshot: &Snapshot, rows: &mut IndexedRows<'_>) -> Result<Vec<Problem>> {

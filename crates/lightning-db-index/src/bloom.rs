@@ -11,12 +11,11 @@
 mod checkpoint;
 mod filter;
 mod follow;
+mod load;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use lightning_db_expression::Columns;
 use lightning_db_storage::{
     CommitSubscription, Keyspace, KeyspaceOptions, Snapshot, Store, Transaction,
 };
@@ -29,7 +28,7 @@ use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Problem, wrong_query};
-use crate::loader::{Loaded, Loader, Loading};
+use crate::loader::{Loader, Loading};
 use crate::reader::Reader;
 use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
@@ -87,6 +86,7 @@ impl BloomIndex {
         definition: &Arc<IndexDefinition>,
         options: &BloomOptions,
         rows: &Arc<dyn RowStore>,
+        is_building: bool,
     ) -> Result<Arc<Self>> {
         let rate = options.false_positive_rate;
         if !(RATE_MIN..=RATE_MAX).contains(&rate) {
@@ -114,7 +114,12 @@ impl BloomIndex {
             working: Mutex::new(()),
             _subscription: subscription,
         };
-        index.restore()?;
+        if is_building {
+            // A loader will bring the rows from before.
+            index.follower.begin_empty(options.expected_items, rate);
+        } else {
+            index.restore()?;
+        }
         Ok(Arc::new(index))
     }
 
@@ -267,8 +272,8 @@ impl Kind for BloomIndex {
         Ok(Estimate::between(0.0, Estimate::exact(perhaps).point, f64::MAX))
     }
 
-    fn loader(&self, _: Loading) -> Result<Box<dyn Loader + '_>> {
-        Ok(Box::new(BloomLoader { index: self, hashes: Vec::new() }))
+    fn loader(&self, loading: Loading) -> Result<Box<dyn Loader + '_>> {
+        Ok(Box::new(load::BloomLoader::new(self, loading)?))
     }
 
     fn check(&self, snapshot: &Snapshot, rows: &mut IndexedRows<'_>) -> Result<Vec<Problem>> {
@@ -323,32 +328,6 @@ fn equal(key: &[Value], values: &[Value]) -> bool {
             == Some(std::cmp::Ordering::Equal)
     };
     key.len() == values.len() && key.iter().zip(values).all(same)
-}
-
-/// Puts rows into the filter in bulk.
-struct BloomLoader<'a> {
-    index: &'a BloomIndex,
-    hashes: Vec<u64>,
-}
-
-impl Loader for BloomLoader<'_> {
-    fn add(&mut self, _: u64, row: &dyn Columns) -> Result<()> {
-        self.hashes.push(self.index.follower.hash(row)?);
-        Ok(())
-    }
-
-    fn finish(
-        self: Box<Self>,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<Loaded> {
-        let entries = self.hashes.len() as u64;
-        if progress(0, entries).is_break() {
-            return Err(Error::Cancelled { index: self.index.definition.name.clone() });
-        }
-        self.index.follower.insert_all(self.hashes);
-        let _ended = progress(entries, entries);
-        Ok(Loaded { entries, ..Loaded::default() })
-    }
 }
 
 #[cfg(test)]

@@ -11,14 +11,14 @@ use lightning_db_storage::{Durability, Error as StorageError, Keyspace, Snapshot
 use serde::{Deserialize, Serialize};
 
 use crate::definition::IndexDefinition;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::row::row_id_of;
 use crate::row_set::RowSet;
 
 const LOG: &str = "build";
 const RUN_PREFIX: &str = "run/";
 const CHECKPOINT: &[u8] = b"checkpoint";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// How far a build is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,20 +30,20 @@ pub(crate) struct Checkpoint {
     pub(crate) runs: u32,
     /// Entries in runs.
     pub(crate) entries: u64,
+    /// What the kind has learned from these rows, in its own form.
+    pub(crate) kept: Vec<u8>,
 }
 
 impl Checkpoint {
-    /// That of a log; nothing has been read if there is none.
-    pub(crate) fn load(log: &Keyspace, definition: &IndexDefinition) -> Result<Self> {
-        let Some(bytes) = log.get(CHECKPOINT)? else { return Ok(Self::default()) };
-        let read = match bytes.split_first() {
+    /// That of a log; if there is none that can be read, nothing has been read, and the build
+    /// begins anew.
+    pub(crate) fn load(log: &Keyspace) -> Result<Self> {
+        let bytes = log.get(CHECKPOINT)?;
+        let read = match bytes.as_deref().and_then(<[u8]>::split_first) {
             Some((&FORMAT, rest)) => postcard::from_bytes(rest).ok(),
             _ => None,
         };
-        read.ok_or_else(|| {
-            let detail = "the checkpoint of its build cannot be read".to_owned();
-            Error::Corrupt { index: definition.name.clone(), detail }
-        })
+        Ok(read.unwrap_or_default())
     }
 
     /// Writes it, and returns when it is on the disk.
@@ -88,6 +88,18 @@ pub(crate) fn drop_runs(store: &Store, definition: &IndexDefinition, from: u32) 
             continue;
         }
         drop_keyspace(store, &name)?;
+    }
+    Ok(())
+}
+
+/// Drops the keyspaces of an index but for its log and the runs.
+pub(crate) fn drop_others(store: &Store, definition: &IndexDefinition) -> Result<()> {
+    let (log, run) = (name(definition), definition.keyspace_name(RUN_PREFIX));
+    for name in store.keyspaces() {
+        let is_own = name.starts_with(&definition.keyspace_prefix());
+        if is_own && name != log && !name.starts_with(&run) {
+            drop_keyspace(store, &name)?;
+        }
     }
     Ok(())
 }

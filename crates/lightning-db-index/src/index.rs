@@ -204,6 +204,15 @@ impl Index {
         definition: Arc<IndexDefinition>,
         rows: Arc<dyn RowStore>,
     ) -> Result<Self> {
+        Self::open_as(store, definition, rows, false)
+    }
+
+    pub(crate) fn open_as(
+        store: &Store,
+        definition: Arc<IndexDefinition>,
+        rows: Arc<dyn RowStore>,
+        is_building: bool,
+    ) -> Result<Self> {
         definition.validate()?;
         if store.open_keyspace(&build_log::name(&definition)).is_err() {
             build_log::drop_runs(store, &definition, 0)?;
@@ -225,7 +234,7 @@ impl Index {
                 Built::Text(TextIndex::open(store, &definition, options, &rows)?)
             }
             IndexKind::Bloom(options) => {
-                Built::Bloom(BloomIndex::open(store, &definition, options, &rows)?)
+                Built::Bloom(BloomIndex::open(store, &definition, options, &rows, is_building)?)
             }
         };
         let (store, log, is_tried) = (store.clone(), OnceLock::new(), AtomicBool::new(false));

@@ -38,6 +38,7 @@ mod index;
 
 mod build_log;
 mod loader;
+mod runs;
 
 mod combine;
 

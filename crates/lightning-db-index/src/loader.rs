@@ -1,6 +1,7 @@
 //! Building an index: rows in bulk, and what a crash has left of it.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lightning_db_expression::Columns;
@@ -9,10 +10,10 @@ use lightning_db_storage::{
 };
 
 use crate::build_log;
-use crate::definition::{IndexDefinition, IndexKind};
+use crate::definition::IndexDefinition;
 use crate::error::Result;
 use crate::index::Index;
-use crate::row::{RowChange, row_key};
+use crate::row::{RowChange, RowStore, row_key};
 use crate::row_set::RowSet;
 
 /// Rows of a table in bulk; see [`Index::loader`].
@@ -32,7 +33,7 @@ pub trait Loader {
     }
 
     /// Has rows left out when the entries are written: they have changed since they were read, or
-    /// may have. Only an index that [keeps a log](Index::keeps_log) leaves rows out.
+    /// may have.
     fn leave_out(&mut self, _rows: &RowSet) {}
 
     /// Writes what was added, in one commit. `progress` is called with entries done and in all, and
@@ -71,8 +72,8 @@ pub struct Loaded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoaderOptions {
-    /// Bytes of entries that ordered and hash indexes gather in memory before they write them as a
-    /// sorted run. 64 MiB.
+    /// Bytes of entries that are gathered in memory before they are written as a sorted run, or,
+    /// for a text index, to its files. 64 MiB.
     pub memory_bytes: usize,
 }
 
@@ -101,13 +102,6 @@ pub(crate) struct Loading {
     pub(crate) is_again: bool,
 }
 
-impl IndexKind {
-    /// Whether a build goes on behind a crash.
-    fn resumes(&self) -> bool {
-        matches!(self, Self::Ordered(_) | Self::Hash(_))
-    }
-}
-
 impl Index {
     /// Takes rows in bulk, for an index that is being built and that nobody reads yet. Rows that
     /// change meanwhile must be given to [`maintain_again`](Self::maintain_again) behind it.
@@ -129,22 +123,38 @@ impl Index {
         Ok(Box::new(Conditional { definition: self.definition(), inner }))
     }
 
-    /// Begins a build that goes on behind a crash, if the kind can: from now on
-    /// [`note_change`](Self::note_change) must be called with each row that a commit changes. Where
-    /// there is something of an earlier try, the loader goes on with it; its runs are left where
-    /// they are until [`end_build`](Self::end_build).
+    /// Opens an index that is to be built, or whose build a crash has cut short, and
+    /// [begins](Self::begin_build) its build. It holds what commits bring from now on, and is not
+    /// to be asked before its loader has brought the rows from before.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_building(
+        store: &Store,
+        definition: Arc<IndexDefinition>,
+        rows: Arc<dyn RowStore>,
+    ) -> Result<Self> {
+        let index = Self::open_as(store, definition, rows, true)?;
+        index.begin_build()?;
+        Ok(index)
+    }
+
+    /// Begins a build that goes on behind a crash: from now on [`note_change`](Self::note_change)
+    /// must be called with each row that a commit changes. Where there is something of an earlier
+    /// try, the loader goes on with it; its runs are left where they are until
+    /// [`end_build`](Self::end_build).
     ///
     /// # Errors
     /// Those of the store.
     pub fn begin_build(&self) -> Result<()> {
-        if self.definition().kind.resumes() && !self.keeps_log() {
-            let name = build_log::name(self.definition());
-            match self.store.keyspace(&name, KeyspaceOptions::new()) {
-                Ok(log) => drop(self.log.set(log)),
-                // Nobody builds it then.
-                Err(StorageError::ReadOnly) => {}
-                Err(error) => return Err(error.into()),
-            }
+        if self.keeps_log() {
+            return Ok(());
+        }
+        match self.store.keyspace(&build_log::name(self.definition()), KeyspaceOptions::new()) {
+            Ok(log) => drop(self.log.set(log)),
+            // Nobody builds it then.
+            Err(StorageError::ReadOnly) => {}
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
@@ -207,7 +217,7 @@ impl Index {
     /// Those of the store.
     pub fn forget_build(store: &Store, definition: &IndexDefinition) -> Result<()> {
         let log = build_log::name(definition);
-        if definition.kind.resumes() && store.open_keyspace(&log).is_ok() {
+        if store.open_keyspace(&log).is_ok() {
             // In this order: runs without a log are dropped by the next open.
             build_log::drop_keyspace(store, &log)?;
             build_log::drop_runs(store, definition, 0)?;
@@ -222,11 +232,10 @@ impl Index {
     /// # Errors
     /// Those of the store.
     pub fn recover_build(store: &Store, definition: &IndexDefinition) -> Result<()> {
-        let log = build_log::name(definition);
-        if definition.kind.resumes() && store.open_keyspace(&log).is_ok() {
-            return build_log::drop_keyspace(store, &definition.keyspace_name("entries"));
+        if store.open_keyspace(&build_log::name(definition)).is_err() {
+            return Self::drop(store, definition);
         }
-        Self::drop(store, definition)
+        build_log::drop_others(store, definition)
     }
 }
 

@@ -419,8 +419,8 @@ impl Kind for SpatialIndex {
         Ok(estimate::estimate(self.geometry, &levels, waiting + own, &prepared))
     }
 
-    fn loader(&self, _: Loading) -> Result<Box<dyn Loader + '_>> {
-        Ok(Box::new(loader::PlaceLoader::new(self)))
+    fn loader(&self, loading: Loading) -> Result<Box<dyn Loader + '_>> {
+        Ok(Box::new(loader::PlaceLoader::new(self, loading)?))
     }
 
     fn check(&self, snapshot: &Snapshot, rows: &mut IndexedRows<'_>) -> Result<Vec<Problem>> {

@@ -24,6 +24,7 @@ mod matcher;
 mod memory;
 mod phrase;
 
+mod build;
 mod directory;
 mod disk;
 mod generation;
@@ -40,10 +41,8 @@ pub use query::TextQuery;
 pub use search::TextHit;
 pub use snippet::{Fragment, SnippetOptions};
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use lightning_db_expression::Columns;
 use lightning_db_storage::{CommitSubscription, Snapshot, Store, Transaction};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
@@ -52,7 +51,7 @@ use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Problem, wrong_query};
-use crate::loader::{Loaded, Loader, Loading};
+use crate::loader::{Loader, Loading};
 use crate::reader::Reader;
 use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
@@ -167,8 +166,8 @@ impl Kind for TextIndex {
         }
     }
 
-    fn loader(&self, _: Loading) -> Result<Box<dyn Loader + '_>> {
-        Ok(Box::new(TextLoader { index: self, rows: 0 }))
+    fn loader(&self, loading: Loading) -> Result<Box<dyn Loader + '_>> {
+        Ok(Box::new(build::TextLoader::new(self, loading)))
     }
 
     fn check(&self, snapshot: &Snapshot, rows: &mut IndexedRows<'_>) -> Result<Vec<Problem>> {
@@ -201,29 +200,6 @@ impl Kind for TextIndex {
             lag: if behind { self.store.last_lsn().saturating_sub(applied) } else { 0 },
             ..IndexStatistics::default()
         })
-    }
-}
-
-/// Checks rows that are given; the index itself is made from a snapshot of its own, since every
-/// state of the rows must belong to a commit.
-struct TextLoader<'a> {
-    index: &'a TextIndex,
-    rows: u64,
-}
-
-impl Loader for TextLoader<'_> {
-    fn add(&mut self, _: u64, row: &dyn Columns) -> Result<()> {
-        self.index.shape.validate(row)?;
-        self.rows += 1;
-        Ok(())
-    }
-
-    fn finish(
-        self: Box<Self>,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<Loaded> {
-        let entries = self.index.build(self.rows, progress)?;
-        Ok(Loaded { entries, ..Loaded::default() })
     }
 }
 

@@ -6,12 +6,13 @@
 //! brought in line once again, from its state at the snapshot to its state now. Nobody waits, and
 //! nobody reads the index before it holds every row.
 //!
-//! Ordered and hash indexes go on after a crash. Each commit during such a build notes the rows
-//! that it changes in the build's log, and what was read is written as sorted runs, with a
-//! checkpoint behind each: so the rows may be read at several snapshots. Before the entries are
-//! written, a last snapshot is taken: the rows that the log has there are left out, as what was
-//! read of them may be old, and get their entries behind the bulk; all others are as they were
-//! read. Entries that an earlier try has written are dropped first.
+//! A build goes on after a crash. Each commit during it notes the rows that it changes in the
+//! build's log, and what was read is written as sorted runs, with a checkpoint behind each: so the
+//! rows may be read at several snapshots. Before the entries are written, a last snapshot is taken:
+//! the rows that the log has there are left out, as what was read of them may be old, and get their
+//! entries behind the bulk; all others are as they were read. Entries that an earlier try has
+//! written are dropped first. (A text index checks the rows that it is given, and does the same
+//! with its own files.)
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -216,20 +217,13 @@ impl Tables {
         let name = &*index.definition().name;
         let options = LoaderOptions::default().memory_bytes(self.inner.options.build_memory);
         let mut loader = index.loader_with(options).map_err(of_index())?;
-        if index.keeps_log() {
-            // What changes from here on is noted in the log of the build.
-            read(table, &mut *loader, (name, &self.snapshot()), progress)?;
-        }
+        // What changes from here on is noted in the log of the build.
+        read(table, &mut *loader, (name, &self.snapshot()), progress)?;
         // In this order: what the snapshot does not see, the list will have.
         let changed = Changed::new(self, table);
         let snapshot = self.snapshot();
-        let mut left_out = RowSet::new();
-        if index.keeps_log() {
-            left_out = index.changed_rows(snapshot.snapshot()).map_err(of_index())?;
-            loader.leave_out(&left_out);
-        } else {
-            read(table, &mut *loader, (name, &snapshot), progress)?;
-        }
+        let left_out = index.changed_rows(snapshot.snapshot()).map_err(of_index())?;
+        loader.leave_out(&left_out);
         let mut report = |done, total: u64| {
             let stage = BuildStage::Writing;
             progress(BuildStatus { index: name, stage, done, total: total.max(done) })

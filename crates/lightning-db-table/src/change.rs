@@ -154,8 +154,8 @@ impl Tables {
         added
     }
 
-    /// Builds the indexes whose build was cut short by the end of the process. Ordered and hash
-    /// indexes go on where they were, and their progress begins there.
+    /// Builds the indexes whose build was cut short by the end of the process. They go on where
+    /// they were, and their progress begins there.
     ///
     /// # Errors
     /// As [`create_index`](Self::create_index).
@@ -169,12 +169,7 @@ impl Tables {
         {
             if open.state == IndexState::Building {
                 let index = &open.index.definition().name;
-                outcomes.push(if open.index.keeps_log() {
-                    self.build_index(table, index, progress)?
-                } else {
-                    // What the last try has written may be of rows that have changed since.
-                    self.repair_index(table, index, progress)?
-                });
+                outcomes.push(self.build_index(table, index, progress)?);
             }
         }
         Ok(outcomes)

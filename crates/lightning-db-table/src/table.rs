@@ -161,13 +161,11 @@ impl TableState {
                 Arc::clone(&known.index)
             } else {
                 let source: Arc<dyn RowStore> = Arc::clone(&rows) as _;
-                let opened =
-                    Index::open(store, Arc::new(definition.clone()), source).and_then(|index| {
-                        match state {
-                            IndexState::Building => index.begin_build().map(|()| index),
-                            IndexState::Ready => Ok(index),
-                        }
-                    });
+                let definition = Arc::new(definition.clone());
+                let opened = match state {
+                    IndexState::Building => Index::open_building(store, definition, source),
+                    IndexState::Ready => Index::open(store, definition, source),
+                };
                 Arc::new(opened.map_err(Error::of_index(&name))?)
             };
             Ok(Arc::new(OpenIndex { index, state: *state, role: *role }))

@@ -95,8 +95,9 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TablesOptions {
-    /// Bytes of entries that a build of an ordered or hash index gathers in memory before it
-    /// writes them as a sorted run, which is also how much it reads again after a crash. 64 MiB.
+    /// Bytes of entries that the build of an index gathers in memory before it writes them as a
+    /// sorted run, or to the files of a text index, which is also how much it reads again after a
+    /// crash. 64 MiB.
     pub build_memory: usize,
 }
 
@@ -120,8 +121,8 @@ impl TablesOptions {
 #[non_exhaustive]
 pub struct OpenReport {
     /// Indexes whose build had not ended: they are built by the next
-    /// [`finish_builds`](Tables::finish_builds), and not used before. Ordered and hash indexes go
-    /// on behind the last run of entries that was written; the others begin anew.
+    /// [`finish_builds`](Tables::finish_builds), and not used before. They go on behind what was
+    /// last written of them.
     pub unfinished_indexes: Vec<String>,
     /// Keyspaces of tables and indexes that were being made or dropped when the process ended;
     /// they are removed.

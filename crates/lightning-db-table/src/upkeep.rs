@@ -8,6 +8,7 @@ use lightning_db_index::{Reader, row_id_of};
 use lightning_db_storage::Maintenance;
 use parking_lot::{Condvar, Mutex};
 
+use crate::catalog::IndexState;
 use crate::error::{Error, Result};
 use crate::row::RowView;
 use crate::statistics::{self, Collected};
@@ -40,7 +41,8 @@ impl Tables {
             UpkeepReport { rows_ended: self.remove_ended()?, ..UpkeepReport::default() };
         let state = self.inner.state.load_full();
         for (name, table) in &state.tables {
-            for open in &table.indexes {
+            // A build brings its index in order by itself.
+            for open in table.indexes.iter().filter(|open| open.state == IndexState::Ready) {
                 match open.index.upkeep() {
                     Ok(true) => report.indexes += 1,
                     Ok(false) => {}

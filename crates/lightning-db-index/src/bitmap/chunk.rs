@@ -158,9 +158,14 @@ impl Chunk {
             Some(Container::Bits(bytes)) => {
                 self.bits.iter_mut().zip(words_of(bytes)).for_each(|(word, bits)| *word = bits);
             }
-            Some(container) => each_row(container, &mut |row| self.change(row, true)),
+            Some(container) => self.add(container),
             None => {}
         }
+    }
+
+    /// Adds the rows of a container.
+    pub(super) fn add(&mut self, container: Container<'_>) {
+        each_row(container, &mut |row| self.change(row, true));
     }
 
     pub(super) fn change(&mut self, row: u16, add: bool) {

@@ -4,69 +4,196 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use lightning_db_expression::Columns;
-use lightning_db_storage::{Error as StorageError, Transaction};
+use lightning_db_storage::{Slice, Transaction};
 use lightning_db_types::Value;
 
-use super::chunk;
+use super::chunk::{self, Chunk};
 use super::key::{self, parse};
+use super::sets::ChunkError;
+use super::types::SeenTypes;
 use super::{BitmapEncoding, BitmapIndex};
 use crate::error::{Error, Result};
-use crate::loader::{Loaded, Loader};
+use crate::loader::{Loaded, Loader, Loading, Resumed};
 use crate::reader::Reader;
 use crate::row_set::portable::{Container, walk, write_bitmap};
 use crate::row_set::{RowSet, Rows};
+use crate::runs::{Merge, Place, Runs, ingest};
 
-/// Gathers the sets of a bitmap index in memory, compressed as they will be on the disk.
+/// Memory of a set besides its rows, roughly.
+const SET_BYTES: usize = 96;
+/// Memory of a row in a set, at most.
+const ROW_BYTES: usize = 2;
+
+/// Gathers the sets of a bitmap index in memory, compressed as they will be on the disk. A run has
+/// the chunks of the rows from one checkpoint to the next: where these meet, a chunk is in both.
 pub(super) struct BitmapLoader<'a> {
     index: &'a BitmapIndex,
     sets: BTreeMap<Vec<u8>, Rows>,
+    bytes: usize,
+    runs: Runs<'a>,
 }
 
 impl<'a> BitmapLoader<'a> {
-    pub(super) fn new(index: &'a BitmapIndex) -> Self {
-        Self { index, sets: BTreeMap::new() }
+    pub(super) fn new(index: &'a BitmapIndex, loading: Loading) -> Result<Self> {
+        let runs = Runs::open(&index.store, &index.definition, loading)?;
+        if runs.is_again() {
+            index.keyspace.clear()?;
+        }
+        Ok(Self { index, sets: BTreeMap::new(), bytes: 0, runs })
+    }
+
+    fn spill(&mut self) -> Result<()> {
+        self.bytes = 0;
+        self.runs.write(chunks_of(std::mem::take(&mut self.sets)), Vec::new())
     }
 }
 
 impl Loader for BitmapLoader<'_> {
     fn add(&mut self, row_id: u64, row: &dyn Columns) -> Result<()> {
-        for set in self.index.sets_of(row)? {
-            self.sets.entry(set).or_default().push(row_id);
+        let sets = self.index.sets_of(row)?;
+        if self.bytes > self.runs.budget() {
+            self.spill()?;
+        }
+        for set in sets {
+            self.bytes += ROW_BYTES;
+            let rows = self.sets.entry(set).or_insert_with_key(|set| {
+                self.bytes += SET_BYTES + set.len();
+                Rows::default()
+            });
+            rows.push(row_id);
+        }
+        self.runs.pass(row_id);
+        Ok(())
+    }
+
+    fn pass(&mut self, row_id: u64) {
+        self.runs.pass(row_id);
+    }
+
+    fn resumed(&self) -> Option<Resumed> {
+        self.runs.resumed()
+    }
+
+    fn leave_out(&mut self, rows: &RowSet) {
+        self.runs.leave_out(rows);
+    }
+
+    fn finish(
+        mut self: Box<Self>,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<Loaded> {
+        let BitmapIndex { store, definition, keyspace, .. } = self.index;
+        let to = Place { store, definition, keyspace };
+        if self.runs.is_empty() {
+            let mut sets = self.sets;
+            for rows in sets.values_mut() {
+                rows.take_out(self.runs.left_out().held());
+            }
+            let total = sets.values().map(Rows::containers).sum();
+            return ingest(to, chunks_of(sets).map(Ok), total, progress);
+        }
+        if !self.sets.is_empty() {
+            self.spill()?;
+        }
+        let joined = Joined::new(self.index, self.runs.merge(), self.runs.left_out());
+        let written = ingest(to, joined, self.runs.entries(), progress);
+        let loaded = self.runs.end().and(written)?;
+        // What was read before a crash has types that this process has not met.
+        self.index.types.add_all(&SeenTypes::find(keyspace)?);
+        Ok(loaded)
+    }
+}
+
+/// Keys and values of the chunks of sets.
+fn chunks_of(sets: BTreeMap<Vec<u8>, Rows>) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    sets.into_iter().flat_map(|(set, mut rows)| {
+        rows.optimize();
+        let mut chunks = Vec::new();
+        each_chunk(&rows, &mut |chunk, rows, container| {
+            chunks.push((key::base_key(&set, chunk), chunk::encode(rows, container, false)));
+        });
+        chunks
+    })
+}
+
+/// Chunks of several runs as one, without rows that are left out.
+struct Joined<'a> {
+    index: &'a BitmapIndex,
+    chunks: Merge,
+    ahead: Option<(Slice, Slice)>,
+    /// By chunk.
+    left_out: BTreeMap<u64, Vec<u16>>,
+    few: Vec<u8>,
+    scratch: Chunk,
+}
+
+impl<'a> Joined<'a> {
+    fn new(index: &'a BitmapIndex, chunks: Merge, left_out: &RowSet) -> Self {
+        let mut by_chunk = BTreeMap::<u64, Vec<u16>>::new();
+        for row_id in left_out.iter() {
+            let row = u16::try_from(row_id & 0xFFFF).unwrap_or(0);
+            by_chunk.entry(row_id >> 16).or_default().push(row);
+        }
+        let (few, scratch) = (Vec::new(), Chunk::new());
+        Self { index, chunks, ahead: None, left_out: by_chunk, few, scratch }
+    }
+
+    fn unite(&mut self, stored: &[u8], is_first: bool) -> Result<()> {
+        let (_, container) =
+            chunk::container(stored, &mut self.few).map_err(|detail| self.index.corrupt(detail))?;
+        if is_first {
+            self.scratch.set(Some(container));
+        } else {
+            self.scratch.add(container);
         }
         Ok(())
     }
 
-    fn finish(
-        self: Box<Self>,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<Loaded> {
-        let Self { index, sets } = *self;
-        if sets.is_empty() {
-            return Ok(Loaded::default());
-        }
-        let cancelled = || Error::Cancelled { index: index.definition.name.clone() };
-        let all = sets.len() as u64;
-        if progress(0, all).is_break() {
-            return Err(cancelled());
-        }
-        let mut broken = false;
-        let entries = sets.into_iter().enumerate().flat_map(|(done, (set, mut rows))| {
-            broken = broken || progress(done as u64 + 1, all).is_break();
-            if broken {
-                // Out of order, which makes the store refuse all of it.
-                return vec![(Vec::new(), Vec::new()); 2];
+    /// The next chunk; of no value if none of its rows is wanted.
+    fn join(&mut self) -> Result<Option<(Slice, Option<Slice>)>> {
+        let first = match self.ahead.take() {
+            Some(first) => Some(first),
+            None => self.chunks.next().transpose()?,
+        };
+        let Some((key, first)) = first else { return Ok(None) };
+        let of = parse(&key).ok_or_else(|| self.index.of_chunk(ChunkError::Key))?;
+        let chunk = of.chunk;
+        let mut is_alone = true;
+        while let Some((next, more)) = self.chunks.next().transpose()? {
+            if next != key {
+                self.ahead = Some((next, more));
+                break;
             }
-            rows.optimize();
-            let mut chunks = Vec::new();
-            each_chunk(&rows, &mut |chunk, rows, container| {
-                chunks.push((key::base_key(&set, chunk), chunk::encode(rows, container, false)));
-            });
-            chunks
-        });
-        match index.keyspace.ingest(entries) {
-            Ok(report) => Ok(Loaded { entries: report.entries, ..Loaded::default() }),
-            Err(StorageError::NotSorted { .. }) if broken => Err(cancelled()),
-            Err(error) => Err(error.into()),
+            if std::mem::take(&mut is_alone) {
+                self.unite(&first, true)?;
+            }
+            self.unite(&more, false)?;
+        }
+        if is_alone && !self.left_out.contains_key(&chunk) {
+            return Ok(Some((key, Some(first))));
+        }
+        if is_alone {
+            self.unite(&first, true)?;
+        }
+        for row in self.left_out.get(&chunk).into_iter().flatten() {
+            self.scratch.change(*row, false);
+        }
+        let (rows, container) = self.scratch.container();
+        let value = (rows > 0).then(|| chunk::encode(rows, container, false).into());
+        Ok(Some((key, value)))
+    }
+}
+
+impl Iterator for Joined<'_> {
+    type Item = Result<(Slice, Slice)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.join().transpose()? {
+                Ok((key, Some(value))) => return Some(Ok((key, value))),
+                Ok((_, None)) => {}
+                Err(error) => return Some(Err(error)),
+            }
         }
     }
 }

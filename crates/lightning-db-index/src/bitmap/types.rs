@@ -52,6 +52,11 @@ impl SeenTypes {
         }
     }
 
+    /// Adds those of another one.
+    pub(super) fn add_all(&self, more: &Self) {
+        self.0.fetch_or(more.0.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// Keys between which the sets of the types are that no row has had, of values or of slices.
     pub(super) fn unseen(&self, is_sliced: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut ranges: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();

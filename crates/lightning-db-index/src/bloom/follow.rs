@@ -280,14 +280,32 @@ impl Follower {
         Ok(true)
     }
 
+    /// A filter for the rows that there are, with a seed that the one before did not have: made
+    /// twice it must not let through the same keys.
+    fn empty(&self, expected: u64, rate: f64, before: &Filter) -> Filter {
+        let capacity = expected.max(self.rows.keyspace().approximate_len());
+        let salt = before.salt.wrapping_add(1) ^ u64::from(self.definition.id) << 32;
+        Filter::new(capacity, rate, salt)
+    }
+
+    /// Begins with a filter that vouches for nobody until it is told so.
+    pub(super) fn begin_empty(&self, expected: u64, rate: f64) {
+        let mut state = self.state.write();
+        state.filter = self.empty(expected, rate, &state.filter);
+        state.valid_from = u64::MAX;
+    }
+
+    /// Has the filter vouch for the rows of a snapshot, of which it has all.
+    pub(super) fn vouch_from(&self, lsn: u64) {
+        let mut state = self.state.write();
+        state.valid_from = state.valid_from.min(lsn);
+    }
+
     /// Makes the filter again from the rows.
     pub(super) fn rebuild(&self, store: &Store, expected: u64, rate: f64) -> Result<()> {
-        let capacity = expected.max(self.rows.keyspace().approximate_len());
         {
             let mut state = self.state.write();
-            // A filter made twice must not let through the same keys.
-            let salt = state.filter.salt.wrapping_add(1) ^ u64::from(self.definition.id) << 32;
-            state.making = Some(Filter::new(capacity, rate, salt));
+            state.making = Some(self.empty(expected, rate, &state.filter));
             state.making_unsound = false;
         }
         barrier(store);

@@ -113,17 +113,27 @@ impl KeyPlan {
     /// Notes a new type of a part: in the store first, so that no entry is there without it.
     #[cold]
     fn grow(&self, seen: &AtomicU16, of_type: u16) -> Result<()> {
+        let more = self.seen.iter().map(|one| if std::ptr::eq(one, seen) { of_type } else { 0 });
+        let more: Vec<u8> = more.flat_map(u16::to_le_bytes).collect();
+        self.note_types(&more)
+    }
+
+    /// Types that each part has had, as they are noted.
+    pub(super) fn seen_types(&self) -> Vec<u8> {
+        self.seen.iter().flat_map(|one| one.load(Ordering::Relaxed).to_le_bytes()).collect()
+    }
+
+    /// Adds to the types that parts have had, and notes them all; of none there is no note.
+    pub(super) fn note_types(&self, more: &[u8]) -> Result<()> {
         let _growing = self.growing.lock();
-        let types: Vec<u8> = self
-            .seen
-            .iter()
-            .flat_map(|one| {
-                let new = if std::ptr::eq(one, seen) { of_type } else { 0 };
-                (one.load(Ordering::Relaxed) | new).to_le_bytes()
-            })
-            .collect();
-        self.keyspace.insert(TYPES_KEY, types)?;
-        seen.fetch_or(of_type, Ordering::Relaxed);
+        let mut types = self.seen_types();
+        types.iter_mut().zip(more).for_each(|(seen, more)| *seen |= more);
+        if types.iter().any(|seen| *seen != 0) {
+            self.keyspace.insert(TYPES_KEY, &types)?;
+        }
+        for (seen, types) in self.seen.iter().zip(types.as_chunks().0) {
+            seen.fetch_or(u16::from_le_bytes(*types), Ordering::Relaxed);
+        }
         Ok(())
     }
 

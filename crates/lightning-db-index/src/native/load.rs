@@ -1,39 +1,20 @@
 //! Building an index in bulk: entries are gathered, sorted, and written once.
 //!
-//! They are gathered in memory up to a budget. Beyond it, sorted runs go to keyspaces of their own,
-//! which are merged at the end. With a log of the build each run is followed by a checkpoint, and a
-//! build after a crash goes on behind it; without one, runs are dropped at the end and by the next
-//! open.
+//! They are gathered in memory up to a budget. Beyond it they go to sorted runs, which are merged
+//! at the end.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 
-use lightning_db_storage::{Keyspace, KeyspaceOptions, Range, Slice, Store};
-
-use crate::build_log::{self, Checkpoint};
-use crate::definition::IndexDefinition;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::loader::{Loaded, Loading, Resumed};
-use crate::planted;
 use crate::row_set::RowSet;
+use crate::runs::{Place, Runs, ingest};
 
 /// Duplicates that are listed.
 const DUPLICATES_MAX: usize = 100;
 
 /// Bytes of entries in memory, whatever the options say: places in them have 32 bits.
 const MEMORY_MAX: usize = 1 << 31;
-
-/// Entries between two calls of the progress function.
-const PROGRESS_EVERY: u64 = 1_024;
-
-/// Where sorted entries go.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) store: &'a Store,
-    pub(super) definition: &'a IndexDefinition,
-    pub(super) keyspace: &'a Keyspace,
-}
 
 /// What entries of one key mean in a unique index.
 pub(super) struct Unique<'a> {
@@ -131,49 +112,44 @@ impl Arena {
 /// Gathers entries in any order.
 pub(super) struct Sorter<'a> {
     place: Place<'a>,
-    loading: Loading,
     arena: Arena,
-    runs: Vec<Keyspace>,
-    /// What has been read, with what is in memory.
-    read: Checkpoint,
-    /// Where an earlier try has stopped.
-    resumed: Option<Resumed>,
-    left_out: RowSet,
+    runs: Runs<'a>,
+    /// What is kept with each run.
+    keep: Box<dyn Fn() -> Vec<u8> + 'a>,
 }
 
 impl<'a> Sorter<'a> {
-    pub(super) fn new(place: Place<'a>, loading: Loading) -> Result<Self> {
-        let Place { store, definition, keyspace } = place;
-        let read = match &loading.log {
-            Some(log) => Checkpoint::load(log, definition)?,
-            None => Checkpoint::default(),
-        };
-        if loading.is_again {
-            keyspace.clear()?;
+    /// With what is kept with each run, to be asked for by [`kept`](Self::kept) after a crash.
+    pub(super) fn new(
+        place: Place<'a>,
+        loading: Loading,
+        keep: impl Fn() -> Vec<u8> + 'a,
+    ) -> Result<Self> {
+        let runs = Runs::open(place.store, place.definition, loading)?;
+        if runs.is_again() {
+            place.keyspace.clear()?;
         }
-        // What came behind the checkpoint is read once more.
-        build_log::drop_runs(store, definition, read.runs)?;
-        let run = |number| store.open_keyspace(&build_log::run_name(definition, number));
-        let runs = (0..read.runs).map(run).collect::<Result<Vec<_>, _>>()?;
-        let resumed = read.last_row.map(|last_row| Resumed { last_row, rows: read.rows });
-        let (arena, left_out) = (Arena::default(), RowSet::new());
-        Ok(Self { place, loading, arena, runs, read, resumed, left_out })
+        Ok(Self { place, arena: Arena::default(), runs, keep: Box::new(keep) })
+    }
+
+    /// What an earlier try has kept, as far as its runs are used.
+    pub(super) fn kept(&self) -> &[u8] {
+        self.runs.kept()
     }
 
     pub(super) fn resumed(&self) -> Option<Resumed> {
-        self.resumed
+        self.runs.resumed()
     }
 
     pub(super) fn leave_out(&mut self, rows: &RowSet) {
-        self.left_out = rows.clone();
+        self.runs.leave_out(rows);
     }
 
     /// Adds the entry of a row.
     pub(super) fn push(&mut self, row_id: u64, key: &[u8], value: &[u8]) -> Result<()> {
         let spots = self.arena.spots.len() * size_of::<Spot>();
         let bytes = self.arena.bytes.len() + key.len() + value.len() + spots;
-        let budget = self.loading.options.memory_bytes.min(MEMORY_MAX);
-        if bytes > budget && !self.arena.spots.is_empty() {
+        if bytes > self.runs.budget().min(MEMORY_MAX) && !self.arena.spots.is_empty() {
             self.spill()?;
         }
         self.arena.push(key, value);
@@ -183,104 +159,46 @@ impl<'a> Sorter<'a> {
 
     /// Notes that a row was read.
     pub(super) fn pass(&mut self, row_id: u64) {
-        self.read.last_row = Some(row_id);
-        self.read.rows += 1;
+        self.runs.pass(row_id);
     }
 
     /// Writes what is in memory as a run. Entries with one key would be one entry there, so each
     /// key gets its number behind it.
     fn spill(&mut self) -> Result<()> {
-        let Place { store, definition, .. } = self.place;
-        let name = build_log::run_name(definition, self.read.runs);
-        let run = store.keyspace(&name, KeyspaceOptions::new())?;
-        self.arena.sort();
-        let first = self.read.entries;
-        self.read.entries += self.arena.spots.len() as u64;
-        self.read.runs += 1;
-        let too_early = planted::is("checkpoint-before-run");
-        if too_early {
-            self.save()?;
-        }
-        let entries = self.arena.spots.iter().zip(first..).map(|(spot, number)| {
-            let (key, value) = self.arena.entry(spot.at);
+        let mut arena = std::mem::take(&mut self.arena);
+        arena.sort();
+        let entries = arena.spots.iter().zip(self.runs.entries()..).map(|(spot, number)| {
+            let (key, value) = arena.entry(spot.at);
             ([key, &number.to_be_bytes()].concat(), value)
         });
         // Two keys of which one begins with the other could change places through the number, but
         // no key of an index begins with another but for an equal one.
-        run.ingest(entries)?;
-        self.runs.push(run);
-        self.arena = Arena::default();
-        if too_early { Ok(()) } else { self.save() }
-    }
-
-    fn save(&self) -> Result<()> {
-        match &self.loading.log {
-            Some(log) => self.read.save(self.place.store, log),
-            None => Ok(()),
-        }
+        self.runs.write(entries, (self.keep)())
     }
 
     /// Writes the entries into the index.
     pub(super) fn finish(mut self, writer: &mut Writer<'_>) -> Result<Loaded> {
         let place = self.place;
-        let left_out = std::mem::take(&mut self.left_out);
-        let written = if self.runs.is_empty() {
+        if self.runs.is_empty() {
             self.arena.sort();
             let total = self.arena.spots.len() as u64;
-            write(place, || self.arena.iter(), (&left_out, total), writer)
-        } else {
-            let spilled = if self.arena.spots.is_empty() { Ok(()) } else { self.spill() };
-            let total = self.read.entries;
-            let runs = || Merge::new(&self.runs);
-            spilled.and_then(|()| write(place, runs, (&left_out, total), writer))
+            let all = || self.arena.iter();
+            return write(place, all, (self.runs.left_out(), total), writer);
+        }
+        let spilled = if self.arena.spots.is_empty() { Ok(()) } else { self.spill() };
+        let (left_out, total) = (self.runs.left_out(), self.runs.entries());
+        let runs = || {
+            self.runs.merge().map(|entry| {
+                let (key, value) = entry?;
+                let without_number = key.len().saturating_sub(8);
+                Ok((key[..without_number].to_vec(), value))
+            })
         };
-        if self.loading.log.is_some() {
-            // They are wanted again, should the build not come to its end.
-            return written;
-        }
-        let dropped = build_log::drop_runs(place.store, place.definition, 0);
+        let written = spilled.and_then(|()| write(place, runs, (left_out, total), writer));
+        let ended = self.runs.end();
         let loaded = written?;
-        dropped?;
+        ended?;
         Ok(loaded)
-    }
-}
-
-/// Runs, merged.
-struct Merge {
-    runs: Vec<Range>,
-    /// Next entry of each run.
-    next: BinaryHeap<Reverse<(Slice, usize, Slice)>>,
-    failed: Option<Error>,
-}
-
-impl Merge {
-    fn new(runs: &[Keyspace]) -> Self {
-        let runs: Vec<Range> = runs.iter().map(Keyspace::iter).collect();
-        let mut merge = Self { next: BinaryHeap::new(), failed: None, runs };
-        (0..merge.runs.len()).for_each(|run| merge.advance(run));
-        merge
-    }
-
-    fn advance(&mut self, run: usize) {
-        match self.runs[run].next() {
-            Some(Ok((key, value))) => self.next.push(Reverse((key, run, value))),
-            Some(Err(error)) => self.failed = Some(error.into()),
-            None => {}
-        }
-    }
-}
-
-impl Iterator for Merge {
-    type Item = Result<(Vec<u8>, Slice)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(error) = self.failed.take() {
-            return Some(Err(error));
-        }
-        let Reverse((key, run, value)) = self.next.pop()?;
-        self.advance(run);
-        let without_number = key.len().saturating_sub(8);
-        Some(Ok((key[..without_number].to_vec(), value)))
     }
 }
 
@@ -312,40 +230,6 @@ fn write<K: AsRef<[u8]>, V: AsRef<[u8]>, I: Iterator<Item = Result<(K, V)>>>(
     ingest(place, entries(), total, writer.progress)
 }
 
-fn ingest<K: AsRef<[u8]>, V: AsRef<[u8]>>(
-    place: Place<'_>,
-    mut entries: impl Iterator<Item = Result<(K, V)>>,
-    total: u64,
-    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-) -> Result<Loaded> {
-    let mut failed = None;
-    let mut done = 0;
-    // An ingest ends without a trace if keys are out of order, and only then.
-    let guarded = std::iter::from_fn(|| {
-        if failed.is_none() && done % PROGRESS_EVERY == 0 && progress(done, total).is_break() {
-            failed = Some(Error::Cancelled { index: place.definition.name.clone() });
-        }
-        if failed.is_none() {
-            match entries.next()? {
-                Ok((key, value)) => {
-                    done += 1;
-                    return Some((Given::Entry(key), Given::Entry(value)));
-                }
-                Err(error) => failed = Some(error),
-            }
-        }
-        Some((Given::Nothing, Given::Nothing))
-    });
-    let ingested = place.keyspace.ingest(guarded);
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let report = ingested?;
-    // Whoever watches sees the end, though it cannot be called off any more.
-    let _ = progress(total, total);
-    Ok(Loaded { entries: report.entries, duplicates: Vec::new() })
-}
-
 /// Entries of one key as one.
 struct Joined<I> {
     entries: I,
@@ -372,21 +256,6 @@ impl<K: AsRef<[u8]>, V: AsRef<[u8]>, I: Iterator<Item = Result<(K, V)>>> Iterato
                     }
                 },
             }
-        }
-    }
-}
-
-/// Bytes of an entry, or nothing where there is none to give.
-enum Given<T> {
-    Entry(T),
-    Nothing,
-}
-
-impl<T: AsRef<[u8]>> AsRef<[u8]> for Given<T> {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Entry(bytes) => bytes.as_ref(),
-            Self::Nothing => &[],
         }
     }
 }

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::key::{FIRST, KeyPlan, Types, VALUE_LEN_MAX};
-use super::load::Place;
 use super::payload;
 use super::query::{KeyQuery, Seek, Target};
 use super::scan::{Hit, Scan};
@@ -29,6 +28,7 @@ use crate::planted;
 use crate::reader::Reader;
 use crate::row::RowChange;
 use crate::row_set::RowSet;
+use crate::runs::Place;
 
 mod loader;
 
@@ -319,8 +319,9 @@ impl Kind for OrderedIndex {
             return Err(wrong_query(&self.plan.definition, "ordered"));
         };
         let mut rows = Vec::new();
-        for hit in self.scan(reader, query)? {
-            rows.push(hit?.row_id());
+        let mut scan = self.scan(reader, query)?;
+        while let Some(hit) = scan.lend_next()? {
+            rows.push(hit.row_id());
         }
         rows.sort_unstable();
         Ok(rows.into_iter().collect())
@@ -341,7 +342,7 @@ impl Kind for OrderedIndex {
         let mut rows = Vec::new();
         let mut scan = self.scan(reader, &all)?;
         while rows.len() < limit
-            && let Some(hit) = scan.next().transpose()?
+            && let Some(hit) = scan.lend_next()?
         {
             let row_id = hit.row_id();
             if !hidden.contains(row_id) {

@@ -149,6 +149,11 @@ impl Rows {
         bitmap.max().map(|low| join(*high, low))
     }
 
+    /// Number of containers.
+    pub(crate) fn containers(&self) -> u64 {
+        self.parts().map(|(_, bitmap)| u64::from(bitmap.statistics().n_containers)).sum()
+    }
+
     /// As many containers as there may be between the first row and the last.
     pub(crate) fn containers_max(&self) -> u64 {
         let [first, last] = [self.first(), self.last()].map(|row_id| row_id.unwrap_or(0) >> 16);

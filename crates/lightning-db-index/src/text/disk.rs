@@ -20,6 +20,7 @@ use tantivy::{
 use super::directory::{Failure, StoreDirectory};
 use super::shape::{DiskSchema, Shape};
 use crate::definition::IndexDefinition;
+use crate::loader::Resumed;
 
 /// Memory of the writer: the least that tantivy takes.
 const WRITER_BYTES: usize = 15_000_000;
@@ -98,14 +99,33 @@ impl std::fmt::Debug for Disk {
     }
 }
 
-fn payload(lsn: u64, hash: u64) -> String {
-    format!("lightning text 1 lsn {lsn} definition {hash:016x}")
+/// What a commit of tantivy holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// The rows as a commit of the store left them.
+    All(u64),
+    /// Those of a build up to a row, as far as it had come.
+    Part(Resumed),
 }
 
-fn parse_payload(payload: &str, hash: u64) -> Option<u64> {
-    let rest = payload.strip_prefix("lightning text 1 lsn ")?;
-    let (lsn, of) = rest.split_once(" definition ")?;
-    (of == format!("{hash:016x}")).then(|| lsn.parse().ok())?
+fn payload(holds: Holds, hash: u64) -> String {
+    let holds = match holds {
+        Holds::All(lsn) => format!("lsn {lsn}"),
+        Holds::Part(Resumed { last_row, rows }) => format!("rows {rows} up to {last_row}"),
+    };
+    format!("lightning text 1 {holds} definition {hash:016x}")
+}
+
+fn parse_payload(payload: &str, hash: u64) -> Option<Holds> {
+    let (holds, of) = payload.strip_prefix("lightning text 1 ")?.split_once(" definition ")?;
+    if of != format!("{hash:016x}") {
+        return None;
+    }
+    if let Some(lsn) = holds.strip_prefix("lsn ") {
+        return lsn.parse().ok().map(Holds::All);
+    }
+    let (rows, last_row) = holds.strip_prefix("rows ")?.split_once(" up to ")?;
+    Some(Holds::Part(Resumed { last_row: last_row.parse().ok()?, rows: rows.parse().ok()? }))
 }
 
 impl Disk {
@@ -113,8 +133,8 @@ impl Disk {
         Self { home, index: None, writer: None }
     }
 
-    /// Opens what is there, if it is of this shape; with the commit up to which it holds the rows.
-    pub(super) fn open(&mut self, shape: &Shape, schema: &DiskSchema) -> Option<(Searcher, u64)> {
+    /// Opens what is there, if it is of this shape; with what it holds.
+    pub(super) fn open(&mut self, shape: &Shape, schema: &DiskSchema) -> Option<(Searcher, Holds)> {
         let directory = self.home.directory()?;
         let index = Index::open(directory.clone()).ok()?;
         if index.schema() != schema.schema {
@@ -122,11 +142,11 @@ impl Disk {
         }
         shape.register(index.tokenizers());
         let payload = index.load_metas().ok()?.payload?;
-        let lsn = parse_payload(&payload, shape.hash)?;
+        let holds = parse_payload(&payload, shape.hash)?;
         let reader = manual_reader(&index).ok()?;
         let searcher = reader.searcher();
         self.index = Some(Opened { index, reader, directory: Some(directory) });
-        Some((searcher, lsn))
+        Some((searcher, holds))
     }
 
     /// Whether there is an index that the generations are of.
@@ -148,7 +168,8 @@ impl Disk {
     pub(super) fn recover(&mut self, applied: u64, hash: u64) {
         self.writer = None;
         let payload = self.index.as_ref().and_then(|of| of.index.load_metas().ok()?.payload);
-        if payload.and_then(|payload| parse_payload(&payload, hash)) != Some(applied) {
+        let holds = payload.and_then(|payload| parse_payload(&payload, hash));
+        if holds != Some(Holds::All(applied)) {
             self.forget();
         }
     }
@@ -169,25 +190,23 @@ impl Disk {
         }
     }
 
-    /// Opens the writer; for a build, empty and with more memory.
+    /// Opens the writer; for a build with more memory.
     pub(super) fn writer(
         &mut self,
         shape: &Shape,
         schema: &DiskSchema,
-        build: bool,
-    ) -> tantivy::Result<&mut IndexWriter> {
-        if build {
-            self.forget();
-        }
-        let writer = if let Some(writer) = self.writer.take() {
+        is_build: bool,
+    ) -> tantivy::Result<()> {
+        let writer = if let Some(writer) = self.writer.take().filter(|_| !is_build) {
             writer
         } else {
-            let bytes = if build { BUILD_BYTES } else { WRITER_BYTES };
+            let bytes = if is_build { BUILD_BYTES } else { WRITER_BYTES };
             let writer = self.index(shape, schema)?.writer_with_num_threads(1, bytes)?;
             writer.set_merge_policy(Box::new(NoMergePolicy));
             writer
         };
-        Ok(self.writer.insert(writer))
+        self.writer = Some(writer);
+        Ok(())
     }
 
     /// Ends the writer's threads and gives its memory back; what was not committed is dropped.
@@ -195,11 +214,24 @@ impl Disk {
         self.writer.take().is_some()
     }
 
+    /// Writes a document, and takes out those of a key before it.
+    pub(super) fn replace(
+        &self,
+        key: Option<Term>,
+        document: Option<TantivyDocument>,
+    ) -> tantivy::Result<()> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        if let Some(key) = key {
+            writer.delete_term(key);
+        }
+        document.map_or(Ok(()), |document| writer.add_document(document).map(drop))
+    }
+
     /// Makes what was written last.
-    pub(super) fn commit(&mut self, lsn: u64, hash: u64) -> tantivy::Result<()> {
+    pub(super) fn commit(&mut self, holds: Holds, hash: u64) -> tantivy::Result<()> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
         let mut prepared = writer.prepare_commit()?;
-        prepared.set_payload(&payload(lsn, hash));
+        prepared.set_payload(&payload(holds, hash));
         prepared.commit()?;
         Ok(())
     }

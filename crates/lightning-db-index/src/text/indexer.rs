@@ -1,4 +1,4 @@
-//! Writes generations: at open, in upkeep, in bulk.
+//! Writes generations: at open and in upkeep.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -7,10 +7,11 @@ use std::time::Duration;
 use lightning_db_storage::{Error as StorageError, Snapshot};
 
 use super::TextIndex;
-use super::disk::{Disk, DocumentBuilder};
+use super::build::Build;
+use super::disk::{Disk, DocumentBuilder, Holds};
 use super::generation::Generation;
 use super::overlay::{Queue, Stored};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::reader::Reader;
 use crate::row::row_key;
 
@@ -22,8 +23,6 @@ const BYTES_MAX: usize = 16 << 20;
 const AGE_MAX: Duration = Duration::from_secs(1);
 /// At so many times these amounts, the writers do it themselves.
 const HELD_BACK_AT: usize = 4;
-/// Rows between two calls that tell the progress of a build.
-const ROWS_OF_STEP: u64 = 1_000;
 
 /// A row to be written: its bytes, or `None` if it is to be removed.
 type Write = (u64, Option<Row>);
@@ -41,7 +40,9 @@ impl TextIndex {
         let mut disk = self.disk.lock();
         let found = disk.open(&self.shape, &self.schema);
         let mut overlay = self.overlay.write();
-        if let Some((searcher, lsn)) = found.filter(|(_, lsn)| *lsn <= self.store.last_lsn()) {
+        if let Some((searcher, Holds::All(lsn))) = found
+            && lsn <= self.store.last_lsn()
+        {
             match self.logged_since(lsn) {
                 Ok(mut queue) => {
                     if let Ok(generation) = Generation::new(searcher, lsn, &self.schema, None) {
@@ -95,85 +96,12 @@ impl TextIndex {
         if !self.needs_build(self.store.last_lsn()) {
             return Ok(());
         }
-        self.build_with(&mut disk, 0, &mut |_, _| ControlFlow::Continue(())).map(drop)
-    }
-
-    /// Makes the index from the rows.
-    ///
-    /// # Errors
-    /// Those of the store; the files of the index.
-    pub fn rebuild(&self) -> Result<()> {
-        self.build(0, &mut |_, _| ControlFlow::Continue(())).map(drop)
-    }
-
-    /// Makes the index from the rows, of which there are about `expected`.
-    pub(super) fn build(
-        &self,
-        expected: u64,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<u64> {
-        self.build_with(&mut self.disk.lock(), expected, progress)
-    }
-
-    fn build_with(
-        &self,
-        disk: &mut Disk,
-        expected: u64,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<u64> {
-        let snapshot = self.store.snapshot();
-        // A generation must not be ahead of what a crash leaves of the store.
-        match self.store.sync() {
-            Ok(()) => {}
-            Err(StorageError::ReadOnly) => disk.move_to_memory(),
-            Err(error) => return Err(error.into()),
-        }
-        self.failure.take();
-        let built = self.write_all(disk, &snapshot, expected, progress);
-        disk.close_writer();
-        let published = built.and_then(|rows| self.publish(disk, snapshot.lsn()).map(|()| rows));
-        // What no generation stands for must not be written on.
-        published.inspect_err(|_| disk.forget())
-    }
-
-    fn write_all(
-        &self,
-        disk: &mut Disk,
-        snapshot: &Snapshot,
-        expected: u64,
-        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<u64> {
-        let definition = &self.shape.definition;
-        let cancelled = || Error::Cancelled { index: definition.name.clone() };
-        let builder = DocumentBuilder { shape: &self.shape, schema: &self.schema };
-        let writer = disk.writer(&self.shape, &self.schema, true);
-        let writer = writer.map_err(|error| self.failed(&error))?;
-        let mut done = 0;
-        let mut stopped = progress(0, expected).is_break();
-        self.rows.for_each(Reader::Snapshot(snapshot), &mut |row_id, row| {
-            if stopped {
-                return Err(cancelled());
-            }
-            if definition.holds(row)? {
-                let document = builder.document(row_id, row)?;
-                writer.add_document(document).map_err(|error| self.failed(&error))?;
-                done += 1;
-                if done % ROWS_OF_STEP == 0 {
-                    stopped = progress(done, expected.max(done)).is_break();
-                }
-            }
-            Ok(())
-        })?;
-        if stopped || progress(done, done).is_break() {
-            return Err(cancelled());
-        }
-        let committed = disk.commit(snapshot.lsn(), self.shape.hash);
-        committed.and_then(|()| disk.merge()).map_err(|error| self.failed(&error))?;
-        Ok(done)
+        self.build_with(&mut disk, &Build::default(), &mut |_, _| ControlFlow::Continue(()))
+            .map(drop)
     }
 
     /// Shows the last commit to readers.
-    fn publish(&self, disk: &Disk, lsn: u64) -> Result<()> {
+    pub(super) fn publish(&self, disk: &Disk, lsn: u64) -> Result<()> {
         let Some(searcher) = disk.searcher().map_err(|error| self.failed(&error))? else {
             return Ok(());
         };
@@ -252,7 +180,8 @@ impl TextIndex {
         };
         let Some(generation) = generation.filter(|of| of.searcher.is_none() || disk.is_open())
         else {
-            self.build_with(&mut disk, 0, &mut |_, _| ControlFlow::Continue(()))?;
+            let go_on = &mut |_, _| ControlFlow::Continue(());
+            self.build_with(&mut disk, &Build::default(), go_on)?;
             return Ok(true);
         };
         if writes.is_empty() {
@@ -295,10 +224,10 @@ impl TextIndex {
         let builder = DocumentBuilder { shape: &self.shape, schema: &self.schema };
         // A generation must not be ahead of what a crash leaves of the store.
         self.store.sync()?;
-        let writer = disk.writer(&self.shape, &self.schema, false).map_err(failed)?;
+        disk.writer(&self.shape, &self.schema, false).map_err(failed)?;
         for (row_id, row) in rows {
             if generation.holds(&self.schema, *row_id).map_err(failed)? {
-                writer.delete_term(builder.key(*row_id));
+                disk.replace(Some(builder.key(*row_id)), None).map_err(failed)?;
             }
             let read;
             let stored: &[u8] = match row {
@@ -312,11 +241,12 @@ impl TextIndex {
             };
             self.rows.decode(stored, &mut |row| {
                 if self.shape.definition.holds(row)? {
-                    writer.add_document(builder.document(*row_id, row)?).map_err(failed)?;
+                    let document = builder.document(*row_id, row)?;
+                    disk.replace(None, Some(document)).map_err(failed)?;
                 }
                 Ok(())
             })?;
         }
-        disk.commit(snapshot.lsn(), self.shape.hash).map_err(failed)
+        disk.commit(Holds::All(snapshot.lsn()), self.shape.hash).map_err(failed)
     }
 }

@@ -281,10 +281,10 @@ fn a_build_goes_on_where_rows_changed_meanwhile() {
 fn a_cancelled_build_leaves_nothing() {
     let table = TestTable::new(values());
     let bitmap = table.index.as_bitmap().unwrap();
-    for stop_at in 0..4 {
+    for stop_at in [0, 1_024, 2_048] {
         let mut loader = bitmap.loader(Loading::default()).unwrap();
-        for row_id in 0..100 {
-            loader.add(row_id, &vec![number((row_id % 3).cast_signed())]).unwrap();
+        for row_id in 0..3_000_u64 {
+            loader.add(row_id, &vec![number(row_id.cast_signed())]).unwrap();
         }
         let finished = loader.finish(&mut |done, _| {
             if done >= stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

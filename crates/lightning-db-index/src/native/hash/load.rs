@@ -9,10 +9,11 @@ use super::{HashIndex, HashedKey, Member, members, push_member, rows_of};
 use crate::error::Result;
 use crate::index::{IndexedRows, Problem};
 use crate::loader::{Loaded, Loader, Loading, Resumed};
-use crate::native::load::{Place, Sorter, Unique, Writer};
+use crate::native::load::{Sorter, Unique, Writer};
 use crate::native::sketch::Known;
 use crate::reader::Reader;
 use crate::row_set::RowSet;
+use crate::runs::Place;
 
 pub(super) struct HashLoader<'a> {
     index: &'a HashIndex,
@@ -24,7 +25,7 @@ pub(super) struct HashLoader<'a> {
 
 pub(super) fn loader(index: &HashIndex, loading: Loading) -> Result<HashLoader<'_>> {
     let (store, definition, keyspace) = (&index.store, &*index.definition, &index.keyspace);
-    let sorter = Sorter::new(Place { store, definition, keyspace }, loading)?;
+    let sorter = Sorter::new(Place { store, definition, keyspace }, loading, Vec::new)?;
     Ok(HashLoader { index, sorter, known: Known::new(1), rows: 0 })
 }
 

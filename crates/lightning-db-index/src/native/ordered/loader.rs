@@ -20,7 +20,10 @@ pub(super) struct OrderedLoader<'a> {
 impl<'a> OrderedLoader<'a> {
     pub(super) fn new(index: &'a OrderedIndex, loading: Loading) -> Result<Self> {
         let known = Known::new(index.plan.definition.parts.len());
-        Ok(Self { index, sorter: Sorter::new(index.place(), loading)?, known })
+        let sorter = Sorter::new(index.place(), loading, || index.plan.seen_types())?;
+        // Those of rows that are not read again; the note of them may have gone with the entries.
+        index.plan.note_types(sorter.kept())?;
+        Ok(Self { index, sorter, known })
     }
 }
 

@@ -3,8 +3,9 @@
 use super::*;
 use crate::error::Error;
 use crate::loader::{LoaderOptions, Loading};
-use crate::native::load::{Place, Sorter, Unique, Writer};
+use crate::native::load::{Sorter, Unique, Writer};
 use crate::row::RowChange;
+use crate::runs::Place;
 use lightning_db_types::Rng;
 use std::ops::ControlFlow;
 
@@ -105,7 +106,7 @@ fn entries_beyond_the_memory_are_sorted_in_runs() {
     let index = index(&table);
     let rng = SeededRng::new(5);
     let mut model = std::collections::BTreeSet::new();
-    let mut sorter = Sorter::new(index.place(), loading(20_000)).unwrap();
+    let mut sorter = Sorter::new(index.place(), loading(20_000), Vec::new).unwrap();
     for row_id in 0..3_000 {
         let row = vec![Value::I64(i64::try_from(rng.below(50)).unwrap())];
         let entry = index.entry(row_id, &row).unwrap();
@@ -123,7 +124,7 @@ fn entries_beyond_the_memory_are_sorted_in_runs() {
     let keyspace = super::index(&table).keyspace();
     let definition = table.index.definition();
     let place = Place { store: &table.store, definition, keyspace };
-    let mut sorter = Sorter::new(place, loading(200)).unwrap();
+    let mut sorter = Sorter::new(place, loading(200), Vec::new).unwrap();
     (0..100_u64).for_each(|row| {
         let key = (row % 60).to_be_bytes();
         sorter.push(row, &[&[1], &key[..]].concat(), &row.to_be_bytes()).unwrap();
@@ -229,4 +230,38 @@ fn a_build_goes_on_behind_its_last_run_and_leaves_out_what_has_changed() {
         let counted = table.index.statistics().unwrap();
         assert_eq!((counted.entries, counted.entries_exact), (398, true));
     }
+}
+
+#[test]
+fn types_that_only_rows_from_before_a_crash_have_are_looked_for() {
+    use std::sync::Arc;
+    let options = crate::testkit::sim_options(&Arc::new(lightning_db_types::SimVfs::new()));
+    let definition = ordered(OrderedOptions::new(), 1);
+    let small = LoaderOptions::default().memory_bytes(2_000);
+    let value = |row_id: u64| if row_id < 9 { vec![Value::Null] } else { row(row_id) };
+    let load = |table: &TestTable, until: u64| {
+        let mut loader = table.index.loader_with(small).unwrap();
+        let first = loader.resumed().map_or(0, |of| of.last_row + 1);
+        (first..until).for_each(|row_id| loader.add(row_id, &value(row_id)).unwrap());
+        if until == 400 {
+            assert_eq!(loader.finish(&mut go).unwrap().entries, 400);
+        }
+        first
+    };
+    let table = begun(&options, definition.clone());
+    load(&table, 300);
+    table.store.close().unwrap();
+    drop(table);
+    let (store, _) = options.clone().open().unwrap();
+    crate::index::Index::recover_build(&store, &definition).unwrap();
+    drop(store);
+    let table = begun(&options, definition.clone());
+    assert!(load(&table, 400) > 9);
+    table.index.end_build().unwrap();
+    let nulls = || KeyQuery::equal([Value::Null]);
+    assert_eq!(found(&table, nulls()), (0..9).collect::<Vec<u64>>());
+    table.store.close().unwrap();
+    drop(table);
+    let table = TestTable::open(&options, definition);
+    assert_eq!(found(&table, nulls()), (0..9).collect::<Vec<u64>>());
 }
