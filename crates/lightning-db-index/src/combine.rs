@@ -108,10 +108,7 @@ struct Operand<'e, 'a> {
 
 impl<'e, 'a> Operand<'e, 'a> {
     fn new(of: &'e RowExpression<'a>, reader: Reader<'_>) -> Result<Self> {
-        let shared = match of {
-            RowExpression::Index(index, query) => index.shared_rows(reader, query)?,
-            _ => None,
-        };
+        let shared = of.shared(reader)?;
         let expected = match &shared {
             Some(rows) => Estimate::exact(rows.len()),
             None => of.estimate(reader)?,
@@ -274,12 +271,39 @@ impl RowExpression<'_> {
         rows
     }
 
+    /// The set that an index keeps in memory for it, if there is one.
+    #[inline]
+    fn shared(&self, reader: Reader<'_>) -> Result<Option<Arc<SharedRows>>> {
+        match self {
+            Self::Index(index, query) => index.shared_rows(reader, query),
+            _ => Ok(None),
+        }
+    }
+
+    /// Rows that are in both of two kept sets, or in one and not in the other, if that is what the
+    /// parts are: combining these takes less than ordering them.
+    fn and_shared(parts: &[Self], reader: Reader<'_>) -> Result<Option<RowSet>> {
+        let [left, right] = parts else { return Ok(None) };
+        let (right, is_not) = match right {
+            Self::Not(inner) => (&**inner, true),
+            right => (right, false),
+        };
+        let Some(left) = left.shared(reader)? else { return Ok(None) };
+        let Some(right) = right.shared(reader)? else { return Ok(None) };
+        Ok(Some(if is_not { left.and_not(&right).into() } else { left.and_shared(&right) }))
+    }
+
     /// Rows that are in all: the fewest first, complements taken out at the end.
     fn and(
         parts: &[Self],
         context: &Context<'_>,
         mut plan: Option<&mut RowPlan>,
     ) -> Result<RowSet> {
+        if plan.is_none()
+            && let Some(rows) = Self::and_shared(parts, context.reader)?
+        {
+            return Ok(rows);
+        }
         let (mut wanted, mut unwanted) = (Vec::with_capacity(parts.len()), Vec::new());
         for part in parts {
             match part {

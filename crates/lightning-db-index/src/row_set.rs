@@ -62,6 +62,12 @@ impl SharedRows {
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
+
+    /// The rows that are in both.
+    #[inline]
+    pub(crate) fn and_shared(&self, other: &Self) -> RowSet {
+        and((&self.rows, &|| self.len), (&other.rows, &|| other.len))
+    }
 }
 
 impl Deref for SharedRows {
@@ -161,21 +167,11 @@ impl RowSet {
     /// The rows that are in both. A few rows are looked up one by one in a set of many containers.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        if self.is_few_beside(other) {
-            return self.iter().filter(|row_id| other.contains(*row_id)).collect();
-        }
-        if other.is_few_beside(self) {
-            return other.iter().filter(|row_id| self.contains(*row_id)).collect();
-        }
-        self.held().and(other.held()).into()
-    }
-
-    /// Whether its rows are looked up faster in another set than that one's containers are passed.
-    fn is_few_beside(&self, other: &Self) -> bool {
-        // Not less than it has, and known without counting.
-        let containers = other.held().containers_max();
-        let is_few = |rows: u64| rows.saturating_mul(CONTAINERS_OF_LOOK) < containers;
-        is_few(1) && is_few(self.len()) && self.len() < other.len()
+        let len = |set: &Self| match &set.rows {
+            Held::Own(rows) => rows.len(),
+            Held::Shared(rows) => rows.len(),
+        };
+        and((self.held(), &|| len(self)), (other.held(), &|| len(other)))
     }
 
     /// The rows that are in either.
@@ -281,6 +277,32 @@ impl RowSet {
             }
         }
     }
+}
+
+/// A set, and how to learn its length.
+type Counted<'a> = (&'a Rows, &'a dyn Fn() -> u64);
+
+/// The rows that are in both.
+#[inline]
+fn and(left: Counted<'_>, right: Counted<'_>) -> RowSet {
+    let lookup = |few: &Rows, many: &Rows| few.iter().filter(|row| many.contains(*row)).collect();
+    if is_few_beside(left, right) {
+        return lookup(left.0, right.0);
+    }
+    if is_few_beside(right, left) {
+        return lookup(right.0, left.0);
+    }
+    left.0.and(right.0).into()
+}
+
+/// Whether the rows of a set are looked up faster in another one than that one's containers are
+/// passed.
+#[inline]
+fn is_few_beside((_, len): Counted<'_>, (many, many_len): Counted<'_>) -> bool {
+    // Not less than it has, and known without counting.
+    let containers = many.containers_max();
+    let is_few = |rows: u64| rows.saturating_mul(CONTAINERS_OF_LOOK) < containers;
+    is_few(1) && is_few(len()) && len() < many_len()
 }
 
 /// The rows that are in any of the sets.
