@@ -101,14 +101,6 @@ impl EndpointOptions {
         self
     }
 
-    /// Whether somebody who listens on the way learns nothing.
-    fn is_secret(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        false
-    }
-
     /// Most connections at once: 64 otherwise. Others wait in the listener's queue.
     pub fn connections_max(mut self, count: usize) -> Self {
         self.connections_max = count;
@@ -134,7 +126,11 @@ impl EndpointOptions {
         coordinator: &Coordinator,
     ) -> Result<Endpoint> {
         let refuse = |option, value, reason| Err(Error::Option { option, value, reason });
-        if !self.address.ip().is_loopback() && self.token.is_none() && !self.is_secret() {
+        #[cfg(feature = "tls")]
+        let has_tls = self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        let has_tls = false;
+        if !self.address.ip().is_loopback() && self.token.is_none() && !has_tls {
             let reason = "others can reach it: give the endpoint a token, or TLS";
             return refuse("address", self.address.to_string(), reason);
         }
