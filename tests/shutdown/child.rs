@@ -31,6 +31,10 @@ fn main() -> ExitCode {
         })),
         other => panic!("nothing is called {other}"),
     }
+    // Behind the registration: the parent sends signals as soon as it has read this.
+    if arguments[0] != "serve" {
+        say("running");
+    }
     if let Some(previous) = coordinator.previous() {
         say(&format!("previous clean: {}", previous.was_clean));
     }
@@ -51,9 +55,7 @@ fn hang() -> ! {
 }
 
 fn hanging() -> Component {
-    let component = Component::new("hanging");
-    say("running");
-    component.on_drain(|_| {
+    Component::new("hanging").on_drain(|_| {
         say("drain");
         hang()
     })
