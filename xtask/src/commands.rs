@@ -13,7 +13,8 @@ use crate::tidy::manifests::Manifest;
 use crate::workspace::Context;
 use crate::{machine, rocksdb};
 
-/// The profile that tests are compiled with, where the root manifest defines it.
+/// The profile of all that runs or checks the workspace as a whole, where the root manifest defines
+/// it: one for these steps, so that build scripts and macros are compiled once.
 const TEST_PROFILE: &str = "ci-test";
 
 /// Runs all steps in order, and stops at the first that fails.
@@ -60,8 +61,9 @@ pub(crate) fn tidy(context: &Context) -> Result<Outcome> {
 /// Runs clippy with all features, so that no code hides behind one. What a crate lacks when it
 /// stands alone is found by [`features`].
 pub(crate) fn lint(context: &Context) -> Result<Outcome> {
+    let profile = test_profile_args(has_test_profile(context)?);
     let args = ["--workspace", "--all-targets", "--all-features"];
-    cmd!(context.shell, "cargo clippy {args...} -- -D warnings").run()?;
+    cmd!(context.shell, "cargo clippy {profile...} {args...} -- -D warnings").run()?;
     Ok(Outcome::Done)
 }
 
@@ -157,7 +159,8 @@ fn doc_tests(context: &Context, test: &Test, has_profile: bool) -> Result<()> {
 
 /// Builds the documentation; a broken link or a bare address is an error.
 pub(crate) fn docs(context: &Context) -> Result<Outcome> {
-    cmd!(context.shell, "cargo doc --workspace --no-deps --all-features")
+    let profile = test_profile_args(has_test_profile(context)?);
+    cmd!(context.shell, "cargo doc {profile...} --workspace --no-deps --all-features")
         .env("RUSTDOCFLAGS", "-D warnings")
         .run()?;
     Ok(Outcome::Done)
@@ -176,6 +179,7 @@ pub(crate) fn deny(context: &Context) -> Result<Outcome> {
 ///
 /// Only the library is checked, and with clippy, so that dependencies come from the lint step.
 pub(crate) fn features(context: &Context) -> Result<Outcome> {
+    let has_profile = has_test_profile(context)?;
     for package in context.packages()? {
         if !(package.dir.starts_with("crates/") && package.has_library()) {
             continue;
@@ -183,7 +187,12 @@ pub(crate) fn features(context: &Context) -> Result<Outcome> {
         let name = &package.name;
         for set in plan(&package.features) {
             let set = set.args();
-            cmd!(context.shell, "cargo clippy --lib -p {name} {set...} -- -D warnings").run()?;
+            let profile = test_profile_args(has_profile);
+            cmd!(
+                context.shell,
+                "cargo clippy {profile...} --lib -p {name} {set...} -- -D warnings"
+            )
+            .run()?;
         }
     }
     Ok(Outcome::Done)
