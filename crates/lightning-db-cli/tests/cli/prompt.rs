@@ -7,15 +7,16 @@ use std::process::{Child, Command, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::shell::Shell;
 
 /// How long an answer may take.
 const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
-/// How long Ctrl-C is waited for before it is typed again.
-const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-/// How long nothing may be shown before a line is typed again.
+/// How long nothing may be shown before a key is pressed again or a line typed again.
 const SILENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+/// How often something is typed again before the test gives up.
+const TRIES: usize = 30;
 
 const CTRL_C: &str = "\u{3}";
 const CTRL_D: &str = "\u{4}";
@@ -37,6 +38,10 @@ impl Terminal {
         unlockpt(&keys).unwrap();
         let name = ptsname(&keys, Vec::new()).unwrap();
         let screen = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        // Ctrl-C throws away what nobody has read yet, the answer to an earlier one with it.
+        let mut modes = tcgetattr(&screen).unwrap();
+        modes.local_modes |= LocalModes::NOFLSH;
+        tcsetattr(&screen, OptionalActions::Now, &modes).unwrap();
         let program = shell.command();
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg(program.get_program()).args(program.get_args());
@@ -73,7 +78,16 @@ impl Terminal {
         assert!(self.shows_within(PATIENCE, text), "{text:?} is not shown, but {:?}", self.shown);
     }
 
-    /// The same; false if nothing comes for so long.
+    /// The same, after something that is typed again while nothing comes.
+    fn shows_after(&mut self, typed: &str, text: &str) {
+        let is_shown = (0..TRIES).any(|_| {
+            self.types(typed);
+            self.shows_within(SILENCE, text)
+        });
+        assert!(is_shown, "{text:?} is not shown after {typed:?}, but {:?}", self.shown);
+    }
+
+    /// Waits until something is shown; false if nothing comes for so long.
     fn shows_within(&mut self, patience: Timespec, text: &str) -> bool {
         while !self.shown.contains(text) {
             if !self.reads(patience) {
@@ -111,18 +125,11 @@ fn a_statement_that_runs_ends_at_ctrl_c_and_the_prompt_goes_on() {
     // Eight thousand million rows.
     let sum = "a.i + b.i + c.i + d.i = -1";
     terminal.types(&format!("SELECT count(*) FROM n a, n b, n c, n d WHERE {sum};\r"));
-    while !terminal.shown.contains("cancelled") {
-        terminal.types(CTRL_C);
-        terminal.reads(MOMENT);
-    }
-    terminal.shows("cancelled");
+    // A Ctrl-C that comes before the statement runs does not end it.
+    terminal.shows_after(CTRL_C, "cancelled");
     terminal.shows("lightning> ");
     // A Ctrl-C that was typed once too often takes a line away with it.
-    let tries = (0..30).find(|_| {
-        terminal.types("SELECT 6 * 7 AS answer;\r");
-        terminal.shows_within(SILENCE, "42")
-    });
-    assert!(tries.is_some(), "42 is not shown, but {:?}", terminal.shown);
+    terminal.shows_after("SELECT 6 * 7 AS answer;\r", "42");
     terminal.shows("lightning> ");
     terminal.types(CTRL_D);
     while terminal.reads(PATIENCE) {}
