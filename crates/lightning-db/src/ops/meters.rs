@@ -1,11 +1,11 @@
 //! Operations that are counted and timed: cached handles, no look-up on use.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lightning_db_ops::metrics::{Labelled, Metrics};
+use lightning_db_ops::metrics::{Labelled, Metrics, SourceRegistration};
 use lightning_db_storage::{Keyspace, Result, Slice};
 use lightning_db_types::Clock;
 use metrics::{Counter, Histogram, counter, histogram};
@@ -17,12 +17,8 @@ use super::names::{INDEX_TYPES, QUERY_TYPES};
 #[cfg(feature = "tables")]
 use super::sources::index_type;
 
-/// Of so many gets of a thread one is timed: two clock readings cost as much as a get from memory.
-const TIMED_GETS: u32 = 16;
-
-thread_local! {
-    static GETS: Cell<u32> = const { Cell::new(0) };
-}
+/// Of so many gets one is timed: two clock readings cost as much as a get from memory.
+const TIMED_GETS: u64 = 64;
 
 /// What is counted by its own name, in the order of the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +43,10 @@ struct Inner {
     clock: Arc<dyn Clock>,
     slow_after: Option<Duration>,
     operations: [Meter; 5],
+    /// Gets that the counter does not have yet: it takes them when the metrics are read, so that a
+    /// get is counted by one instruction.
+    gets: Arc<AtomicU64>,
+    _gets_source: SourceRegistration,
     errors: Labelled<Counter>,
     #[cfg(feature = "tables")]
     queries: Labelled<Histogram>,
@@ -66,7 +66,7 @@ impl Meters {
         clock: &Arc<dyn Clock>,
         slow_after: Option<Duration>,
     ) -> Self {
-        let operations = metrics.with(|| {
+        let operations: [Meter; 5] = metrics.with(|| {
             std::array::from_fn(|operation| {
                 let name = MEASURED[operation];
                 Meter {
@@ -76,6 +76,10 @@ impl Meters {
                 }
             })
         });
+        let gets = Arc::new(AtomicU64::new(0));
+        let uncounted = Arc::clone(&gets);
+        let counter = operations[Operation::Get as usize].count.clone();
+        let source = move || counter.increment(uncounted.swap(0, Ordering::Relaxed));
         let error = |kind| counter!("lightningdb_errors_total", "error_type" => kind);
         #[cfg(feature = "tables")]
         let find = |kind| {
@@ -88,6 +92,8 @@ impl Meters {
             clock: Arc::clone(clock),
             slow_after,
             operations,
+            gets,
+            _gets_source: metrics.register(source),
             errors: metrics.with(|| Labelled::new(ERROR_TYPES, error)),
             #[cfg(feature = "tables")]
             queries: metrics.with(|| Labelled::new(QUERY_TYPES, query)),
@@ -101,13 +107,21 @@ impl Meters {
     /// # Errors
     /// Those of the get.
     pub fn get(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
-        let number = GETS.get();
-        GETS.set(number.wrapping_add(1));
-        if number.is_multiple_of(TIMED_GETS) {
-            return self.measure(Operation::Get, || keyspace.get(key));
+        let before = self.0.gets.fetch_add(1, Ordering::Relaxed);
+        let result = if before.is_multiple_of(TIMED_GETS) {
+            self.timed_get(keyspace, key.as_ref())
+        } else {
+            keyspace.get(key)
+        };
+        if let Err(error) = &result {
+            self.count_error(error);
         }
-        self.0.operations[Operation::Get as usize].count.increment(1);
-        keyspace.get(key).inspect_err(|error| self.count_error(error))
+        result
+    }
+
+    #[cold]
+    fn timed_get(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Slice>> {
+        self.timed(Operation::Get, || keyspace.get(key)).0
     }
 
     /// Does something that counts as this operation, and times it. One that is slower than the
@@ -120,7 +134,7 @@ impl Meters {
         operation: Operation,
         body: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        self.timed(operation, body).0
+        self.counted(operation, body).0
     }
 
     /// Runs a statement to its last row, counted as a query.
@@ -135,7 +149,7 @@ impl Meters {
         parameters: &[lightning_db_types::Value],
     ) -> lightning_db_query::Result<Vec<Vec<lightning_db_types::Value>>> {
         let body = || statement.rows(source, parameters);
-        let (result, time) = self.timed(Operation::Query, body);
+        let (result, time) = self.counted(Operation::Query, body);
         self.record_query("select", time);
         result
     }
@@ -153,7 +167,7 @@ impl Meters {
     ) -> lightning_db_sql::Result<lightning_db_sql::Outcome> {
         use lightning_db_sql::Outcome;
         let body = || connection.run(sql, parameters);
-        let (result, time) = self.timed(Operation::Query, body);
+        let (result, time) = self.counted(Operation::Query, body);
         let kind = match &result {
             Ok(Outcome::Rows(_)) => "select",
             Ok(Outcome::Written { .. }) => "write",
@@ -181,7 +195,7 @@ impl Meters {
         index: &str,
         query: &lightning_db_table::index::IndexQuery,
     ) -> lightning_db_table::Result<lightning_db_table::index::RowSet> {
-        let (result, time) = self.timed(Operation::Find, || reader.find(index, query));
+        let (result, time) = self.counted(Operation::Find, || reader.find(index, query));
         self.record_query("find", time);
         if let Ok(index) = reader.index(index)
             && let Some(finds) = self.0.finds.get(index_type(&index.definition().kind))
@@ -191,23 +205,28 @@ impl Meters {
         result
     }
 
-    fn timed<T, E: ErrorType>(
+    fn counted<T, E: ErrorType>(
         &self,
         operation: Operation,
         body: impl FnOnce() -> Result<T, E>,
     ) -> (Result<T, E>, Duration) {
+        self.0.operations[operation as usize].count.increment(1);
+        let (result, time) = self.timed(operation, body);
+        if let Err(error) = &result {
+            self.count_error(error);
+        }
+        (result, time)
+    }
+
+    fn timed<T>(&self, operation: Operation, body: impl FnOnce() -> T) -> (T, Duration) {
         let Inner { clock, operations, slow_after, .. } = &*self.0;
         let meter = &operations[operation as usize];
         let since = clock.monotonic();
         let result = body();
         let time = clock.monotonic().saturating_sub(since);
-        meter.count.increment(1);
         meter.time.record(time.as_secs_f64());
         if slow_after.is_some_and(|limit| time >= limit) {
             tracing::warn!(operation = meter.name, seconds = time.as_secs_f64(), "slow operation");
-        }
-        if let Err(error) = &result {
-            self.count_error(error);
         }
         (result, time)
     }
@@ -219,6 +238,13 @@ impl Meters {
         if let Some(errors) = errors.get(error.error_type()).or_else(|| errors.get("other")) {
             errors.increment(1);
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let count = &self.operations[Operation::Get as usize].count;
+        count.increment(self.gets.swap(0, Ordering::Relaxed));
     }
 }
 

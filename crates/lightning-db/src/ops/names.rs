@@ -50,8 +50,8 @@ pub const METRICS: &[Metric] = &[
     ),
     histogram(
         "lightningdb_operation_duration_seconds",
-        "How long operations took that were made through the meters. Of gets each thread times \
-         one in 16; of the others, all.",
+        "How long operations took that were made through the meters. Of gets one in 64 \
+         is timed; of the others, all.",
         &[("operation", MEASURED)],
     ),
     histogram(
