@@ -5,6 +5,7 @@
 //! evaluates for more rows what may fail for some; but a subquery that stands in a branch of CASE
 //! is evaluated for all rows, and one that uses no outer columns also if there are none.
 
+mod alternatives;
 mod balance;
 mod decide_marks;
 mod drop_empty;
@@ -43,13 +44,14 @@ pub struct Applied {
 }
 
 /// Names of the rules, as [`Applied`] has them.
-pub const RULES: [&str; 16] = [
+pub const RULES: [&str; 17] = [
     balance::RULE,
     fold::RULE,
     unnest::RULE,
     outer_to_inner::RULE,
     push_down::RULE,
     transitive::RULE,
+    alternatives::RULE,
     drop_empty::RULE,
     drop_null_tests::RULE,
     merge_projects::RULE,
@@ -112,6 +114,7 @@ impl tree::Rewriter<'_> {
             node = self.outer_to_inner(node);
             node = self.push_down(node);
             node = self.infer(node);
+            node = self.restrict(node);
             node = self.drop_null_tests(node);
             node = self.drop_empty(node);
             node = self.prune(node);

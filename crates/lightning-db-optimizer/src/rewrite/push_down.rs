@@ -75,7 +75,7 @@ impl Rewriter<'_> {
     }
 
     /// Conditions over these columns alone that cannot fail, and the others.
-    fn split(
+    pub(super) fn split(
         &self,
         conditions: Vec<ScalarId>,
         columns: &Columns,

@@ -24,6 +24,8 @@ pub(super) struct Rewriter<'a> {
     pub(super) catalog: &'a dyn Catalog,
     pub(super) applied: Vec<Applied>,
     pub(super) known: PropertyCache,
+    /// What alternatives were found to say of one side.
+    pub(super) restrictions: HashSet<ScalarId, FixedState>,
     /// Rows that must become one for an aggregate to be done early.
     pub(super) reduction_min: f64,
     /// Relations of a chain of joins that is not balanced.
@@ -37,6 +39,7 @@ impl<'a> Rewriter<'a> {
             catalog,
             applied: Vec::new(),
             known: PropertyCache::default(),
+            restrictions: HashSet::default(),
             reduction_min: push_aggregate::REDUCTION_MIN,
             chain_max: balance::CHAIN_MAX,
         }

@@ -178,6 +178,34 @@ fn predicates_are_inferred_from_equal_columns() {
 }
 
 #[test]
+fn alternatives_over_both_sides_restrict_each() {
+    let first = column("total").equal(1).and(column("city").equal("A"));
+    let second = column("o.day").less(9).and(column("city").equal("B"));
+    let cases = first.clone().or(second);
+    check(
+        &orders().join(JoinType::Inner, customers(), cases),
+        &expect![[r"
+            Inner join on o.total = 1 AND c.city = 'A' OR o.day < 9 AND c.city = 'B'
+              Filter o.total = 1 OR o.day < 9
+                Scan o
+              Filter c.city IN ('A', 'B')
+                Scan c
+            -- restrict by alternatives: o.total = 1 OR o.day < 9
+            -- restrict by alternatives: c.city = 'A' OR c.city = 'B'
+            -- fold constants: c.city = 'A' OR c.city = 'B' is c.city IN ('A', 'B')"]],
+    );
+    // One of the cases says nothing of customers.
+    let cases = first.or(column("total").equal(2));
+    check(
+        &orders().join(JoinType::Left, customers(), cases),
+        &expect![[r"
+            Left join on o.total = 1 AND c.city = 'A' OR o.total = 2
+              Scan o
+              Scan c"]],
+    );
+}
+
+#[test]
 fn outer_joins_whose_nulls_are_rejected_are_inner() {
     let full = orders().join(JoinType::Full, customers(), same());
     check(
