@@ -3,7 +3,7 @@
 use super::hinted::{Hinted, penalize};
 use super::planner::{Draft, Planner, Request, Way, Ways, dearer};
 use super::rows::{count, plus};
-use crate::access::{Path, Search, paths, pessimistic};
+use crate::access::{Path, Relation, Search, paths, pessimistic};
 use crate::cost::Work;
 use crate::estimate::Estimate;
 use crate::plan::{
@@ -25,14 +25,41 @@ impl Planner<'_> {
         request: &Request,
     ) -> Ways {
         let rows = self.estimates.rows(node);
-        let columns: Vec<ColumnId> =
-            groups.iter().copied().chain(aggregates.iter().map(|(column, _)| *column)).collect();
         let scalars: Vec<ScalarId> = groups.iter().map(|column| self.scalar(*column)).collect();
         let mut orders = permutations(&scalars);
         orders.splice(0..0, request.orders.iter().cloned());
         let below = self.plan(input, &Request { orders, goal: None, limit: None });
-        let mut list = Vec::new();
+        let mut made = self.gathered((Some(node), rows), &below, groups, aggregates);
         let mut rejected = Vec::new();
+        if groups.is_empty() {
+            let columns = aggregates.iter().map(|(column, _)| *column).collect::<Vec<_>>();
+            match self.by_indexes(node, input, aggregates, &columns) {
+                Ok(way) => made.push(way),
+                Err(Some(reason)) => {
+                    let what = "index aggregate".to_owned();
+                    rejected.push(Rejected { what, cost: None, reason });
+                }
+                Err(None) => {}
+            }
+        }
+        let kept = self.prune(made.clone(), request, &rows);
+        self.note_aggregates(&kept, &made, rejected);
+        Ways { rows, list: kept }
+    }
+
+    /// The ways to gather rows into groups: by each way of the rows that brings a group's together,
+    /// and in a table. `node` and `rows` are those of the groups.
+    fn gathered(
+        &self,
+        (node, rows): (Option<NodeId>, Estimate),
+        below: &Ways,
+        groups: &[ColumnId],
+        aggregates: &[(ColumnId, Aggregate)],
+    ) -> Vec<Way> {
+        let columns: Vec<ColumnId> =
+            groups.iter().copied().chain(aggregates.iter().map(|(column, _)| *column)).collect();
+        let scalars: Vec<ScalarId> = groups.iter().map(|column| self.scalar(*column)).collect();
+        let mut list = Vec::new();
         for way in &below.list {
             if groups.is_empty() || way.order.groups(&scalars) {
                 list.push((way, AggregateMethod::Stream));
@@ -42,7 +69,7 @@ impl Planner<'_> {
             list.push((self.cheapest(&below.list, 1.0), AggregateMethod::Hash));
         }
         let made = list.into_iter().map(|(way, method)| {
-            let mut cost = self.aggregate_cost(&below, way, method, &rows, aggregates);
+            let mut cost = self.aggregate_cost(below, way, method, &rows, aggregates);
             let wanted = self.prepared.hinted.as_ref().and_then(Hinted::aggregate);
             if !groups.is_empty() && wanted.is_some_and(|wanted| wanted != method) {
                 penalize(&mut cost);
@@ -60,25 +87,48 @@ impl Planner<'_> {
                 rows,
                 cost,
                 order,
-                node: Some(node),
+                node,
                 part: None,
                 rejected: Vec::new(),
             })
         });
-        let mut made: Vec<Way> = made.collect();
-        if groups.is_empty() {
-            match self.by_indexes(node, input, aggregates, &columns) {
-                Ok(way) => made.push(way),
-                Err(Some(reason)) => {
-                    let what = "index aggregate".to_owned();
-                    rejected.push(Rejected { what, cost: None, reason });
-                }
-                Err(None) => {}
+        made.collect()
+    }
+
+    /// The relation that an aggregate groups, if it groups one, and what is asked of its rows.
+    pub(super) fn grouped(&self, node: NodeId) -> Option<(&Relation, Vec<ScalarId>)> {
+        match self.query.node(node) {
+            Node::Aggregate { input, groups, .. } if !groups.is_empty() => {
+                self.filtered_relation(*input)
             }
+            _ => None,
         }
-        let kept = self.prune(made.clone(), request, &rows);
-        self.note_aggregates(&kept, &made, rejected);
-        Ways { rows, list: kept }
+    }
+
+    /// The ways to the groups of such an aggregate whose columns fulfil these conditions, which
+    /// are asked of the rows before they are grouped.
+    pub(super) fn groups_where(&self, node: NodeId, conditions: &[ScalarId]) -> Option<Ways> {
+        let (relation, own) = self.grouped(node)?;
+        let Node::Aggregate { groups, aggregates, .. } = self.query.node(node) else { return None };
+        let all = [&own[..], conditions].concat();
+        let below = self.relation(relation, &all, &Request::default(), None);
+        let share =
+            |conditions: &[ScalarId]| self.estimates.selectivity(relation, conditions).point;
+        let found = share(&all) / share(&own).max(f64::MIN_POSITIVE);
+        let rows = self.estimates.rows(node).scaled(found).at_most(below.rows.point);
+        let made = self.gathered((None, rows), &below, groups, aggregates);
+        let list = self.prune(made, &Request::default(), &rows);
+        Some(Ways { rows, list })
+    }
+
+    /// The relation that a node reads, with nothing but filters between, and their conditions.
+    fn filtered_relation(&self, node: NodeId) -> Option<(&Relation, Vec<ScalarId>)> {
+        let (mut scan, mut conditions) = (node, Vec::new());
+        while let Node::Filter { input, conditions: more } = self.query.node(scan) {
+            conditions.extend(more.iter().copied());
+            scan = *input;
+        }
+        Some((self.prepared.relations.get(&scan)?, conditions))
     }
 
     fn aggregate_cost(
@@ -145,12 +195,7 @@ impl Planner<'_> {
         aggregates: &[(ColumnId, Aggregate)],
         columns: &[ColumnId],
     ) -> Result<Way, Option<String>> {
-        let (mut scan, mut conditions) = (input, Vec::new());
-        while let Node::Filter { input, conditions: more } = self.query.node(scan) {
-            conditions.extend(more.iter().copied());
-            scan = *input;
-        }
-        let Some(relation) = self.prepared.relations.get(&scan) else { return Err(None) };
+        let Some((relation, conditions)) = self.filtered_relation(input) else { return Err(None) };
         if aggregates.is_empty() || !aggregates.iter().all(|(_, it)| is_extreme(it)) {
             return Err(None);
         }
@@ -187,7 +232,7 @@ impl Planner<'_> {
     /// The search whose first entry is the smallest or largest value.
     fn extreme(
         &self,
-        relation: &crate::access::Relation,
+        relation: &Relation,
         conditions: &[ScalarId],
         aggregate: &Aggregate,
     ) -> Option<(Path, crate::plan::IndexScan)> {

@@ -11,7 +11,7 @@ use super::ways::{How, Step};
 use crate::access::Relation;
 use crate::cost::Work;
 use crate::plan::{Access, Cost, JoinMethod, Operator, PlanId};
-use crate::query::{JoinKind, Query, Scalar, ScalarId};
+use crate::query::{ColumnId, JoinKind, Query, Scalar, ScalarId};
 use lightning_db_expression::Comparison;
 
 /// A search in a relation for each row of another side.
@@ -107,12 +107,25 @@ impl Joiner<'_, '_> {
     }
 
     fn lookup_on(&mut self, leaf: usize, conditions: &Conditions) -> Option<u32> {
-        let node = self.tree.leaves[leaf].node;
-        let relation = self.planner.prepared.relations.get(&node)?;
-        let query = self.planner.query;
+        let (planner, node) = (self.planner, self.tree.leaves[leaf].node);
+        let query = planner.query;
+        // Of the rows of an aggregate its groups are searched for, before they are grouped.
+        let (relation, groups) = match planner.prepared.relations.get(&node) {
+            Some(relation) => (relation, None),
+            None => (planner.grouped(node)?.0, Some(planner.query.output(node))),
+        };
+        let is_of_groups = |id: ScalarId| {
+            let Some(output) = &groups else { return true };
+            let used = query.scalar_columns(id);
+            let of_leaf =
+                |column: &ColumnId| output.contains(column) || relation.columns.contains(column);
+            let is_group =
+                |column: &ColumnId| output.contains(column) && relation.columns.contains(column);
+            used.iter().filter(|column| of_leaf(column)).all(is_group)
+        };
         let (mut used, mut form) = (Vec::new(), Vec::new());
         for id in conditions.of_keys.iter().chain(&conditions.rest) {
-            if !relation.helps(query, *id) {
+            if !is_of_groups(*id) || !relation.helps(query, *id) {
                 continue;
             }
             // Of two values that one scalar equals, the second finds nothing more.
@@ -153,18 +166,36 @@ impl Joiner<'_, '_> {
     fn search(&mut self, leaf: usize, used: &[ScalarId]) -> Option<u32> {
         let found = self.searched(leaf, used)?;
         let way = &found.list[0];
-        let by_index = matches!(
-            self.planner.nodes.borrow()[way.id.index()].operator,
-            Operator::Access { access: Access::Index(_) | Access::Sets(_), .. }
-        );
+        let by_index = self.is_by_index(way.id);
         let (used, rows) = (used.to_vec(), found.rows.point);
         let (id, cost) = (Some(way.id), way.cost);
         by_index.then(|| self.add_lookup(Lookup { leaf, used, id, cost, rows }))
     }
 
+    /// Whether the rows are found by an index, and maybe grouped.
+    fn is_by_index(&self, id: PlanId) -> bool {
+        let nodes = self.planner.nodes.borrow();
+        let mut id = id;
+        loop {
+            match &nodes[id.index()].operator {
+                Operator::Aggregate { input, .. } | Operator::Filter { input, .. } => id = *input,
+                Operator::Access { access, .. } => {
+                    return matches!(access, Access::Index(_) | Access::Sets(_));
+                }
+                _ => return false,
+            }
+        }
+    }
+
     fn searched(&self, leaf: usize, used: &[ScalarId]) -> Option<Ways> {
         let leaf = &self.tree.leaves[leaf];
-        let relation = self.planner.prepared.relations.get(&leaf.node)?;
+        let Some(relation) = self.planner.prepared.relations.get(&leaf.node) else {
+            let ways = self.planner.groups_where(leaf.node, used)?;
+            return Some(match &leaf.conditions[..] {
+                [] => ways,
+                conditions => self.planner.filter(ways, conditions, None),
+            });
+        };
         let together = [&leaf.conditions[..], used].concat();
         Some(self.planner.relation(relation, &together, &Request::default(), None))
     }

@@ -3,6 +3,7 @@
 mod bounds;
 mod cached;
 mod catalog;
+mod groups;
 mod hints;
 mod many;
 mod plans;
