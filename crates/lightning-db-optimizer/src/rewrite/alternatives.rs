@@ -1,8 +1,8 @@
 //! What alternatives over both sides of a join say of one side: if each of them has a condition on
 //! the side alone, then one of these holds for every row of it that is joined.
 //!
-//! `(a.x = 1 AND b.y = 2) OR (a.x = 3 AND b.y = 4)` stays where it is, and lets only the rows of `a`
-//! come to it of which `a.x = 1 OR a.x = 3`.
+//! `(a.x = 1 AND b.y = 2) OR (a.x = 3 AND b.y = 4)` stays where it is, and only the rows of `a`
+//! of which `a.x = 1 OR a.x = 3` come to it.
 
 use super::tree::{Columns, Rewriter};
 use crate::query::{JoinKind, Node, NodeId, Scalar, ScalarId};
