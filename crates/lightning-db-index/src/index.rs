@@ -219,7 +219,7 @@ impl Index {
         }
         let built = match &definition.kind {
             IndexKind::Ordered(options) => {
-                Built::Ordered(OrderedIndex::open(store, &definition, options)?)
+                Built::Ordered(OrderedIndex::open(store, &definition, options, &*rows)?)
             }
             IndexKind::Hash(options) => Built::Hash(HashIndex::open(store, &definition, options)?),
             IndexKind::Bitmap(options) => {

@@ -1,6 +1,6 @@
 //! What an index reads from: a snapshot, or a transaction with its own writes.
 
-use std::ops::RangeBounds;
+use std::ops::{Bound, RangeBounds};
 
 use lightning_db_storage::{Keyspace, Range, Slice, Snapshot, Transaction, TransactionRange};
 
@@ -58,6 +58,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// As [`range`](Self::range), with bounds that it takes over.
+    pub fn range_owned(
+        self,
+        keyspace: &Keyspace,
+        bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    ) -> ReaderRange {
+        match self {
+            Self::Snapshot(snapshot) => {
+                ReaderRange::Snapshot(snapshot.range_owned(keyspace, bounds))
+            }
+            Self::Transaction(transaction) => {
+                ReaderRange::Transaction(transaction.range_owned(keyspace, bounds))
+            }
+        }
+    }
+
     /// Keys and values whose keys start with `prefix`.
     pub fn prefix(self, keyspace: &Keyspace, prefix: impl AsRef<[u8]>) -> ReaderRange {
         match self {
@@ -70,12 +86,37 @@ impl<'a> Reader<'a> {
 }
 
 /// Keys and values of a range, as a [`Reader`] sees them.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each range")]
 #[derive(Debug)]
 pub enum ReaderRange {
     /// Of a snapshot.
     Snapshot(Range),
     /// Of a transaction.
     Transaction(TransactionRange),
+}
+
+impl ReaderRange {
+    /// Goes to the next key; [`current`](Self::current) then lends it with its value, until the
+    /// next call.
+    ///
+    /// # Errors
+    /// Those of the store; the range then ends.
+    #[inline]
+    pub fn advance(&mut self) -> Result<bool> {
+        Ok(match self {
+            Self::Snapshot(range) => range.advance()?,
+            Self::Transaction(range) => range.advance()?,
+        })
+    }
+
+    /// The key that was gone to, and its value.
+    #[inline]
+    pub fn current(&self) -> Option<(&[u8], &[u8])> {
+        match self {
+            Self::Snapshot(range) => range.current(),
+            Self::Transaction(range) => range.current(),
+        }
+    }
 }
 
 impl Iterator for ReaderRange {

@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use lightning_db_expression::Columns;
 use lightning_db_storage::Keyspace;
+use lightning_db_types::ValueType;
 
 use crate::error::Result;
 use crate::reader::Reader;
@@ -46,6 +47,13 @@ pub trait RowStore: fmt::Debug + Send + Sync {
         stored: &[u8],
         visit: &mut dyn FnMut(&dyn Columns) -> Result<()>,
     ) -> Result<()>;
+
+    /// The one type that the values of a column have that are not null, now and ever after; `None`
+    /// if they may have several. Indexes then look for no others.
+    fn column_type(&self, column: usize) -> Option<ValueType> {
+        let _ = column;
+        None
+    }
 }
 
 impl dyn RowStore + '_ {

@@ -176,6 +176,19 @@ pub(crate) fn is_delete(bytes: &[u8]) -> bool {
     (meta_of(bytes) & !EXPIRY_BIT) >> KEY_LEN_BITS == Kind::Delete as u32
 }
 
+/// Whether the value of an encoding that is known to be whole stands in a blob.
+pub(crate) fn is_blob(bytes: &[u8]) -> bool {
+    (meta_of(bytes) & !EXPIRY_BIT) >> KEY_LEN_BITS == Kind::Blob as u32
+}
+
+/// Value of an encoding that is known to be whole, or the reference to it.
+#[inline]
+pub(crate) fn value_of(bytes: &[u8]) -> &[u8] {
+    let meta = meta_of(bytes);
+    let at = if meta & EXPIRY_BIT == 0 { FIXED_LEN } else { FIXED_LEN + 8 };
+    bytes.get(at + (meta & KEY_LEN_MASK) as usize..).unwrap_or_default()
+}
+
 #[inline]
 fn meta_of(bytes: &[u8]) -> u32 {
     bytes

@@ -152,10 +152,17 @@ impl Keyspace {
     }
 
     pub(crate) fn read_at(&self, point: &ReadPoint, key: &[u8]) -> Result<Option<Slice>> {
-        match self.find_at(point, key)? {
-            Some(entry) => value_of(&self.engine, entry).map(Some),
-            None => Ok(None),
+        self.check_readable(point.seq)?;
+        let Some((found, floor)) = self.inner.find(key, || point.seq)? else { return Ok(None) };
+        let entry = found.get();
+        if !is_value(&entry, floor, || point.now_ms) {
+            return Ok(None);
         }
+        if entry.kind == Kind::Blob {
+            return self.engine.blobs.read(entry.value).map(Some);
+        }
+        let len = entry.value.len();
+        Ok(Some(found.into_tail(len)))
     }
 
     /// First key and its value.

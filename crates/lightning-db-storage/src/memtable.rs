@@ -159,6 +159,10 @@ impl Memtable {
     /// Newest version of a key, whatever its sequence number. `hash` is [`hash_key`] of the key.
     #[inline]
     pub(crate) fn newest(&self, key: &[u8], hash: u64) -> Option<Entry> {
+        // As most are that were flushed: no lock is taken.
+        if self.is_empty() {
+            return None;
+        }
         let slot = self.newest.get(&Wanted { hash, key } as &dyn Keyed)?;
         Some(Entry::whole(Arc::clone(&slot.key().encoded)))
     }

@@ -13,12 +13,12 @@ pub(crate) enum Source {
     /// A sorted run of a memtable.
     Memory(MemCursor),
     /// A run of tables.
-    Table(Box<RunCursor>),
+    Table(RunCursor),
 }
 
 impl Source {
     pub(crate) fn table(cursor: RunCursor) -> Self {
-        Self::Table(Box::new(cursor))
+        Self::Table(cursor)
     }
 
     fn repeats(&self) -> bool {
@@ -64,7 +64,8 @@ pub(crate) struct Merger {
     /// First bytes of the key that each source of the heap stands at, while there are several: they
     /// decide most comparisons without a look at the entries.
     prefixes: Vec<u128>,
-    /// Indexes of sources that stand at an entry; the first stands at the merger's entry.
+    /// Indexes of sources that stand at an entry; the first stands at the merger's entry. A source
+    /// that is the only one has no need of it, and none of the prefixes.
     heap: Vec<usize>,
     forward: bool,
     /// Whether a key may come up more than once.
@@ -73,9 +74,9 @@ pub(crate) struct Merger {
 
 impl Merger {
     pub(crate) fn new(sources: Vec<Source>) -> Self {
-        let heap = Vec::with_capacity(sources.len());
         let repeats = sources.len() > 1 || sources.iter().any(Source::repeats);
-        let prefixes = vec![0; sources.len()];
+        let several = if sources.len() == 1 { 0 } else { sources.len() };
+        let (heap, prefixes) = (Vec::with_capacity(several), vec![0; several]);
         Self { sources, prefixes, heap, forward: true, repeats }
     }
 
@@ -133,6 +134,9 @@ impl Merger {
         mut seek: impl FnMut(&mut Source) -> Result<()>,
     ) -> Result<()> {
         self.forward = forward;
+        if let [only] = &mut self.sources[..] {
+            return seek(only);
+        }
         self.heap.clear();
         for index in 0..self.sources.len() {
             seek(&mut self.sources[index])?;
@@ -150,18 +154,31 @@ impl Merger {
     /// The entry it stands at; `None` at the end.
     #[inline]
     pub(crate) fn entry(&self) -> Option<&[u8]> {
-        self.sources[*self.heap.first()?].entry()
+        self.first()?.entry()
+    }
+
+    /// The source that stands at the merger's entry.
+    #[inline]
+    fn first(&self) -> Option<&Source> {
+        if let [only] = &self.sources[..] {
+            return Some(only);
+        }
+        Some(&self.sources[*self.heap.first()?])
     }
 
     /// The entry it stands at, sharing its buffer.
     #[inline]
     pub(crate) fn to_entry(&self) -> Option<Entry> {
-        self.sources[*self.heap.first()?].to_entry()
+        self.first()?.to_entry()
     }
 
     /// To the next entry of its direction.
     #[inline]
     pub(crate) fn step(&mut self) -> Result<()> {
+        if let [only] = &mut self.sources[..] {
+            // At its end it would turn round.
+            return if only.entry().is_some() { only.step(self.forward) } else { Ok(()) };
+        }
         let Some(&first) = self.heap.first() else { return Ok(()) };
         self.sources[first].step(self.forward)?;
         match self.sources[first].entry() {

@@ -1,7 +1,7 @@
 //! Repeatable reads over all keyspaces.
 
 use std::collections::BTreeMap;
-use std::ops::RangeBounds;
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -155,6 +155,15 @@ impl Snapshot {
     /// Keys and values within bounds, in key order, from both ends.
     pub fn range<K: AsRef<[u8]>>(&self, keyspace: &Keyspace, range: impl RangeBounds<K>) -> Range {
         Range::new(Arc::clone(&self.point), keyspace, bounds_of(&range))
+    }
+
+    /// As [`range`](Self::range), with bounds that it takes over.
+    pub fn range_owned(
+        &self,
+        keyspace: &Keyspace,
+        bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    ) -> Range {
+        Range::new(Arc::clone(&self.point), keyspace, bounds)
     }
 
     /// Keys and values whose keys start with `prefix`.

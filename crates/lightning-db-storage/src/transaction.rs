@@ -3,9 +3,9 @@
 mod range;
 mod reads;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::ops::RangeBounds;
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 
 use crate::commit::Change;
 use crate::engine::OpenEngine;
-use crate::entry::Kind;
+use crate::entry::{self, Entry, Kind};
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
 use crate::options::Durability;
-use crate::range::{Bounds, Range, bounds_of, prefix_bounds};
+use crate::range::{Range, before_end, bounds_of, prefix_bounds};
 use crate::slice::Slice;
 use crate::snapshot::{ReadPoint, Snapshot};
 
@@ -84,8 +84,7 @@ pub struct Savepoint {
 pub struct Transaction {
     point: Arc<ReadPoint>,
     options: TransactionOptions,
-    keyspaces: BTreeMap<u32, Keyspace>,
-    writes: BTreeMap<WriteKey, Write>,
+    writes: BTreeMap<u32, Own>,
     /// What each write behind a savepoint replaced, oldest first.
     undo: Vec<(WriteKey, Option<Write>)>,
     savepoints: Vec<Mark>,
@@ -111,14 +110,42 @@ impl fmt::Debug for Effect {
 }
 
 /// Keyspace id and key.
-type WriteKey = (u32, Vec<u8>);
+type WriteKey = (u32, Slice);
+
+/// The last change of each key of a keyspace.
+#[derive(Debug)]
+struct Own {
+    keyspace: Keyspace,
+    changes: BTreeMap<Slice, Write>,
+}
 
 /// The transaction's last change of a key.
-#[derive(Debug, Clone)]
-pub(crate) struct Write {
+#[derive(Debug)]
+struct Write {
     encoded: Arc<[u8]>,
+    /// The value, where the encoding has a reference to it.
+    blob: Option<Slice>,
+}
+
+impl Write {
     /// What the transaction itself reads; `None` if it removed the key.
-    value: Option<Slice>,
+    fn value(&self) -> Option<&[u8]> {
+        if entry::is_delete(&self.encoded) {
+            return None;
+        }
+        Some(self.blob.as_deref().unwrap_or_else(|| entry::value_of(&self.encoded)))
+    }
+
+    /// The same, sharing its memory.
+    fn shared_value(&self) -> Option<Slice> {
+        let value = self.value()?;
+        let whole = || Entry::whole(Arc::clone(&self.encoded)).into_tail(value.len());
+        Some(self.blob.clone().or_else(|| Slice::inline(value)).unwrap_or_else(whole))
+    }
+}
+
+fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    bound.as_ref().map(Vec::as_slice)
 }
 
 impl Transaction {
@@ -126,7 +153,6 @@ impl Transaction {
         Self {
             point: ReadPoint::new(engine),
             options,
-            keyspaces: BTreeMap::new(),
             writes: BTreeMap::new(),
             undo: Vec::new(),
             savepoints: Vec::new(),
@@ -152,14 +178,14 @@ impl Transaction {
 
     /// Its own last change of each key of a keyspace, by key; `None` for a removed key.
     pub fn writes(&self, keyspace: &Keyspace) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        let id = keyspace.inner.id;
-        let own = self.writes.range((id, Vec::new())..).take_while(move |((of, _), _)| *of == id);
-        own.map(|((_, key), write)| (&key[..], write.value.as_deref()))
+        let own = self.writes.get(&keyspace.inner.id);
+        let changes = own.into_iter().flat_map(|own| &own.changes);
+        changes.map(|(key, write)| (&key[..], write.value()))
     }
 
     /// Keys that it has written, of all keyspaces.
     pub fn write_count(&self) -> usize {
-        self.writes.len()
+        self.writes.values().map(|own| own.changes.len()).sum()
     }
 
     /// Has `effect` called with the number of the commit, once that is made and visible: for what
@@ -175,9 +201,7 @@ impl Transaction {
     /// memory that was asked for its snapshot.
     pub fn watch<K: AsRef<[u8]>>(&self, keyspace: &Keyspace, range: impl RangeBounds<K>) {
         if self.records_reads() {
-            let mut reads = self.reads.lock();
-            let slot = reads.add_range(keyspace, bounds_of(&range));
-            reads.note_front(slot, None);
+            self.reads.lock().add_whole(keyspace, &bounds_of(&range));
         }
     }
 
@@ -191,10 +215,10 @@ impl Transaction {
     /// [`Error::Corrupt`], [`Error::Io`], [`Error::KeyspaceDropped`].
     pub fn get(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
         let key = key.as_ref();
-        if !self.writes.is_empty()
-            && let Some(write) = self.writes.get(&(keyspace.inner.id, key.to_vec()))
+        if let Some(own) = self.writes.get(&keyspace.inner.id)
+            && let Some(write) = own.changes.get(key)
         {
-            return Ok(write.value.clone());
+            return Ok(write.shared_value());
         }
         if self.records_reads() {
             self.reads.lock().add_key(keyspace, key);
@@ -217,24 +241,27 @@ impl Transaction {
         keyspace: &Keyspace,
         range: impl RangeBounds<K>,
     ) -> TransactionRange {
-        self.range_of(keyspace, bounds_of(&range))
+        self.range_owned(keyspace, bounds_of(&range))
     }
 
     /// Keys and values whose keys start with `prefix`.
     pub fn prefix(&self, keyspace: &Keyspace, prefix: impl AsRef<[u8]>) -> TransactionRange {
-        self.range_of(keyspace, prefix_bounds(prefix.as_ref()))
+        self.range_owned(keyspace, prefix_bounds(prefix.as_ref()))
     }
 
-    fn range_of(&self, keyspace: &Keyspace, bounds: Bounds) -> TransactionRange {
-        let id = keyspace.inner.id;
-        let own = self.writes.range((id, Vec::new())..).take_while(|((of, _), _)| *of == id);
-        let own = own.filter(|((_, key), _)| {
-            crate::range::after_start(key, &bounds.0) && crate::range::before_end(key, &bounds.1)
+    /// As [`range`](Self::range), with bounds that it takes over.
+    pub fn range_owned(
+        &self,
+        keyspace: &Keyspace,
+        bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    ) -> TransactionRange {
+        let own = self.writes.get(&keyspace.inner.id).map_or_else(VecDeque::new, |own| {
+            let first = own.changes.range::<[u8], _>((borrowed(&bounds.0), Bound::Unbounded));
+            let within = first.take_while(|(key, _)| before_end(key, &bounds.1));
+            within.map(|(key, write)| (key.clone(), write.shared_value())).collect()
         });
-        let own = own.map(|((_, key), write)| (Slice::from(&key[..]), write.value.clone()));
-        let own = own.collect();
         let slot = self.records_reads().then(|| {
-            let slot = self.reads.lock().add_range(keyspace, bounds.clone());
+            let slot = self.reads.lock().add_range(keyspace, &bounds);
             (Arc::clone(&self.reads), slot)
         });
         TransactionRange::new(Range::new(Arc::clone(&self.point), keyspace, bounds), own, slot)
@@ -252,7 +279,7 @@ impl Transaction {
     ) -> Result<()> {
         let (key, value) = (key.as_ref(), value.as_ref());
         let change = keyspace.put(key, value, None)?;
-        self.write(keyspace, key, change, Some(Slice::from(value)))
+        self.write(keyspace, key, change, value)
     }
 
     /// Sets the value of a key until it expires.
@@ -268,7 +295,7 @@ impl Transaction {
     ) -> Result<()> {
         let (key, value) = (key.as_ref(), value.as_ref());
         let change = keyspace.put(key, value, Some(time_to_live))?;
-        self.write(keyspace, key, change, Some(Slice::from(value)))
+        self.write(keyspace, key, change, value)
     }
 
     /// Removes a key.
@@ -278,7 +305,7 @@ impl Transaction {
     pub fn remove(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<()> {
         let key = key.as_ref();
         let change = Change::new(&keyspace.inner, Kind::Delete, key, &[], 0)?;
-        self.write(keyspace, key, change, None)
+        self.write(keyspace, key, change, &[])
     }
 
     fn write(
@@ -286,18 +313,21 @@ impl Transaction {
         keyspace: &Keyspace,
         key: &[u8],
         change: Change,
-        value: Option<Slice>,
+        value: &[u8],
     ) -> Result<()> {
         keyspace.inner.check_live()?;
         let id = keyspace.inner.id;
-        self.keyspaces.entry(id).or_insert_with(|| keyspace.clone());
-        let key = (id, key.to_vec());
-        let write = Write { encoded: change.encoded, value };
+        let own = self.writes.entry(id);
+        let own =
+            own.or_insert_with(|| Own { keyspace: keyspace.clone(), changes: BTreeMap::new() });
+        let key = Slice::from(key);
+        let blob = entry::is_blob(&change.encoded).then(|| Slice::from(value));
+        let write = Write { encoded: change.encoded, blob };
         if self.savepoints.is_empty() {
-            self.writes.insert(key, write);
+            own.changes.insert(key, write);
         } else {
-            let before = self.writes.insert(key.clone(), write);
-            self.undo.push((key, before));
+            let before = own.changes.insert(key.clone(), write);
+            self.undo.push(((id, key), before));
         }
         Ok(())
     }
@@ -320,10 +350,11 @@ impl Transaction {
         let at = at.ok_or(Error::SavepointGone)?;
         let Mark { undo, effects, .. } = self.savepoints[at];
         self.effects.truncate(effects);
-        for (key, before) in self.undo.drain(undo..).rev() {
+        for ((id, key), before) in self.undo.drain(undo..).rev() {
+            let Some(own) = self.writes.get_mut(&id) else { continue };
             match before {
-                Some(write) => self.writes.insert(key, write),
-                None => self.writes.remove(&key),
+                Some(write) => own.changes.insert(key, write),
+                None => own.changes.remove(&key),
             };
         }
         self.savepoints.truncate(at + 1);
@@ -351,25 +382,31 @@ impl Transaction {
     /// # Errors
     /// As [`Keyspace::insert`]; nothing is changed then.
     pub fn commit(self) -> Result<CommitOutcome> {
-        let Self { point, options, keyspaces, writes, reads, effects, .. } = self;
+        let count = self.write_count();
+        let Self { point, options, writes, reads, effects, .. } = self;
         let run_effects = |lsn| effects.into_iter().for_each(|Effect(effect)| effect(lsn));
-        if writes.is_empty() {
+        if count == 0 {
             // Reads of one snapshot are serializable as they are.
             let lsn = point.engine.visible();
             run_effects(lsn);
             return Ok(CommitOutcome::Committed { lsn });
         }
         let seq = point.seq;
-        let mut changes = Vec::with_capacity(writes.len());
+        let mut changes = Vec::with_capacity(count);
         let mut written = Vec::new();
-        for ((id, key), write) in writes {
-            let Some(keyspace) = keyspaces.get(&id) else { continue };
-            if options.isolation == Isolation::Snapshot {
-                written.push((Arc::clone(&keyspace.inner), key));
+        for Own { keyspace, changes: own } in writes.into_values() {
+            for (key, Write { mut encoded, .. }) in own {
+                if options.isolation == Isolation::Snapshot {
+                    written.push((Arc::clone(&keyspace.inner), key));
+                }
+                // A value that was read and is held still: the commit numbers what it alone has.
+                if Arc::get_mut(&mut encoded).is_none() {
+                    encoded = Arc::from(&encoded[..]);
+                }
+                changes.push(Change { keyspace: Arc::clone(&keyspace.inner), encoded });
             }
-            changes.push(Change { keyspace: Arc::clone(&keyspace.inner), encoded: write.encoded });
         }
-        let reads = std::mem::take(&mut *reads.lock());
+        let reads = reads.lock().take();
         let unchanged = || {
             for (keyspace, key) in &written {
                 if keyspace.view.load().changed_since(key, seq)? {

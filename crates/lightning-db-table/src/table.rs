@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lightning_db_index::number::{self, Fit};
 use lightning_db_index::{Columns, Expression, Index, IndexDefinition, KeyPart, RowStore};
 use lightning_db_storage::{Keyspace, KeyspaceOptions, Store};
-use lightning_db_types::{ColumnOrder, Value, ValueRef};
+use lightning_db_types::{ColumnOrder, Value, ValueRef, ValueType};
 
 use crate::catalog::{IndexRecord, IndexRole, IndexState, Schema, TableRecord};
 use crate::error::{Error, Result, RowName};
@@ -107,6 +107,13 @@ impl RowStore for Rows {
             lightning_db_index::Error::Corrupt { index, detail }
         })?;
         visit(&view)
+    }
+
+    fn column_type(&self, column: usize) -> Option<ValueType> {
+        // No change of a table changes the type of a column, and no column has the number of
+        // another that was dropped.
+        let schema = self.schema.load();
+        Some(schema.record.columns.get(column)?.definition.column_type.value_type())
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use lightning_db_expression::{
-    Columns,
+    Columns, Expression,
     number::{self, Fit, NUMBERS},
 };
 use lightning_db_storage::{KEY_LEN_MAX, Keyspace};
@@ -19,8 +19,10 @@ use lightning_db_types::{
 };
 use parking_lot::Mutex;
 
+use super::query::{KeyQuery, Next};
 use crate::definition::IndexDefinition;
 use crate::error::{Error, Result};
+use crate::row::RowStore;
 
 /// Where the types are kept.
 const TYPES_KEY: [u8; 1] = [0x00];
@@ -37,6 +39,8 @@ pub(super) struct KeyPlan {
     pub(super) definition: Arc<IndexDefinition>,
     pub(super) keyspace: Keyspace,
     pub(super) orders: Box<[ColumnOrder]>,
+    /// Types that each part may have, one bit for each.
+    possible: Box<[u16]>,
     /// Types that each part has had, one bit for each.
     seen: Box<[AtomicU16]>,
     growing: Mutex<()>,
@@ -52,8 +56,16 @@ pub(super) enum Types {
 }
 
 fn bit(value_type: ValueType) -> u16 {
-    let place = ValueType::ALL.iter().position(|&one| one == value_type).unwrap_or(0);
-    1 << place
+    // In the order of `ValueType::ALL`.
+    1 << value_type as u16
+}
+
+/// The types as which values are equal to one of this type.
+fn alike(value_type: ValueType) -> u16 {
+    if number::is_number(value_type) {
+        return NUMBERS.into_iter().fold(0, |types, one| types | bit(one));
+    }
+    bit(value_type)
 }
 
 /// A range of encoded keys.
@@ -70,7 +82,11 @@ fn behind(mut prefix: Vec<u8>) -> Bound<Vec<u8>> {
 }
 
 impl KeyPlan {
-    pub(super) fn open(definition: &Arc<IndexDefinition>, keyspace: Keyspace) -> Result<Self> {
+    pub(super) fn open(
+        definition: &Arc<IndexDefinition>,
+        keyspace: Keyspace,
+        rows: &dyn RowStore,
+    ) -> Result<Self> {
         let parts = definition.parts.len();
         let stored = keyspace.get(TYPES_KEY)?.filter(|types| types.len() == 2 * parts);
         let unknown = stored.is_none() && !keyspace.is_empty()?;
@@ -80,8 +96,15 @@ impl KeyPlan {
             // Entries without a note of their types have had any.
             AtomicU16::new(types.unwrap_or(if unknown { u16::MAX } else { 0 }))
         });
+        let possible = definition.parts.iter().map(|part| match part.expression {
+            Expression::Column(column) => rows
+                .column_type(column)
+                .map_or(u16::MAX, |value_type| bit(value_type) | bit(ValueType::Null)),
+            _ => u16::MAX,
+        });
         Ok(Self {
             definition: Arc::clone(definition),
+            possible: possible.collect(),
             orders: definition.parts.iter().map(|part| part.order).collect(),
             seen: seen.collect(),
             growing: Mutex::new(()),
@@ -138,7 +161,28 @@ impl KeyPlan {
     }
 
     pub(super) fn admits(&self, part: usize, value_type: ValueType, types: Types) -> bool {
-        types == Types::Any || self.has_seen(part, value_type)
+        match types {
+            Types::Seen => self.has_seen(part, value_type),
+            Types::Any => self.possible.get(part).is_some_and(|it| it & bit(value_type) != 0),
+        }
+    }
+
+    /// Whether keys that match a query may come to have types that no key has had.
+    pub(super) fn has_unseen(&self, query: &KeyQuery) -> bool {
+        let is_range = matches!(query.next, Next::Range(..));
+        let reaches = |part: usize| is_range && self.unseen(part) & !bit(ValueType::Null) != 0;
+        query.keys.iter().any(|key| self.has_unseen_values(key) || reaches(key.len()))
+    }
+
+    /// The same for keys by the values of their first parts.
+    pub(super) fn has_unseen_values(&self, values: &[Value]) -> bool {
+        let mut parts = values.iter().enumerate();
+        parts.any(|(part, value)| self.unseen(part) & alike(value.value_type()) != 0)
+    }
+
+    fn unseen(&self, part: usize) -> u16 {
+        let (possible, seen) = (self.possible.get(part), self.seen.get(part));
+        possible.zip(seen).map_or(0, |(all, seen)| all & !seen.load(Ordering::Relaxed))
     }
 
     fn has_seen(&self, part: usize, value_type: ValueType) -> bool {

@@ -25,7 +25,7 @@ enum Found<'i> {
 
 /// In how many forms the values of a key may stand in an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Forms {
+pub(super) enum Forms {
     None,
     One,
     Several,
@@ -33,16 +33,22 @@ enum Forms {
 
 impl KeyPlan {
     /// Appends the one form of a value of a part, if it has one.
-    fn push_only_form(&self, part: usize, value: ValueRef<'_>, key: &mut Vec<u8>) -> Forms {
+    fn push_only_form(
+        &self,
+        part: usize,
+        value: ValueRef<'_>,
+        types: Types,
+        key: &mut Vec<u8>,
+    ) -> Forms {
         let (own, order) = (value.value_type(), self.orders[part]);
         if !number::is_number(own) {
-            if !self.admits(part, own, Types::Seen) {
+            if !self.admits(part, own, types) {
                 return Forms::None;
             }
             KeyEncoder::new(key).push(value, order);
             return Forms::One;
         }
-        let mut seen = NUMBERS.into_iter().filter(|one| self.admits(part, *one, Types::Seen));
+        let mut seen = NUMBERS.into_iter().filter(|one| self.admits(part, *one, types));
         match (seen.next(), seen.next()) {
             (None, _) => return Forms::None,
             (Some(only), None) if only == own => KeyEncoder::new(key).push(value, order),
@@ -56,9 +62,9 @@ impl KeyPlan {
     }
 
     /// Appends the one key that values may stand for, if there is one.
-    fn push_only_key(&self, values: &[Value], key: &mut Vec<u8>) -> Forms {
+    pub(super) fn push_only_key(&self, values: &[Value], types: Types, key: &mut Vec<u8>) -> Forms {
         for (part, value) in values.iter().enumerate() {
-            match self.push_only_form(part, value.as_value_ref(), key) {
+            match self.push_only_form(part, value.as_value_ref(), types, key) {
                 Forms::One => {}
                 other => return other,
             }
@@ -68,7 +74,7 @@ impl KeyPlan {
 }
 
 impl OrderedIndex {
-    /// The rows with a key, by the values of all its parts. Of a unique index, in a snapshot, this
+    /// The rows with a key, by the values of all its parts. Of a unique index this most often
     /// reads one key and allocates nothing, unless a number may stand in the key in several types.
     ///
     /// # Errors
@@ -81,13 +87,16 @@ impl OrderedIndex {
         let exclusive = self.options().unique
             && values.len() == self.plan().orders.len()
             && !(self.options().nulls_distinct && values.iter().any(Value::is_null));
-        // A transaction notes what it looks for.
-        if exclusive && reader.transaction().is_none() {
-            let found = with_key_buffer(|key| match self.plan().push_only_key(values, key) {
-                Forms::None => Ok(Some(None)),
-                Forms::One => reader.get(self.keyspace(), &key[..]).map(Some),
-                Forms::Several => Ok(None),
-            });
+        // A transaction notes what it looks for, and has entries that are not in place yet.
+        let is_noted = reader.transaction().is_some()
+            && (self.options().deferrable || self.plan().has_unseen_values(values));
+        if exclusive && !is_noted {
+            let found =
+                with_key_buffer(|key| match self.plan().push_only_key(values, Types::Seen, key) {
+                    Forms::None => Ok(Some(None)),
+                    Forms::One => reader.get(self.keyspace(), &key[..]).map(Some),
+                    Forms::Several => Ok(None),
+                });
             if let Some(found) = found? {
                 return self.only(found).map(|row_id| KeyRows(Found::One(row_id)));
             }

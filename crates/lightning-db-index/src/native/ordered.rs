@@ -26,7 +26,7 @@ use crate::index::{IndexQuery, IndexStatistics, IndexedRows, Kind, Problem, wron
 use crate::loader::{Loader, Loading};
 use crate::planted;
 use crate::reader::Reader;
-use crate::row::RowChange;
+use crate::row::{RowChange, RowStore};
 use crate::row_set::RowSet;
 use crate::runs::Place;
 
@@ -114,12 +114,14 @@ impl OrderedIndex {
         store: &Store,
         definition: &Arc<IndexDefinition>,
         options: &OrderedOptions,
+        rows: &dyn RowStore,
     ) -> Result<Self> {
         if options.deferrable && !options.unique {
             return Err(definition.refuse("only a unique index is deferrable"));
         }
         let name = definition.keyspace_name("entries");
-        let plan = KeyPlan::open(definition, store.keyspace(&name, KeyspaceOptions::new())?)?;
+        let keyspace = store.keyspace(&name, KeyspaceOptions::new())?;
+        let plan = KeyPlan::open(definition, keyspace, rows)?;
         let sketch = Sketch::new(definition.parts.len(), plan.keyspace.approximate_len());
         Ok(Self { plan, options: options.clone(), store: store.clone(), sketch })
     }
@@ -205,6 +207,9 @@ impl OrderedIndex {
         query: &KeyQuery,
         seen: &[Target],
     ) -> Result<()> {
+        if !self.plan.has_unseen(query) {
+            return Ok(());
+        }
         let all = self.plan.targets(query, self.unique_nulls(), Types::Any)?;
         for target in all.iter().filter(|target| !seen.contains(target)) {
             transaction.watch::<&[u8]>(&self.plan.keyspace, target.bounds());

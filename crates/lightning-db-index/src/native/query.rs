@@ -5,7 +5,11 @@ use std::ops::{Bound, RangeBounds};
 use lightning_db_types::Value;
 
 use super::key::{FIRST, KeyPlan, KeyRange, Types, prefixed};
+use super::lookup::Forms;
 use crate::error::{Error, Result};
+
+/// Bytes that the part of a key most often has, at most.
+const PART_LEN_TYPICAL: usize = 16;
 
 /// Keys of an index: equal in their first parts, and between bounds in the next.
 ///
@@ -166,20 +170,17 @@ impl KeyPlan {
                 );
                 return Err(Error::Query { index: self.definition.name.clone(), detail });
             }
-            let mut prefixes = vec![Vec::new()];
-            for (part, value) in values.iter().enumerate() {
-                let value = value.as_value_ref();
-                prefixes = match &prefixes[..] {
-                    [prefix] => self.forms(part, value, types, prefix),
-                    many => {
-                        many.iter().flat_map(|one| self.forms(part, value, types, one)).collect()
-                    }
-                };
-            }
             let null = values.iter().any(Value::is_null);
             let single = values.len() == parts && unique_nulls.is_some_and(|nulls| nulls || !null);
-            for prefix in prefixes {
-                self.add_targets(&query.next, values.len(), prefix, (single, types), &mut targets)?;
+            let mut add = |prefix| {
+                self.add_targets(&query.next, values.len(), prefix, (single, types), &mut targets)
+            };
+            // Nearly always the columns have one type each.
+            let mut only = Vec::with_capacity(values.len() * PART_LEN_TYPICAL);
+            match self.push_only_key(values, types, &mut only) {
+                Forms::None => {}
+                Forms::One => add(only)?,
+                Forms::Several => self.prefixes(values, types).into_iter().try_for_each(add)?,
             }
         }
         if targets.len() > 1 {
@@ -188,6 +189,16 @@ impl KeyPlan {
             targets.dedup_by(|next, last| last.reaches(next.start()));
         }
         Ok(targets)
+    }
+
+    /// All encoded forms of the first parts of a key.
+    fn prefixes(&self, values: &[Value], types: Types) -> Vec<Vec<u8>> {
+        let mut prefixes = vec![Vec::new()];
+        for (part, value) in values.iter().enumerate() {
+            let form = |before: &Vec<u8>| self.forms(part, value.as_value_ref(), types, before);
+            prefixes = prefixes.iter().flat_map(form).collect();
+        }
+        prefixes
     }
 
     fn add_targets(

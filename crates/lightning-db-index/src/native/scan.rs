@@ -197,7 +197,7 @@ impl<'i> Scan<'i> {
         let index = self.index;
         let entry = match (&self.lent, &self.front) {
             (Some((key, value)), _) => Some((&key[..], &value[..])),
-            (None, Some(ReaderRange::Snapshot(range))) => range.current(),
+            (None, Some(range)) => range.current(),
             _ => None,
         };
         let Some((key, value)) = entry else { return Ok(None) };
@@ -216,12 +216,23 @@ impl<'i> Scan<'i> {
         if self.left == 0 {
             return Ok(false);
         }
-        if !self.reverse
-            && let Some(ReaderRange::Snapshot(range)) = &mut self.front
-            && range.advance()?
-        {
-            self.left -= 1;
-            return Ok(true);
+        if !self.reverse && self.gathered.is_none() {
+            loop {
+                if let Some(range) = &mut self.front
+                    && range.advance()?
+                {
+                    self.left -= 1;
+                    return Ok(true);
+                }
+                // A key of its own is read below, as are entries that the other end has begun.
+                let is_range = |target: &mut Target| matches!(target, Target::Range(_));
+                let Some(Target::Range((start, end))) = self.targets.pop_front_if(is_range) else {
+                    break;
+                };
+                let (keyspace, bounds) =
+                    (&self.index.plan().keyspace, (Bound::Included(start), end));
+                self.front = Some(self.reader.range_owned(keyspace, bounds));
+            }
         }
         let Some(hit) = self.advance_slowly(self.reverse) else { return Ok(false) };
         let Hit { key, value, .. } = hit?;
@@ -265,7 +276,7 @@ impl<'i> Scan<'i> {
                 None => return far.as_mut().and_then(taken),
                 Some(Target::Range((start, end))) => {
                     let bounds = (Bound::Included(start), end);
-                    *near = Some(self.reader.range(keyspace, bounds));
+                    *near = Some(self.reader.range_owned(keyspace, bounds));
                 }
                 Some(Target::Key(key)) => match self.reader.get(keyspace, &key) {
                     Ok(Some(value)) => return Some(Ok((Slice::from(&key[..]), value))),

@@ -54,6 +54,10 @@ pub struct TransactionRange {
     own: VecDeque<(Slice, Option<Slice>)>,
     reads: Option<(Arc<Mutex<ReadSet>>, usize)>,
     ended: bool,
+    /// Whether there never were own writes in it: all comes from the snapshot.
+    is_base: bool,
+    /// What was gone to, if it does not stand where the snapshot's range does.
+    lent: Option<(Slice, Slice)>,
 }
 
 impl TransactionRange {
@@ -62,7 +66,39 @@ impl TransactionRange {
         own: VecDeque<(Slice, Option<Slice>)>,
         reads: Option<(Arc<Mutex<ReadSet>>, usize)>,
     ) -> Self {
-        Self { base, front: Ahead::Unknown, back: Ahead::Unknown, own, reads, ended: false }
+        let (front, back, is_base) = (Ahead::Unknown, Ahead::Unknown, own.is_empty());
+        Self { base, front, back, own, reads, ended: false, is_base, lent: None }
+    }
+
+    /// As [`Range::advance`].
+    ///
+    /// # Errors
+    /// As an item: the range then ends.
+    #[inline]
+    pub fn advance(&mut self) -> Result<bool> {
+        if !self.is_base {
+            self.lent = self.next().transpose()?;
+            return Ok(self.lent.is_some());
+        }
+        if self.ended {
+            return Ok(false);
+        }
+        let found = self.base.advance();
+        self.ended = !matches!(found, Ok(true));
+        if let Some((reads, slot)) = &self.reads {
+            reads.lock().note_front(*slot, self.base.current().map(|(key, _)| key));
+        }
+        found
+    }
+
+    /// As [`Range::current`].
+    #[inline]
+    pub fn current(&self) -> Option<(&[u8], &[u8])> {
+        match &self.lent {
+            Some((key, value)) => Some((key, value)),
+            None if self.is_base => self.base.current(),
+            None => None,
+        }
     }
 
     fn advance_front(&mut self) -> Result<Option<(Slice, Slice)>> {
@@ -147,21 +183,32 @@ impl Iterator for TransactionRange {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
+        self.lent = None;
         if self.ended {
             return None;
         }
-        let found = self.advance_front();
+        let found = if self.is_base { self.base.next().transpose() } else { self.advance_front() };
         self.finish(found, true)
     }
 }
 
 impl DoubleEndedIterator for TransactionRange {
     fn next_back(&mut self) -> Option<Item> {
+        self.lent = None;
         if self.ended {
             return None;
         }
-        let found = self.advance_back();
+        let found =
+            if self.is_base { self.base.next_back().transpose() } else { self.advance_back() };
         self.finish(found, false)
+    }
+}
+
+impl Drop for TransactionRange {
+    fn drop(&mut self) {
+        if let Some((reads, slot)) = &self.reads {
+            reads.lock().end_range(*slot);
+        }
     }
 }
 

@@ -1,8 +1,16 @@
 //! What a serializable transaction has read.
+//!
+//! Reads are noted far more often than they are looked at, which is once, at the commit. So noting
+//! one that is known costs a look-up by hash and allocates nothing: keys stand in hash sets, ranges
+//! by where they begin, each as far as it was read, and the places of ranges that are read just now
+//! are used again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use crate::engine::KeyspaceInner;
 use crate::entry;
@@ -10,95 +18,275 @@ use crate::error::Result;
 use crate::keyspace::Keyspace;
 use crate::planted;
 use crate::range::{Bounds, before_end};
+use crate::slice::Slice;
 
 /// Keys and ranges, by keyspace.
 #[derive(Debug, Default)]
 pub(crate) struct ReadSet {
-    keys: BTreeMap<u32, (Arc<KeyspaceInner>, BTreeSet<Vec<u8>>)>,
-    ranges: Vec<RangeRead>,
+    /// By number of the keyspace, ascending.
+    keyspaces: Vec<(u32, Reads)>,
+    /// Ranges that are being read, and places for more.
+    open: Vec<RangeRead>,
+    /// Places that no range has.
+    free: Vec<usize>,
+}
+
+/// What was read of a keyspace.
+#[derive(Debug)]
+struct Reads {
+    keyspace: Arc<KeyspaceInner>,
+    /// Keys of eight bytes, as rows of tables have, as numbers in their order.
+    numbers: HashSet<u64, RandomState>,
+    keys: HashSet<Slice, RandomState>,
+    /// By where they begin: up to where they were read.
+    ranges: HashMap<Bound<Vec<u8>>, Bound<Vec<u8>>, RandomState>,
 }
 
 /// A range and how far it was read from each end.
 #[derive(Debug)]
 struct RangeRead {
-    keyspace: Arc<KeyspaceInner>,
+    /// Number of the keyspace.
+    keyspace: u32,
     bounds: Bounds,
-    front: Option<Vec<u8>>,
-    back: Option<Vec<u8>>,
+    front: Mark,
+    back: Mark,
     whole: bool,
 }
 
+/// A key up to which a range was read. Its memory is used again.
+#[derive(Debug)]
+struct Mark {
+    is_set: bool,
+    at: Bound<Vec<u8>>,
+}
+
+impl Default for Mark {
+    fn default() -> Self {
+        Self { is_set: false, at: Bound::Included(Vec::new()) }
+    }
+}
+
+impl Mark {
+    fn set(&mut self, key: &[u8]) {
+        self.is_set = true;
+        if let Bound::Included(at) = &mut self.at {
+            set(at, key);
+        }
+    }
+}
+
+fn set(to: &mut Vec<u8>, from: &[u8]) {
+    to.clear();
+    to.extend_from_slice(from);
+}
+
+/// Takes a bound over, into the memory of the one before where that has some.
+fn set_bound(to: &mut Bound<Vec<u8>>, from: &Bound<Vec<u8>>) {
+    match (to, from) {
+        (Bound::Included(to), Bound::Included(from))
+        | (Bound::Excluded(to), Bound::Excluded(from)) => set(to, from),
+        (to, from) => *to = from.clone(),
+    }
+}
+
+/// Order of the ends of ranges.
+fn compare_ends(one: &Bound<Vec<u8>>, other: &Bound<Vec<u8>>) -> Ordering {
+    let parts = |end: &Bound<Vec<u8>>| match end {
+        Bound::Excluded(_) => 0,
+        Bound::Included(_) => 1,
+        Bound::Unbounded => 2,
+    };
+    match (one, other) {
+        (
+            Bound::Included(left) | Bound::Excluded(left),
+            Bound::Included(right) | Bound::Excluded(right),
+        ) => left.cmp(right).then_with(|| parts(one).cmp(&parts(other))),
+        _ => parts(one).cmp(&parts(other)),
+    }
+}
+
 impl ReadSet {
+    fn of(&mut self, keyspace: &Keyspace) -> &mut Reads {
+        let id = keyspace.inner.id;
+        let at = match self.keyspaces.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(at) => at,
+            Err(at) => {
+                let reads = Reads {
+                    keyspace: Arc::clone(&keyspace.inner),
+                    numbers: HashSet::default(),
+                    keys: HashSet::default(),
+                    ranges: HashMap::default(),
+                };
+                self.keyspaces.insert(at, (id, reads));
+                at
+            }
+        };
+        &mut self.keyspaces[at].1
+    }
+
     pub(super) fn add_key(&mut self, keyspace: &Keyspace, key: &[u8]) {
-        let inner = &keyspace.inner;
-        let (_, keys) =
-            self.keys.entry(inner.id).or_insert_with(|| (Arc::clone(inner), BTreeSet::new()));
-        if !keys.contains(key) {
-            keys.insert(key.to_vec());
+        let reads = self.of(keyspace);
+        if let Ok(number) = key.try_into() {
+            reads.numbers.insert(u64::from_be_bytes(number));
+        } else if !reads.keys.contains(key) {
+            reads.keys.insert(Slice::from(key));
         }
     }
 
+    /// Notes a range that was read as a whole.
+    pub(super) fn add_whole(&mut self, keyspace: &Keyspace, bounds: &Bounds) {
+        self.of(keyspace).add(&bounds.0, &bounds.1);
+    }
+
     /// Starts a range of which nothing has been read; returns its place.
-    pub(super) fn add_range(&mut self, keyspace: &Keyspace, bounds: Bounds) -> usize {
-        let keyspace = Arc::clone(&keyspace.inner);
-        self.ranges.push(RangeRead { keyspace, bounds, front: None, back: None, whole: false });
-        self.ranges.len() - 1
+    pub(super) fn add_range(&mut self, keyspace: &Keyspace, bounds: &Bounds) -> usize {
+        self.of(keyspace);
+        if let Some(slot) = self.free.pop() {
+            let range = &mut self.open[slot];
+            range.keyspace = keyspace.inner.id;
+            set_bound(&mut range.bounds.0, &bounds.0);
+            set_bound(&mut range.bounds.1, &bounds.1);
+            return slot;
+        }
+        self.open.push(RangeRead {
+            keyspace: keyspace.inner.id,
+            bounds: bounds.clone(),
+            front: Mark::default(),
+            back: Mark::default(),
+            whole: false,
+        });
+        self.open.len() - 1
     }
 
     /// Notes that a range was read up to `key` from its start, or to its other end.
     pub(super) fn note_front(&mut self, slot: usize, key: Option<&[u8]>) {
-        let range = &mut self.ranges[slot];
+        // After the commit there is nothing to be noted any more.
+        let Some(range) = self.open.get_mut(slot) else { return };
         match key {
-            Some(key) => range.front = Some(key.to_vec()),
+            Some(key) => range.front.set(key),
             None => range.whole = true,
         }
     }
 
     /// Notes that a range was read down to `key` from its end, or to its start.
     pub(super) fn note_back(&mut self, slot: usize, key: Option<&[u8]>) {
-        let range = &mut self.ranges[slot];
+        let Some(range) = self.open.get_mut(slot) else { return };
         match key {
-            Some(key) => range.back = Some(key.to_vec()),
+            Some(key) => range.back.set(key),
             None => range.whole = true,
         }
     }
 
-    /// Whether nothing of it has a version above `seq`.
-    pub(super) fn unchanged_since(&self, seq: u64) -> Result<bool> {
-        for (keyspace, keys) in self.keys.values() {
-            let view = keyspace.view.load();
-            for key in keys {
-                if view.changed_since(key, seq)? {
-                    return Ok(false);
-                }
+    /// Keeps what was read of a range, and gives its place free.
+    pub(super) fn end_range(&mut self, slot: usize) {
+        let Some(range) = self.open.get_mut(slot) else { return };
+        let at = self.keyspaces.binary_search_by_key(&range.keyspace, |(id, _)| *id);
+        if let Some((_, reads)) = at.ok().and_then(|at| self.keyspaces.get_mut(at)) {
+            range.each_part(|start, end| reads.add(start, end));
+        }
+        range.front.is_set = false;
+        range.back.is_set = false;
+        range.whole = false;
+        self.free.push(slot);
+    }
+
+    /// How many keys and ranges are kept, and for how many ranges there is a place.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize, usize) {
+        let reads = || self.keyspaces.iter().map(|(_, reads)| reads);
+        let keys = reads().map(|reads| reads.numbers.len() + reads.keys.len()).sum();
+        (keys, reads().map(|reads| reads.ranges.len()).sum(), self.open.len())
+    }
+
+    /// All of it, for a commit; ranges that are read on are noted no further.
+    pub(super) fn take(&mut self) -> Self {
+        let mut taken = std::mem::take(self);
+        for slot in 0..taken.open.len() {
+            if !taken.free.contains(&slot) {
+                taken.end_range(slot);
             }
         }
-        if planted::is("ignore-range-reads") {
-            return Ok(true);
-        }
-        for range in &self.ranges {
-            for (start, end) in range.read_parts() {
-                if !range_unchanged(&range.keyspace, &start, &end, seq)? {
-                    return Ok(false);
-                }
+        taken
+    }
+
+    /// Whether nothing of it has a version above `seq`.
+    pub(super) fn unchanged_since(&self, seq: u64) -> Result<bool> {
+        for (_, reads) in &self.keyspaces {
+            if !reads.unchanged_since(seq)? {
+                return Ok(false);
             }
         }
         Ok(true)
     }
 }
 
-impl RangeRead {
-    /// The parts that were read: from the start to `front`, from `back` to the end, or all.
-    fn read_parts(&self) -> Vec<Bounds> {
-        if self.whole {
-            return vec![self.bounds.clone()];
+impl Reads {
+    /// Adds a range to those that begin where it does.
+    fn add(&mut self, start: &Bound<Vec<u8>>, end: &Bound<Vec<u8>>) {
+        match self.ranges.get_mut(start) {
+            Some(known) => {
+                if compare_ends(known, end).is_lt() {
+                    set_bound(known, end);
+                }
+            }
+            None => {
+                self.ranges.insert(start.clone(), end.clone());
+            }
         }
-        let front = self.front.clone().map(|key| (self.bounds.0.clone(), Bound::Included(key)));
-        let back = self.back.clone().map(|key| (Bound::Included(key), self.bounds.1.clone()));
-        front.into_iter().chain(back).collect()
+    }
+
+    fn unchanged_since(&self, seq: u64) -> Result<bool> {
+        let view = self.keyspace.view.load();
+        // In order, so that blocks are read as they lie, and runs repeat.
+        let mut numbers: Vec<u64> = self.numbers.iter().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            if view.changed_since(&number.to_be_bytes(), seq)? {
+                return Ok(false);
+            }
+        }
+        let mut keys: Vec<&Slice> = self.keys.iter().collect();
+        keys.sort_unstable();
+        for key in keys {
+            if view.changed_since(key, seq)? {
+                return Ok(false);
+            }
+        }
+        if planted::is("ignore-range-reads") {
+            return Ok(true);
+        }
+        let mut ranges: Vec<_> = self.ranges.iter().collect();
+        ranges.sort_unstable_by(|(one, _), (other, _)| start_key(one).cmp(start_key(other)));
+        for (start, end) in ranges {
+            if !range_unchanged(&self.keyspace, start, end, seq)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
+fn start_key(start: &Bound<Vec<u8>>) -> &[u8] {
+    match start {
+        Bound::Included(key) | Bound::Excluded(key) => key,
+        Bound::Unbounded => &[],
+    }
+}
+
+impl RangeRead {
+    /// The parts that were read: from the start to `front`, from `back` to the end, or all.
+    fn each_part(&self, mut part: impl FnMut(&Bound<Vec<u8>>, &Bound<Vec<u8>>)) {
+        if self.whole {
+            return part(&self.bounds.0, &self.bounds.1);
+        }
+        if self.front.is_set {
+            part(&self.bounds.0, &self.front.at);
+        }
+        if self.back.is_set {
+            part(&self.back.at, &self.bounds.1);
+        }
+    }
+}
 fn range_unchanged(
     keyspace: &KeyspaceInner,
     start: &Bound<Vec<u8>>,

@@ -243,3 +243,91 @@ fn effects_run_once_the_commit_is_visible_and_only_then() {
     assert_eq!(*ran.lock(), [("read", lsn + 1, true)]);
     assert_eq!(Arc::strong_count(&ran), 1);
 }
+
+#[test]
+fn a_range_conflicts_with_changes_as_far_as_it_was_read_and_no_further() {
+    // How many keys are read from either end, and at which key another commit comes.
+    for (front, back, key, conflicts) in [
+        (1, 0, "ab", true),
+        (1, 0, "c", false),
+        (2, 0, "c", true),
+        (0, 1, "f", true),
+        (0, 1, "d", false),
+        (9, 0, "f", true),
+        (9, 0, "h", false),
+    ] {
+        for is_held in [false, true] {
+            let (store, letters) = store();
+            for key in ["b", "d", "e"] {
+                letters.insert(key, "").unwrap();
+            }
+            let mut transaction = begin(&store, Isolation::Serializable);
+            let mut held = Vec::new();
+            // The second time is the same, or less: it takes nothing back.
+            for count in [front, front.min(1)] {
+                let mut range = transaction.range(&letters, "a".."g");
+                for _ in 0..count {
+                    let _ = range.advance().unwrap();
+                }
+                let _ = range.by_ref().rev().take(back).count();
+                if is_held {
+                    held.push(range);
+                }
+            }
+            letters.insert(key, "1").unwrap();
+            transaction.insert(&letters, "z", "1").unwrap();
+            let found = !transaction.commit().unwrap().is_committed();
+            assert_eq!(found, conflicts, "{front} and {back} read, {key}, held {is_held}");
+        }
+    }
+}
+
+#[test]
+fn memory_of_reads_does_not_grow_with_reads_of_the_same() {
+    let (store, letters) = store();
+    for key in ["a", "b", "c"] {
+        letters.insert(key, "").unwrap();
+    }
+    let transaction = begin(&store, Isolation::Serializable);
+    for _ in 0..100 {
+        assert_eq!(keys(transaction.range(&letters, "a".."c")), "ab");
+        assert_eq!(keys(transaction.prefix(&letters, "b").rev()), "b");
+        assert!(transaction.contains(&letters, "a").unwrap());
+        assert!(!transaction.contains(&letters, 7_u64.to_be_bytes()).unwrap());
+    }
+    assert_eq!(transaction.reads.lock().counts(), (2, 2, 1));
+}
+
+#[test]
+fn keys_of_eight_bytes_conflict_like_all_others() {
+    for (read, written, conflicts) in [(7_u64, 7, true), (7, 8, false), (u64::MAX, u64::MAX, true)]
+    {
+        let (store, letters) = store();
+        let mut transaction = begin(&store, Isolation::Serializable);
+        assert_eq!(transaction.get(&letters, read.to_be_bytes()).unwrap(), None);
+        letters.insert(written.to_be_bytes(), "1").unwrap();
+        transaction.insert(&letters, "z", "1").unwrap();
+        assert_eq!(!transaction.commit().unwrap().is_committed(), conflicts, "{read} {written}");
+    }
+}
+
+#[test]
+fn own_values_that_are_held_at_the_commit_stay_and_are_committed() {
+    let long = "long enough to be shared with what is committed";
+    let (store, letters) = store();
+    let (mut transaction, mut other) = (store.transaction(), store.transaction());
+    assert_eq!(other.get(&letters, "a").unwrap(), None);
+    other.insert(&letters, "c", "").unwrap();
+    transaction.insert(&letters, "a", long).unwrap();
+    transaction.insert(&letters, "b", "short").unwrap();
+    let held = transaction.get(&letters, "a").unwrap();
+    assert_eq!(transaction.get(&letters, "b").unwrap().as_deref(), Some(&b"short"[..]));
+    let mut range = transaction.range::<&str>(&letters, ..);
+    assert!(range.advance().unwrap());
+    assert_eq!(range.current(), Some((&b"a"[..], long.as_bytes())));
+    assert!(transaction.commit().unwrap().is_committed());
+    assert_eq!(held.as_deref(), Some(long.as_bytes()));
+    assert_eq!(letters.get("a").unwrap(), held);
+    // It has the number of its commit, by which a change is seen.
+    assert_eq!(other.commit().unwrap(), CommitOutcome::Conflict);
+}
