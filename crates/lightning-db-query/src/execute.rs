@@ -13,6 +13,8 @@ mod kept;
 mod keys;
 #[cfg(feature = "spatial")]
 mod nearest;
+mod values;
+mod wanted;
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
@@ -30,6 +32,7 @@ use crate::program::{
     Computed, Frame, Part, Program, Question, ROW_ID, Side, Sorted, Step, Values,
 };
 use kept::{Kept, RowSet};
+use values::{with_around, with_values};
 
 /// Who takes rows; it may have enough.
 pub(crate) type Sink<'s> = dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>> + 's;
@@ -57,32 +60,6 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Counted<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) actual: RefCell<Vec<Actual>>,
-}
-
-/// Values that fit into the frame of a call; more are on the heap.
-const INLINE: usize = 16;
-
-/// Calls `then` with so many values, which `value` gives by position.
-#[inline]
-fn with_values<'r, T>(
-    count: usize,
-    value: impl Fn(usize) -> ValueRef<'r>,
-    then: impl FnOnce(&[ValueRef<'r>]) -> T,
-) -> T {
-    if count <= INLINE {
-        let mut values = [ValueRef::Null; INLINE];
-        for (position, place) in values[..count].iter_mut().enumerate() {
-            *place = value(position);
-        }
-        return then(&values[..count]);
-    }
-    let values: Vec<ValueRef<'r>> = (0..count).map(value).collect();
-    then(&values)
-}
-
-/// Rows around a row and itself, in one.
-fn around<'r>(outer: &[ValueRef<'r>], row: &[ValueRef<'r>]) -> Vec<ValueRef<'r>> {
-    outer.iter().chain(row).copied().collect()
 }
 
 impl Run<'_> {
@@ -210,6 +187,20 @@ impl Run<'_> {
         Ok(computed.expression.evaluate(&frame)?)
     }
 
+    /// Calls `then` with the value of a scalar that is the same for all rows: where it stands, if
+    /// it is a column of the rows around, or a parameter.
+    fn with_value<T>(
+        &self,
+        computed: &Computed,
+        outer: &[ValueRef<'_>],
+        then: impl FnOnce(ValueRef<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let parts = self.parts(computed, &Values(&[]), outer)?;
+        let row = &Values(&[]);
+        let frame = Frame { row, outer, parameters: self.parameters, parts: &parts };
+        then(computed.expression.evaluated(&frame)?.as_value_ref())
+    }
+
     /// Truth of conditions together for a row. As everywhere in this project, a condition that
     /// fails does so only if none before it is false.
     fn truth(
@@ -237,7 +228,7 @@ impl Run<'_> {
         row: &dyn Columns,
         outer: &[ValueRef<'_>],
     ) -> Result<bool> {
-        Ok(self.truth(conditions, row, outer)? == Some(true))
+        Ok(conditions.is_empty() || self.truth(conditions, row, outer)? == Some(true))
     }
 
     /// Values of the parts of a scalar that are no expression.
@@ -247,6 +238,9 @@ impl Run<'_> {
         row: &dyn Columns,
         outer: &[ValueRef<'_>],
     ) -> Result<Vec<Value>> {
+        if computed.parts.is_empty() {
+            return Ok(Vec::new());
+        }
         computed.parts.iter().map(|part| self.part(part, row, outer)).collect()
     }
 

@@ -164,7 +164,7 @@ pub use field::{Date, Field, Json, Point, RecordKey, Timestamp};
 pub use lightning_db_derive::Record;
 pub use lightning_db_types::{ColumnOrder, Decimal, Value, ValueRef};
 pub use record::{Record, TypedReader, TypedTable, TypedTransaction};
-pub use row::Row;
+pub use row::{Row, RowView};
 pub use schema::{Check, ColumnDefinition, ColumnType, ForeignKey, OnDelete, TableDefinition};
 pub use snapshot::{TableReader, TableSnapshot};
 pub use spec::IndexSpec;

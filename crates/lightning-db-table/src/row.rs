@@ -11,12 +11,19 @@ use crate::catalog::Schema;
 use crate::error::{Error, Result, RowName};
 use crate::layout::Layout;
 
-/// A stored row, borrowed: columns are read where they stand.
+/// A stored row, borrowed: columns are read where they stand, by their ids.
 #[derive(Clone, Copy)]
-pub(crate) struct RowView<'a> {
+pub struct RowView<'a> {
     schema: &'a Schema,
     layout: &'a Layout,
     stored: &'a [u8],
+    number: u64,
+}
+
+impl fmt::Debug for RowView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RowView").field(&self.number).finish()
+    }
 }
 
 impl<'a> RowView<'a> {
@@ -28,13 +35,18 @@ impl<'a> RowView<'a> {
             None => Some("its schema version is unknown"),
         };
         match (layout, refusal) {
-            (Some(layout), None) => Ok(Self { schema, layout, stored }),
+            (Some(layout), None) => Ok(Self { schema, layout, stored, number: row_id }),
             (_, refusal) => Err(Error::Corrupt {
                 table: schema.record.name.clone(),
                 row: RowName::Id(row_id),
                 detail: refusal.unwrap_or_default().to_owned(),
             }),
         }
+    }
+
+    /// Number of the row in its table.
+    pub fn row_id(&self) -> u64 {
+        self.number
     }
 
     /// Value of a column, by id.
@@ -82,7 +94,8 @@ impl Row {
 
     pub(crate) fn view(&self) -> Option<RowView<'_>> {
         let layout = self.schema.layout_of(self.version)?;
-        Some(RowView { schema: &self.schema, layout, stored: &self.stored })
+        let (schema, stored, number) = (&self.schema, &self.stored, self.number);
+        Some(RowView { schema, layout, stored, number })
     }
 
     pub(crate) fn table_name(&self) -> &str {

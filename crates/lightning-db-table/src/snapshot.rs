@@ -1,11 +1,11 @@
 //! Reading tables: as of one commit, or within a transaction.
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
 use lightning_db_index::{
-    Estimate, Expression, Index, IndexQuery, Reader, RowExpression, RowPlan, RowSet, row_id_of,
-    row_key,
+    Estimate, Expression, Index, IndexQuery, Reader, ReaderRange, RowExpression, RowPlan, RowSet,
+    row_id_of, row_key,
 };
 use lightning_db_storage::Snapshot;
 use lightning_db_types::{Value, ValueRef};
@@ -159,6 +159,77 @@ impl<'a> TableReader<'a> {
         }
     }
 
+    /// Calls `visit` with the row with a number, where it stands: nothing of it is copied. `None`
+    /// if there is none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    #[inline]
+    pub fn visit<T>(
+        &self,
+        row_id: u64,
+        visit: impl FnOnce(&RowView<'_>) -> T,
+    ) -> Result<Option<T>> {
+        let stored = self.reader.get(&self.table.rows.keyspace, row_key(row_id));
+        let Some(stored) = stored.map_err(Error::of_index(self.table.name()))? else {
+            return Ok(None);
+        };
+        let row = RowView::new(&self.table.schema, row_id, &stored)?;
+        Ok((!self.is_over(&row)).then(|| visit(&row)))
+    }
+
+    /// Calls `visit` with the rows whose whole-number key is within bounds, by ascending key, until
+    /// it breaks; see [`scan_keys`](Self::scan_keys). Rows are lent, not copied.
+    ///
+    /// # Errors
+    /// As [`scan_keys`](Self::scan_keys), and those of `visit`.
+    pub fn visit_keys<E: From<Error>>(
+        &self,
+        low: Bound<&Value>,
+        high: Bound<&Value>,
+        visit: &mut dyn FnMut(&RowView<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
+        let numbers = self.numbers_within(low, high)?;
+        if numbers.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let keys = row_key(*numbers.start())..=row_key(*numbers.end());
+        self.visit_range(self.reader.range(&self.table.rows.keyspace, keys), visit)
+    }
+
+    /// Calls `visit` with all rows, as [`visit_keys`](Self::visit_keys) does with some.
+    ///
+    /// # Errors
+    /// Those of the store, and those of `visit`.
+    pub fn visit_all<E: From<Error>>(
+        &self,
+        visit: &mut dyn FnMut(&RowView<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
+        self.visit_range(self.reader.range::<&[u8]>(&self.table.rows.keyspace, ..), visit)
+    }
+
+    fn visit_range<E: From<Error>>(
+        &self,
+        mut range: ReaderRange,
+        visit: &mut dyn FnMut(&RowView<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
+        while range.advance().map_err(Error::of_index(self.table.name()))? {
+            let Some((key, stored)) = range.current() else { break };
+            let row = RowView::new(&self.table.schema, row_id_of(key).unwrap_or(0), stored)?;
+            if !self.is_over(&row) && visit(&row)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Number of the row with a whole-number key, whether it is there or not; see
+    /// [`Table::row_id_of_key`].
+    #[inline]
+    pub fn row_id_of_key(&self, key: ValueRef<'_>) -> Option<u64> {
+        self.table.number_of(key)
+    }
+
     /// Number of the row with a primary key. The row may have ended.
     pub(crate) fn find_key(&self, key: &[Value]) -> Result<Option<u64>> {
         let table = self.table;
@@ -208,10 +279,7 @@ impl<'a> TableReader<'a> {
         low: Bound<&Value>,
         high: Bound<&Value>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<Row>> + use<'a>> {
-        let Some(numbers) = self.table.numbers_within(low, high) else {
-            let detail = "its rows are not in the order of a key of whole numbers".to_owned();
-            return Err(Error::Definition { table: self.table.name().to_owned(), detail });
-        };
+        let numbers = self.numbers_within(low, high)?;
         let this = *self;
         let rows = (!numbers.is_empty()).then(|| {
             let keys = row_key(*numbers.start())..=row_key(*numbers.end());
@@ -227,6 +295,17 @@ impl<'a> TableReader<'a> {
                 row => Some(row),
             }
         }))
+    }
+
+    fn numbers_within(
+        &self,
+        low: Bound<&Value>,
+        high: Bound<&Value>,
+    ) -> Result<RangeInclusive<u64>> {
+        self.table.numbers_within(low, high).ok_or_else(|| {
+            let detail = "its rows are not in the order of a key of whole numbers".to_owned();
+            Error::Definition { table: self.table.name().to_owned(), detail }
+        })
     }
 
     /// Number of rows, by counting them.
@@ -346,8 +425,13 @@ impl<'a> TableReader<'a> {
     }
 
     fn has_ended(&self, row: &Row) -> bool {
-        let Some(column) = self.table.schema.record.expires_at else { return false };
-        row.view().is_some_and(|view| ended(&view, column, self.now_ms))
+        self.table.schema.record.expires_at.is_some()
+            && row.view().is_some_and(|view| self.is_over(&view))
+    }
+
+    fn is_over(&self, row: &RowView<'_>) -> bool {
+        let column = self.table.schema.record.expires_at;
+        column.is_some_and(|column| ended(row, column, self.now_ms))
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct State {
     /// A number that no other state of this process has.
     pub(crate) version: u64,
     pub(crate) tables: BTreeMap<String, Arc<TableState>>,
+    /// The same by number.
+    by_id: BTreeMap<u32, Arc<TableState>>,
     /// For each table that foreign keys name, who names it and by which of its keys.
     children: BTreeMap<String, Vec<(Arc<TableState>, usize)>>,
 }
@@ -67,7 +69,8 @@ impl State {
                 children.entry(key.table.clone()).or_default().push((Arc::clone(table), at));
             }
         }
-        Self { version: VERSION.fetch_add(1, Ordering::Relaxed), tables, children }
+        let by_id = tables.values().map(|table| (table.id(), Arc::clone(table))).collect();
+        Self { version: VERSION.fetch_add(1, Ordering::Relaxed), tables, by_id, children }
     }
 
     /// Tables with a foreign key to a table, and the position of the key among theirs.
@@ -83,11 +86,8 @@ impl State {
     /// What a table that was looked up at another time is in this state: it may have had other
     /// columns, indexes, and another name.
     pub(crate) fn current(&self, table: &Table) -> Result<&Arc<TableState>> {
-        let id = table.state.id();
-        let same = self.tables.get(table.name()).filter(|state| state.id() == id);
-        let renamed = || self.tables.values().find(|state| state.id() == id);
         let not_found = || Error::NotFound { what: "table", name: table.name().to_owned() };
-        same.or_else(renamed).ok_or_else(not_found)
+        self.by_id.get(&table.state.id()).ok_or_else(not_found)
     }
 }
 

@@ -5,10 +5,11 @@ use std::ops::{Bound, ControlFlow};
 
 use lightning_db_expression::{Columns, Comparison, Expression, number};
 use lightning_db_optimizer::IndexKind;
-use lightning_db_table::index::{BitmapQuery, HitRef, Index, IndexQuery, KeyQuery, RowSet};
-use lightning_db_table::{Row, TableReader};
+use lightning_db_table::index::{HitRef, Index, IndexQuery, RowSet};
+use lightning_db_table::{Row, RowView, TableReader};
 use lightning_db_types::{Value, ValueRef};
 
+use super::wanted::{Next, Wanted, bitmap_query, key_query};
 use super::{MORE, Run, Sink, with_values};
 use crate::error::{Error, Result};
 use crate::program::{
@@ -53,17 +54,14 @@ impl Columns for Numbered<'_> {
     }
 }
 
-/// What is asked of the part behind the equal ones.
-enum Next {
-    Anything,
-    Range(Bound<Value>, Bound<Value>),
-    StartsWith(Value),
-}
+/// The same of a row where it stands.
+struct Lent<'a>(&'a RowView<'a>);
 
-/// The keys that are asked for; there may be none.
-struct Wanted {
-    keys: Vec<Vec<Value>>,
-    next: Next,
+impl Columns for Lent<'_> {
+    #[inline]
+    fn column(&self, id: usize) -> ValueRef<'_> {
+        if id == ROW_ID { ValueRef::U64(self.0.row_id()) } else { self.0.column(id) }
+    }
 }
 
 impl Run<'_> {
@@ -121,7 +119,7 @@ impl Run<'_> {
         found: &mut Found<'_>,
     ) -> Result<ControlFlow<()>> {
         match path {
-            Path::All => each(reader.scan(), &mut |row| found(&Numbered(row))),
+            Path::All => reader.visit_all(&mut |row| found(&Lent(row))),
             Path::Keys { key, reverse } => self.keys(reader, key, *reverse, outer, found),
             Path::Entries(entries) => self.entries(reader, entries, outer, found),
             Path::Set(set) => {
@@ -145,9 +143,26 @@ impl Run<'_> {
         if let [KeyPart::In(values)] = &key.parts[..]
             && let [only] = &values[..]
         {
-            let value = self.value(only, &Values(&[]), outer)?;
-            let row = if value.is_null() { None } else { get(reader, value)? };
-            return row.map_or(MORE, |row| found(&Numbered(&row)));
+            return self.with_value(only, outer, |value| match value {
+                ValueRef::Null => MORE,
+                ValueRef::I64(_) | ValueRef::U64(_) => {
+                    let row_id = reader.row_id_of_key(value);
+                    row_id.map_or(MORE, |row_id| one(reader, row_id, found))
+                }
+                other => {
+                    let row = get(reader, other.to_value())?;
+                    row.map_or(MORE, |row| found(&Numbered(&row)))
+                }
+            });
+        }
+        if let [KeyPart::Range(low, high)] = &key.parts[..]
+            && !reverse
+        {
+            let low = self.bound(low.as_ref(), outer)?;
+            let high = self.bound(high.as_ref(), outer)?;
+            let Some((low, high)) = low.zip(high) else { return MORE };
+            let found = &mut |row: &RowView<'_>| found(&Lent(row));
+            return reader.visit_keys(low.as_ref(), high.as_ref(), found);
         }
         self.rows_by_key(reader, key, (reverse, outer), &mut |row| found(&Numbered(row)))
     }
@@ -213,14 +228,8 @@ impl Run<'_> {
             if !self.holds(&entries.filter, &entry, outer)? {
                 continue;
             }
-            let flow = if entries.covering {
-                found(&entry)?
-            } else {
-                match reader.get_by_id(hit.row_id())? {
-                    Some(row) => found(&Numbered(&row))?,
-                    None => ControlFlow::Continue(()),
-                }
-            };
+            let flow =
+                if entries.covering { found(&entry)? } else { one(reader, hit.row_id(), found)? };
             if flow.is_break() {
                 return Ok(flow);
             }
@@ -319,51 +328,6 @@ impl Run<'_> {
         }
     }
 
-    /// The keys that are asked for; `None` if a value is null that something is to equal.
-    fn wanted(&self, key: &Key, outer: &[ValueRef<'_>]) -> Result<Option<Wanted>> {
-        let mut keys = vec![Vec::new()];
-        let mut next = Next::Anything;
-        for part in &key.parts {
-            match part {
-                KeyPart::In(values) => {
-                    let mut given = Vec::with_capacity(values.len());
-                    for value in values {
-                        let value = self.value(value, &Values(&[]), outer)?;
-                        if !value.is_null() {
-                            given.push(value);
-                        }
-                    }
-                    keys = combined(&keys, &given);
-                }
-                KeyPart::Null => keys = combined(&keys, &[Value::Null]),
-                KeyPart::Range(low, high) => {
-                    let (Some(low), Some(high)) =
-                        (self.bound(low.as_ref(), outer)?, self.bound(high.as_ref(), outer)?)
-                    else {
-                        return Ok(None);
-                    };
-                    next = Next::Range(low, high);
-                }
-                KeyPart::StartsWith(prefix) => next = Next::StartsWith(prefix.clone()),
-            }
-        }
-        Ok((!keys.is_empty()).then_some(Wanted { keys, next }))
-    }
-
-    /// A bound; `None` if it is null, which no value is beyond.
-    fn bound(
-        &self,
-        bound: Option<&(Computed, bool)>,
-        outer: &[ValueRef<'_>],
-    ) -> Result<Option<Bound<Value>>> {
-        let Some((value, included)) = bound else { return Ok(Some(Bound::Unbounded)) };
-        let value = self.value(value, &Values(&[]), outer)?;
-        if value.is_null() {
-            return Ok(None);
-        }
-        Ok(Some(if *included { Bound::Included(value) } else { Bound::Excluded(value) }))
-    }
-
     /// Whether a key has what is wanted of its later parts.
     fn fits(
         &self,
@@ -422,6 +386,12 @@ pub(super) fn each(
     MORE
 }
 
+/// Gives the row with a number, if it is there.
+#[inline]
+fn one(reader: &TableReader<'_>, row_id: u64, found: &mut Found<'_>) -> Result<ControlFlow<()>> {
+    reader.visit(row_id, |row| found(&Lent(row)))?.unwrap_or(MORE)
+}
+
 /// Gives a row with its number.
 #[cfg(feature = "spatial")]
 pub(super) fn give_row(row: &Row, found: &mut Found<'_>) -> Result<ControlFlow<()>> {
@@ -447,38 +417,4 @@ fn holds(value: &Value, comparison: Comparison, wanted: &Value) -> Result<bool> 
     let wanted = Expression::Literal(wanted.clone());
     let compared = Expression::Literal(value.clone()).compare(comparison, wanted);
     Ok(compared.is_true(&Values(&[]))?)
-}
-
-/// Each key followed by each value.
-fn combined(keys: &[Vec<Value>], values: &[Value]) -> Vec<Vec<Value>> {
-    let with = |key: &Vec<Value>, value: &Value| {
-        let mut key = key.clone();
-        key.push(value.clone());
-        key
-    };
-    keys.iter().flat_map(|key| values.iter().map(move |value| with(key, value))).collect()
-}
-
-fn key_query(wanted: Wanted) -> KeyQuery {
-    let query = KeyQuery::any_of(wanted.keys);
-    match wanted.next {
-        Next::Anything => query,
-        Next::Range(low, high) => query.range((low, high)),
-        Next::StartsWith(prefix) => query.starts_with(prefix),
-    }
-}
-
-fn bitmap_query(wanted: Wanted) -> BitmapQuery {
-    let Wanted { keys, next } = wanted;
-    match next {
-        Next::Range(low, high) => BitmapQuery::Range { low, high },
-        Next::Anything | Next::StartsWith(_) => {
-            let values = keys.into_iter().flatten();
-            let one = |value: Value| match value {
-                Value::Null => BitmapQuery::IsNull,
-                value => BitmapQuery::Equal(value),
-            };
-            BitmapQuery::Or(values.map(one).collect())
-        }
-    }
 }

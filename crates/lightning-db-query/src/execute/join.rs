@@ -8,7 +8,7 @@ use lightning_db_types::{Value, ValueRef};
 
 use super::kept::{Kept, Row, bytes_of};
 use super::keys::{KeyTable, canonical};
-use super::{MORE, Run, Sink, around, with_values};
+use super::{MORE, Run, Sink, with_around, with_values};
 use crate::error::{Error, Result};
 use crate::program::{Computed, Join, Pair, Values};
 
@@ -22,13 +22,20 @@ struct Table<'a> {
     unknown: Vec<Row>,
 }
 
+/// Rows of a kept side that a row may match.
+enum Matches<'t> {
+    All,
+    These(&'t [u32]),
+    /// None is known to: a null might be equal.
+    Unknown,
+}
+
 /// Takes a row of the right side; says whether more are wanted, and whether it matches.
 type Matcher<'s> = dyn FnMut(&[ValueRef<'_>]) -> Result<(ControlFlow<()>, bool)> + 's;
 
 impl Table<'_> {
-    /// The rows with a key. Where unknown pairs are asked for, `None` stands for one: a null that
-    /// might be equal.
-    fn matches(&self, key: &mut [Value], asks_unknown: bool) -> Vec<Option<usize>> {
+    /// The rows with a key, or whether there is an unknown pair where that is asked for.
+    fn matches(&self, key: &mut [Value], asks_unknown: bool) -> Matches<'_> {
         if canonical(key).is_none() {
             for value in key.iter_mut() {
                 if let Some(same) = number::canonical(value.as_value_ref()) {
@@ -38,7 +45,7 @@ impl Table<'_> {
             let known = self.keys.iter().map(|(other, _)| other);
             let mut others = known.chain(&self.unknown);
             let unknown = asks_unknown && others.any(|other| agree(key, other));
-            return if unknown { vec![None] } else { Vec::new() };
+            return if unknown { Matches::Unknown } else { Matches::These(&[]) };
         }
         let found = with_values(
             key.len(),
@@ -46,11 +53,11 @@ impl Table<'_> {
             |key| self.positions.find(key, |at| &self.keys[at].0),
         );
         match found {
-            Some(found) => self.keys[found].1.iter().map(|at| Some(*at as usize)).collect(),
+            Some(found) => Matches::These(&self.keys[found].1),
             None if asks_unknown && self.unknown.iter().any(|other| agree(key, other)) => {
-                vec![None]
+                Matches::Unknown
             }
-            None => Vec::new(),
+            None => Matches::These(&[]),
         }
     }
 }
@@ -64,16 +71,15 @@ impl Run<'_> {
     ) -> Result<ControlFlow<()>> {
         match join.method {
             JoinMethod::ForEach => self.node(join.left, outer, &mut |left| {
-                let inner = around(outer, left);
                 self.one(join, left, (outer, false), sink, |pair| {
-                    self.node(join.right, &inner, &mut |right| Ok(pair(right)?.0)).map(drop)
+                    with_around(outer, left, |inner| {
+                        self.node(join.right, inner, &mut |right| Ok(pair(right)?.0)).map(drop)
+                    })
                 })
             }),
             JoinMethod::NestedLoop => {
                 let right = self.kept(join.right, outer)?;
-                self.looked_up(join, &right, outer, sink, |_| {
-                    Ok((0..right.len()).map(Some).collect())
-                })
+                self.looked_up(join, &right, outer, sink, |_| Ok(Matches::All))
             }
             JoinMethod::HashLeft if !matches!(join.kind, JoinKind::Mark(_)) => {
                 self.hash_left(join, outer, sink)
@@ -142,33 +148,37 @@ impl Run<'_> {
     }
 
     /// Gives the rows of a join whose right side is kept.
-    fn looked_up(
+    fn looked_up<'t>(
         &self,
         join: &Join,
         right: &Kept<'_>,
         outer: &[ValueRef<'_>],
         sink: &mut Sink<'_>,
-        mut matches: impl FnMut(&[ValueRef<'_>]) -> Result<Vec<Option<usize>>>,
+        mut matches: impl FnMut(&[ValueRef<'_>]) -> Result<Matches<'t>>,
     ) -> Result<ControlFlow<()>> {
         let is_full = join.kind == JoinKind::Full;
         let mut met = vec![false; if is_full { right.len() } else { 0 }];
         let flow = self.node(join.left, outer, &mut |left| {
             let found = matches(left)?;
-            let unknown = found.contains(&None);
+            let unknown = matches!(found, Matches::Unknown);
             self.one(join, left, (outer, unknown), sink, |pair| {
-                for at in found.iter().flatten() {
+                let mut look = |at: usize| {
                     self.go_on()?;
-                    let row = &right.rows()[*at];
+                    let row = &right.rows()[at];
                     let value = |place: usize| row[place].as_value_ref();
                     let (flow, is_match) = with_values(row.len(), value, &mut *pair)?;
                     if is_full && is_match {
-                        met[*at] = true;
+                        met[at] = true;
                     }
-                    if flow.is_break() {
-                        break;
+                    Ok(flow)
+                };
+                match found {
+                    Matches::All => each_until(0..right.len(), &mut look),
+                    Matches::These(rows) => {
+                        each_until(rows.iter().map(|at| *at as usize), &mut look)
                     }
+                    Matches::Unknown => Ok(()),
                 }
-                Ok(())
             })
         })?;
         if flow.is_break() || !is_full {
@@ -249,7 +259,9 @@ impl Run<'_> {
         let flow = self.node(join.right, outer, &mut |right| {
             let mut key = self.key(&join.right_keys, right, outer)?;
             let mut any = false;
-            for at in left.matches(&mut key, false).into_iter().flatten() {
+            let Matches::These(found) = left.matches(&mut key, false) else { return MORE };
+            for at in found {
+                let at = *at as usize;
                 let row = &left.rows.rows()[at];
                 let value = |place: usize| row[place].as_value_ref();
                 let flow = with_values(row.len(), value, |left| {
@@ -299,6 +311,19 @@ impl Run<'_> {
         }
         MORE
     }
+}
+
+/// Calls `look` with each place until it breaks.
+fn each_until(
+    places: impl Iterator<Item = usize>,
+    look: &mut dyn FnMut(usize) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    for place in places {
+        if look(place)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn gives_pairs(kind: JoinKind) -> bool {

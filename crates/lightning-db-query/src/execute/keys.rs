@@ -7,11 +7,16 @@ use foldhash::fast::FixedState;
 use lightning_db_expression::number;
 use lightning_db_types::{Value, ValueRef};
 
+/// Where no position follows.
+const END: u32 = u32::MAX;
+
 /// Positions of rows by the hash of their keys; the keys themselves are with the rows.
 #[derive(Debug, Default)]
 pub(super) struct KeyTable {
-    /// Those of one hash together: nearly always one key.
-    positions: HashMap<u64, Vec<u32>, FixedState>,
+    /// The newest of each hash.
+    newest: HashMap<u64, u32, FixedState>,
+    /// For each position the one before of its hash: nearly always none.
+    before: Vec<u32>,
     hasher: FixedState,
 }
 
@@ -32,13 +37,14 @@ impl KeyTable {
         next: usize,
         key_at: impl Fn(usize) -> &'k [Value],
     ) -> usize {
-        let positions = self.positions.entry(self.hash(key)).or_default();
-        let is_it = |position: &&u32| is_same(key_at(**position as usize), key);
-        if let Some(found) = positions.iter().find(is_it) {
-            return *found as usize;
+        let hash = self.hash(key);
+        if let Some(found) = self.find_hash(hash, key, key_at) {
+            return found;
         }
         // Rows of 2^32 groups do not fit into the memory of a query.
-        positions.push(u32::try_from(next).unwrap_or(u32::MAX));
+        let before = self.newest.insert(hash, u32::try_from(next).unwrap_or(END));
+        self.before.resize(next, END);
+        self.before.push(before.unwrap_or(END));
         next
     }
 
@@ -48,9 +54,23 @@ impl KeyTable {
         key: &[ValueRef<'_>],
         key_at: impl Fn(usize) -> &'k [Value],
     ) -> Option<usize> {
-        let positions = self.positions.get(&self.hash(key))?;
-        let is_it = |position: &&u32| is_same(key_at(**position as usize), key);
-        positions.iter().find(is_it).map(|position| *position as usize)
+        self.find_hash(self.hash(key), key, key_at)
+    }
+
+    fn find_hash<'k>(
+        &self,
+        hash: u64,
+        key: &[ValueRef<'_>],
+        key_at: impl Fn(usize) -> &'k [Value],
+    ) -> Option<usize> {
+        let mut position = self.newest.get(&hash).copied()?;
+        while position != END {
+            if is_same(key_at(position as usize), key) {
+                return Some(position as usize);
+            }
+            position = self.before.get(position as usize).copied()?;
+        }
+        None
     }
 }
 

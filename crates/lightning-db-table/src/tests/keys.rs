@@ -1,12 +1,13 @@
 //! Rows by ranges of their keys of whole numbers.
 
-use std::ops::Bound;
 use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::ops::{Bound, ControlFlow};
 
+use lightning_db_index::Columns as _;
 use lightning_db_types::Value;
 
-use super::World;
-use crate::{ColumnDefinition, ColumnType, Error, TableDefinition, Tables};
+use super::{World, people, person};
+use crate::{ColumnDefinition, ColumnType, Error, RowView, TableDefinition, Tables};
 
 fn keyed(tables: &Tables, name: &str, key: ColumnType, keys: &[Value]) {
     let definition =
@@ -26,6 +27,13 @@ fn within(tables: &Tables, name: &str, low: &Bound<Value>, high: &Bound<Value>) 
     let mut backwards: Vec<Value> = rows.rev().map(key).collect();
     backwards.reverse();
     assert_eq!(found, backwards);
+    let mut lent = Vec::new();
+    let visit = &mut |row: &RowView<'_>| {
+        lent.push(row.column(0).to_value());
+        Ok::<_, Error>(ControlFlow::Continue(()))
+    };
+    assert!(reader.visit_keys(low.as_ref(), high.as_ref(), visit).unwrap().is_continue());
+    assert_eq!(found, lent);
     found
 }
 
@@ -86,4 +94,49 @@ fn table_with_another_key_has_no_range_of_keys() {
     let reader = snapshot.read(&table).unwrap();
     let error = reader.scan_keys(Unbounded, Unbounded).map(drop).unwrap_err();
     assert!(matches!(error, Error::Definition { .. }), "{error}");
+}
+
+#[test]
+fn rows_are_lent_until_the_visitor_has_enough() {
+    let tables = World::new().open();
+    keyed(&tables, "signed", ColumnType::I64, &[3, 1, 2].map(Value::I64));
+    let (snapshot, table) = (tables.snapshot(), tables.table("signed").unwrap());
+    let reader = snapshot.read(&table).unwrap();
+    let mut seen = Vec::new();
+    let flow = reader.visit_all(&mut |row| {
+        seen.push((row.row_id(), row.column(0).to_value()));
+        let enough = seen.len() == 2;
+        Ok::<_, Error>(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    assert!(flow.unwrap().is_break());
+    let row_id = |key| reader.row_id_of_key(Value::I64(key).as_value_ref()).unwrap();
+    assert_eq!(seen, [1, 2].map(|key| (row_id(key), Value::I64(key))));
+    assert_eq!(reader.visit(row_id(3), |row| row.column(0).to_value()).unwrap(), Some(3.into()));
+    assert_eq!(reader.visit(row_id(4), |_| ()).unwrap(), None);
+}
+
+/// An index remembers the types that it has had, and looks for no others: what a search did not
+/// look for must be noticed as well.
+#[test]
+fn a_search_that_found_nothing_conflicts_with_what_it_would_find() {
+    for is_empty in [true, false] {
+        for (index, key) in [("by_name", Value::from("Ada")), ("by_score", Value::I64(7))] {
+            for number in [7_i64, 8] {
+                let tables = World::new().open();
+                let table = tables.create_table(people()).unwrap();
+                if !is_empty {
+                    tables.insert("people", person(1, "Bob", 1)).unwrap();
+                }
+                let mut transaction = tables.transaction();
+                let reader = transaction.read(&table).unwrap();
+                let found = reader.get_by(index, std::slice::from_ref(&key));
+                assert!(found.unwrap().is_none());
+                transaction.insert(&table, person(2, "Cid", 2)).unwrap();
+                let name = if number == 7 { "Ada" } else { "Eve" };
+                tables.insert("people", person(3, name, number)).unwrap();
+                let conflicts = !transaction.commit().unwrap().is_committed();
+                assert_eq!(conflicts, number == 7, "{index}, {number}, empty {is_empty}");
+            }
+        }
+    }
 }
