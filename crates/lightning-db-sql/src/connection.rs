@@ -149,14 +149,15 @@ impl Connection {
     /// # Errors
     /// As [`execute`](Self::execute).
     pub fn run(&self, sql: &str, parameters: impl Parameters) -> Result<Outcome> {
-        let parameters = parameters.values();
-        if parameters.is_empty()
-            && let Some(outcome) = self.run_lifted(sql)
-        {
-            return Ok(outcome);
-        }
-        let prepared = self.engine.prepared(sql)?;
-        self.run_prepared(&prepared, &parameters)
+        parameters.with(|values| {
+            if values.is_empty()
+                && let Some(outcome) = self.run_lifted(sql)
+            {
+                return Ok(outcome);
+            }
+            let prepared = self.engine.prepared(sql)?;
+            self.run_prepared(&prepared, values)
+        })
     }
 
     /// Runs a text by the plan for all that differ from it in their values alone, where the values

@@ -9,6 +9,15 @@ use lightning_db_types::Value;
 pub trait Parameters {
     /// The values, that of `$1` first.
     fn values(&self) -> Cow<'_, [Value]>;
+
+    /// Calls `then` with the values, where they stand if that can be: those of an array are made
+    /// in place, without a list on the heap.
+    fn with<T>(self, then: impl FnOnce(&[Value]) -> T) -> T
+    where
+        Self: Sized,
+    {
+        then(&self.values())
+    }
 }
 
 impl Parameters for () {
@@ -32,6 +41,10 @@ impl Parameters for Vec<Value> {
 impl<V: Clone + Into<Value>, const N: usize> Parameters for [V; N] {
     fn values(&self) -> Cow<'_, [Value]> {
         Cow::Owned(self.iter().cloned().map(Into::into).collect())
+    }
+
+    fn with<T>(self, then: impl FnOnce(&[Value]) -> T) -> T {
+        then(&self.map(Into::into))
     }
 }
 

@@ -9,7 +9,7 @@ use lightning_db_types::ValueRef;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::parameters::Parameters;
-use crate::prepared::Prepared;
+use crate::prepared::{Outcome, Prepared};
 use crate::rows::Rows;
 
 /// A statement that is read once and run any number of times; see [`Connection::prepare`].
@@ -47,7 +47,7 @@ impl<'c> Statement<'c> {
     /// # Errors
     /// As [`Connection::execute`].
     pub fn execute(&self, parameters: impl Parameters) -> Result<u64> {
-        Ok(self.connection.run_prepared(&self.prepared, &parameters.values())?.count())
+        Ok(self.run(parameters)?.count())
     }
 
     /// Runs it; gives its rows.
@@ -55,7 +55,11 @@ impl<'c> Statement<'c> {
     /// # Errors
     /// As [`Connection::execute`].
     pub fn query(&self, parameters: impl Parameters) -> Result<Rows> {
-        Ok(self.connection.run_prepared(&self.prepared, &parameters.values())?.into_rows())
+        Ok(self.run(parameters)?.into_rows())
+    }
+
+    fn run(&self, parameters: impl Parameters) -> Result<Outcome> {
+        parameters.with(|values| self.connection.run_prepared(&self.prepared, values))
     }
 
     /// Runs it and calls `visit` with each row until that breaks. On the point path the values are
@@ -69,8 +73,9 @@ impl<'c> Statement<'c> {
         parameters: impl Parameters,
         mut visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let parameters = parameters.values();
-        let mut session = self.connection.begin()?;
-        self.prepared.for_each(self.connection.host(), &mut session, &parameters, &mut visit)
+        parameters.with(|values| {
+            let mut session = self.connection.begin()?;
+            self.prepared.for_each(self.connection.host(), &mut session, values, &mut visit)
+        })
     }
 }

@@ -59,8 +59,7 @@ impl Binder<'_> {
             }
         };
         let returning = self.returning(insert.returning.as_deref(), &table, called)?;
-        let columns = columns.into_iter().map(|(column, position)| (column.name, position));
-        let columns = columns.collect();
+        let columns = columns.into_iter().map(|(_, position)| position).collect();
         Ok(Insert { table: table_name, columns, source, conflict, returning })
     }
 

@@ -2,7 +2,7 @@
 
 use lightning_db_expression::Expression;
 use lightning_db_query::Statement as Query;
-use lightning_db_table::{Row, Table, TableTransaction};
+use lightning_db_table::{ColumnName, IntoRow, Row, Table, TableTransaction};
 use lightning_db_types::Value;
 
 use super::returning::{Returning, Written};
@@ -14,8 +14,8 @@ use crate::planned::Given;
 #[derive(Debug)]
 pub(crate) struct Insert {
     pub(crate) table: String,
-    /// Columns that are given, by name and by position in the table.
-    pub(crate) columns: Vec<(String, usize)>,
+    /// Positions of the columns that are given.
+    pub(crate) columns: Vec<usize>,
     pub(crate) source: Source,
     pub(crate) conflict: Option<Conflict>,
     pub(crate) returning: Option<Returning>,
@@ -68,19 +68,19 @@ impl Insert {
             Source::Values(rows) => {
                 let frame = Frame { row: None, excluded: &[], parameters };
                 for row in rows {
-                    let values = self.columns.iter().zip(row).filter_map(|(column, value)| {
+                    let values = self.columns.iter().zip(row).filter_map(|(place, value)| {
                         let value = value.as_ref()?.evaluate(&frame);
-                        Some(value.map(|value| (column, value)))
+                        Some(value.map(|value| (*place, value)))
                     });
                     let values = values.collect::<Result<Vec<_>, _>>()?;
-                    self.one(transaction, &table, &values, parameters, &mut written)?;
+                    self.one(transaction, &table, values, parameters, &mut written)?;
                 }
             }
             Source::Query(query) => {
                 for row in given.rows(query, &*transaction)? {
                     given.go_on()?;
-                    let values: Vec<_> = self.columns.iter().zip(row).collect();
-                    self.one(transaction, &table, &values, parameters, &mut written)?;
+                    let values = self.columns.iter().copied().zip(row).collect();
+                    self.one(transaction, &table, values, parameters, &mut written)?;
                 }
             }
         }
@@ -91,7 +91,7 @@ impl Insert {
         &self,
         transaction: &mut TableTransaction,
         table: &Table,
-        given: &[(&(String, usize), Value)],
+        given: Vec<(usize, Value)>,
         parameters: &[Value],
         written: &mut Written,
     ) -> Result<()> {
@@ -99,7 +99,7 @@ impl Insert {
         if let Some(conflict) = &self.conflict {
             match &conflict.key {
                 Some(key) => {
-                    let row = whole_row(table, given);
+                    let row = whole_row(table, &given);
                     if let Some(existing) = find(transaction, table, key, &row)? {
                         let Some(update) = &conflict.update else { return Ok(()) };
                         let found = (&existing, &row[..]);
@@ -110,7 +110,7 @@ impl Insert {
                         return Ok(());
                     }
                 }
-                None => match transaction.insert(table, named(given)) {
+                None => match transaction.insert(table, Placed(given)) {
                     Err(
                         lightning_db_table::Error::Duplicate { .. }
                         | lightning_db_table::Error::Unique { .. },
@@ -123,7 +123,7 @@ impl Insert {
                 },
             }
         }
-        let row_id = transaction.insert(table, named(given))?;
+        let row_id = transaction.insert(table, Placed(given))?;
         let row = match returning {
             Some(_) => transaction.read(table)?.get_by_id(row_id)?,
             None => None,
@@ -132,15 +132,24 @@ impl Insert {
     }
 }
 
-fn named<'a>(given: &'a [(&'a (String, usize), Value)]) -> Vec<(&'a str, Value)> {
-    given.iter().map(|((name, _), value)| (&**name, value.clone())).collect()
+/// Values of a new row by the positions of their columns.
+struct Placed(Vec<(usize, Value)>);
+
+impl IntoRow for Placed {
+    fn for_each(
+        self,
+        set: &mut dyn FnMut(ColumnName<'_>, Value) -> lightning_db_table::Result<()>,
+    ) -> lightning_db_table::Result<()> {
+        let mut values = self.0.into_iter();
+        values.try_for_each(|(position, value)| set(ColumnName::Position(position), value))
+    }
 }
 
 /// All values of the new row by position, with the defaults of the columns that are not given.
-fn whole_row(table: &Table, given: &[(&(String, usize), Value)]) -> Vec<Value> {
+fn whole_row(table: &Table, given: &[(usize, Value)]) -> Vec<Value> {
     let mut row: Vec<Value> =
         table.columns().map(|column| column.default.clone().unwrap_or_default()).collect();
-    for ((_, position), value) in given {
+    for (position, value) in given {
         if let (Some(place), Some(column)) =
             (row.get_mut(*position), table.columns().nth(*position))
         {
