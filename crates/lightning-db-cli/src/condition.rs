@@ -19,7 +19,6 @@ use crate::failure::Failure;
 use parser::Parser;
 
 pub(crate) use plan::Plan;
-pub(crate) use typing::cast;
 
 /// A condition on rows.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lightning_db::{Error, tables};
+use lightning_db::{Error, sql, tables};
 
 /// The exit codes, as `--help` shows them. They do not change.
 pub(crate) const EXIT_CODES: &str = "\
@@ -104,6 +104,14 @@ impl Failure {
         move |source| Self::File { operation, path, source }
     }
 
+    /// What a statement says, with the place in its text.
+    pub(crate) fn of_statement(error: sql::Error, text: &str) -> Self {
+        match error {
+            sql::Error::File { .. } => error.into(),
+            error => Self::Sql(error.shown_in(text)),
+        }
+    }
+
     /// The exit code, as [`EXIT_CODES`] has it.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -146,6 +154,19 @@ impl From<tables::Error> for Failure {
         match error {
             tables::Error::Storage(error) => Self::Store(error),
             error => Self::Tables(error),
+        }
+    }
+}
+
+/// A file that fails is told as one of this program's own.
+impl From<sql::Error> for Failure {
+    fn from(error: sql::Error) -> Self {
+        match error {
+            sql::Error::File { operation, path, source } => {
+                Self::File { operation, path: PathBuf::from(path), source }
+            }
+            sql::Error::Line { .. } => Self::Refused(error.to_string()),
+            error => Self::Sql(error.to_string()),
         }
     }
 }

@@ -2,25 +2,15 @@
 
 use std::path::Path;
 
+use lightning_db::sql::files::RowFormat;
+
 use crate::failure::Failure;
 
 /// Format and compression of a file of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Format {
     pub(crate) rows: RowFormat,
     pub(crate) compression: Compression,
-}
-
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RowFormat {
-    /// Columns with a separator between them, below a header.
-    Separated {
-        /// The separator.
-        by: u8,
-    },
-    /// One JSON object a line.
-    JsonLines,
 }
 
 /// How the whole file is compressed.
@@ -43,8 +33,8 @@ impl Format {
             (&name[..], Compression::None)
         };
         let rows = match name.rsplit_once('.').map(|(_, extension)| extension) {
-            Some("csv") => RowFormat::Separated { by: b',' },
-            Some("tsv") => RowFormat::Separated { by: b'\t' },
+            Some("csv") => RowFormat::below_header(b','),
+            Some("tsv") => RowFormat::below_header(b'\t'),
             Some("jsonl" | "ndjson") => RowFormat::JsonLines,
             _ => {
                 let path = path.display();
@@ -70,7 +60,7 @@ mod tests {
 
     #[test]
     fn name_tells_the_format() {
-        let (csv, tsv) = (RowFormat::Separated { by: b',' }, RowFormat::Separated { by: b'\t' });
+        let (csv, tsv) = (RowFormat::below_header(b','), RowFormat::below_header(b'\t'));
         check("a.csv", Some((csv, Compression::None)));
         check("/x/a.b.TSV.gz", Some((tsv, Compression::Gzip)));
         check("a.jsonl.zst", Some((RowFormat::JsonLines, Compression::Zstd)));

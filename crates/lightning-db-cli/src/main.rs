@@ -17,7 +17,6 @@ mod commands;
 mod condition;
 mod shell;
 
-mod cells;
 mod format;
 mod progress;
 mod spelling;

@@ -5,17 +5,18 @@
 
 mod dot;
 mod interrupt;
+mod pager;
 mod prompt;
 mod render;
 mod split;
 mod words;
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, Cursor, IsTerminal, Read, Write};
 use std::path::Path;
 
 use lightning_db::Store;
-use lightning_db::sql::{Connection, Outcome, Rows, SqlEngine};
+use lightning_db::sql::{Connection, CopyStream, Outcome, Rows, SqlEngine};
 use lightning_db::tables::Tables;
 
 use crate::args::Sql;
@@ -66,14 +67,23 @@ pub(crate) struct Shell<'c> {
     mode: Mode,
     /// Whether somebody types, who is told what was done.
     is_typed: bool,
-    /// Whether the time of each statement is told.
-    timer: bool,
+    switches: Switches,
     /// Where results go, if not to standard output.
     output: Option<File>,
+    /// The lines that statements are read from, unless they are typed or given as an argument.
+    lines: Option<Box<dyn BufRead>>,
     /// Files that are being read, one from another.
     reading: usize,
     /// Whether the end was asked for.
     is_over: bool,
+}
+
+/// What is on or off.
+struct Switches {
+    /// Whether the time of each statement is told.
+    timer: bool,
+    /// Whether results that are longer than the screen go through a pager.
+    pager: bool,
 }
 
 /// Files that may be read one from another.
@@ -84,7 +94,7 @@ impl<'c> Shell<'c> {
         let (store, tables) =
             if context.is_read_only() { context.open_tables()? } else { context.make_tables()? };
         let connection = SqlEngine::new(&tables).connect();
-        let (timer, output, reading, is_over) = (false, None, 0, false);
+        let (output, reading, is_over) = (None, 0, false);
         Ok(Self {
             context,
             store,
@@ -92,8 +102,9 @@ impl<'c> Shell<'c> {
             connection,
             mode,
             is_typed,
-            timer,
+            switches: Switches { timer: false, pager: is_typed },
             output,
+            lines: None,
             reading,
             is_over,
         })
@@ -118,16 +129,37 @@ impl<'c> Shell<'c> {
     }
 
     /// Runs the statements and commands of lines, up to the first that fails.
-    fn read(&mut self, lines: impl BufRead) -> Result<(), Failure> {
+    fn read(&mut self, lines: impl BufRead + 'static) -> Result<(), Failure> {
+        let around = self.lines.replace(Box::new(lines));
+        let done = self.read_lines();
+        self.lines = around;
+        done
+    }
+
+    fn read_lines(&mut self) -> Result<(), Failure> {
         let mut pending = String::new();
-        for line in lines.lines() {
-            let line = line.map_err(Failure::Input)?;
-            self.line(&line, &mut pending)?;
+        while let Some(line) = self.next_line()? {
+            let line = line.strip_suffix('\n').unwrap_or(&line);
+            self.line(line.strip_suffix('\r').unwrap_or(line), &mut pending)?;
             if self.is_over {
                 return Ok(());
             }
         }
         self.script(&pending)
+    }
+
+    /// The next line of what is read, or of standard input where a statement asks for rows, with
+    /// its end.
+    fn next_line(&mut self) -> Result<Option<String>, Failure> {
+        let mut line = String::new();
+        let read = match &mut self.lines {
+            Some(lines) => lines.read_line(&mut line),
+            None => io::stdin().read_line(&mut line),
+        };
+        if read.map_err(Failure::Input)? == 0 {
+            return Ok(None);
+        }
+        Ok(Some(line))
     }
 
     /// Takes a line: runs what it ends, and leaves the rest in `pending`.
@@ -166,8 +198,7 @@ impl<'c> Shell<'c> {
         }
         let text = piece.text.trim();
         let begun = self.context.elapsed();
-        let outcome = self.connection.run(text, ());
-        let outcome = outcome.map_err(|error| Failure::Sql(error.shown_in(text)))?;
+        let outcome = self.outcome(text)?;
         let time = self.context.elapsed().saturating_sub(begun);
         let said = match outcome {
             Outcome::Rows(rows) => {
@@ -182,13 +213,58 @@ impl<'c> Shell<'c> {
             }
             _ => "done".to_owned(),
         };
-        if self.timer {
+        if self.switches.timer {
             self.print(&format!("{said} in {}\n", text::time(time)))
         } else if self.is_typed {
             self.print(&format!("{said}\n"))
         } else {
             Ok(())
         }
+    }
+
+    fn outcome(&mut self, text: &str) -> Result<Outcome, Failure> {
+        let failed = |error| Failure::of_statement(error, text);
+        let begins_copy = text.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("copy"));
+        let stream = match begins_copy.then(|| self.connection.prepare(text)) {
+            Some(prepared) => prepared.map_err(failed)?.copies(),
+            None => None,
+        };
+        let count = match stream {
+            None => return self.connection.run(text, ()).map_err(failed),
+            Some(CopyStream::In { quote }) => {
+                let rows = self.rows_below(quote)?;
+                self.connection.copy_in(text, rows).map_err(failed)?
+            }
+            Some(CopyStream::Out) => {
+                let mut terminal = context::output();
+                let output: &mut dyn Write = match &mut self.output {
+                    Some(file) => file,
+                    None => &mut terminal,
+                };
+                let count = self.connection.copy_out(text, output).map_err(failed)?;
+                output.flush().map_err(Failure::Output)?;
+                count
+            }
+        };
+        Ok(Outcome::written(count))
+    }
+
+    /// Rows for a statement: what stands below it up to a line `\.`, or all of standard input for
+    /// a statement that was given as an argument. Within quotes such a line is a part of a row.
+    fn rows_below(&mut self, quote: Option<u8>) -> Result<Box<dyn Read>, Failure> {
+        if self.lines.is_none() && !self.is_typed {
+            return Ok(Box::new(io::stdin()));
+        }
+        let (mut rows, mut within) = (String::new(), false);
+        while let Some(line) = self.next_line()? {
+            if !within && line.trim_end() == "\\." {
+                break;
+            }
+            let quotes = line.bytes().filter(|byte| Some(*byte) == quote).count();
+            within ^= quotes % 2 == 1;
+            rows.push_str(&line);
+        }
+        Ok(Box::new(Cursor::new(rows)))
     }
 
     fn shown(&self, rows: &Rows, text: &str) -> String {
@@ -209,6 +285,10 @@ impl<'c> Shell<'c> {
     fn print(&mut self, text: &str) -> Result<(), Failure> {
         if let Some(file) = &mut self.output {
             return file.write_all(text.as_bytes()).map_err(Failure::Output);
+        }
+        // Without a pager the text is printed as it is.
+        if self.switches.pager && pager::show(text).unwrap_or(false) {
+            return Ok(());
         }
         let mut output = context::output();
         output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(Failure::Output)

@@ -1,11 +1,12 @@
 //! Files as streams of plain bytes, whatever they are compressed with.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use lightning_db::sql::files;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -41,57 +42,43 @@ pub(crate) fn decompress(
 }
 
 /// A file that is being written. It gets its name when it is complete.
-pub(crate) struct NewFile {
-    path: PathBuf,
-    partial: PathBuf,
-    target: Target,
-}
-
-enum Target {
-    Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
-    Zstd(zstd::Encoder<'static, BufWriter<File>>),
+pub(crate) enum NewFile {
+    Plain(files::NewFile),
+    Gzip(GzEncoder<files::NewFile>),
+    Zstd(zstd::Encoder<'static, files::NewFile>),
 }
 
 impl NewFile {
     /// Starts a file; one of the same name stays until this one is complete.
     pub(crate) fn create(path: &Path, compression: Compression) -> Result<Self, Failure> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".partial");
-        let partial = PathBuf::from(name);
-        let file = File::create(&partial).map_err(Failure::file("make", &partial))?;
-        let file = BufWriter::with_capacity(BUFFER, file);
-        let target = match compression {
-            Compression::None => Target::Plain(file),
-            Compression::Gzip => Target::Gzip(GzEncoder::new(file, flate2::Compression::default())),
+        let file = files::NewFile::create(path)?;
+        Ok(match compression {
+            Compression::None => Self::Plain(file),
+            Compression::Gzip => Self::Gzip(GzEncoder::new(file, flate2::Compression::default())),
             Compression::Zstd => {
                 let encoder = zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL);
-                Target::Zstd(encoder.map_err(Failure::file("compress", &partial))?)
+                Self::Zstd(encoder.map_err(Failure::file("compress", path))?)
             }
-        };
-        Ok(Self { path: path.to_owned(), partial, target })
+        })
     }
 
     /// Completes the file, brings it to the disk, and gives it its name.
-    pub(crate) fn finish(self) -> Result<(), Failure> {
-        let file = match self.target {
-            Target::Plain(file) => Ok(file),
-            Target::Gzip(encoder) => encoder.finish(),
-            Target::Zstd(encoder) => encoder.finish(),
+    pub(crate) fn finish(self, path: &Path) -> Result<(), Failure> {
+        let file = match self {
+            Self::Plain(file) => Ok(file),
+            Self::Gzip(encoder) => encoder.finish(),
+            Self::Zstd(encoder) => encoder.finish(),
         };
-        let file = file.and_then(|file| file.into_inner().map_err(io::IntoInnerError::into_error));
-        let synced = file.and_then(|file| file.sync_all());
-        synced.map_err(Failure::file("write", &self.partial))?;
-        std::fs::rename(&self.partial, &self.path).map_err(Failure::file("name", &self.path))
+        Ok(file.map_err(Failure::file("write", path))?.finish()?)
     }
 }
 
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.target {
-            Target::Plain(file) => file.write(bytes),
-            Target::Gzip(encoder) => encoder.write(bytes),
-            Target::Zstd(encoder) => encoder.write(bytes),
+        match self {
+            Self::Plain(file) => file.write(bytes),
+            Self::Gzip(encoder) => encoder.write(bytes),
+            Self::Zstd(encoder) => encoder.write(bytes),
         }
     }
 

@@ -64,7 +64,7 @@ pub struct QueryBuilder {
 /// Where rows come from.
 #[derive(Debug, Clone)]
 enum Source {
-    Table { name: String, alias: String },
+    Table { name: String, alias: String, numbered: bool },
     Rows { alias: String, columns: Vec<(String, ValueType)>, rows: Vec<Vec<Value>> },
 }
 
@@ -112,7 +112,15 @@ impl QueryBuilder {
 
     /// All rows of a table, which is called `alias` in the query.
     pub fn scan(table: impl Into<String>, alias: impl Into<String>) -> Self {
-        Self::new(Source::Table { name: table.into(), alias: alias.into() })
+        let (name, alias) = (table.into(), alias.into());
+        Self::new(Source::Table { name, alias, numbered: false })
+    }
+
+    /// As [`scan`](Self::scan), with the numbers of the rows as the last column,
+    /// [`ROW_NUMBER`](crate::ROW_NUMBER), if the catalog knows them.
+    pub fn numbered(table: impl Into<String>, alias: impl Into<String>) -> Self {
+        let (name, alias) = (table.into(), alias.into());
+        Self::new(Source::Table { name, alias, numbered: true })
     }
 
     /// Rows that stand in the query.

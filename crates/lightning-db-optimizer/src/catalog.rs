@@ -83,6 +83,11 @@ pub struct TableDefinition {
     pub indexes: Vec<IndexDefinition>,
 }
 
+/// Name of the column that holds the number of a row. A catalog may put it behind the columns of a
+/// table, which has no other of this name;
+/// [`QueryBuilder::numbered`](crate::QueryBuilder::numbered) alone reads it.
+pub const ROW_NUMBER: &str = "#row";
+
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnDefinition {

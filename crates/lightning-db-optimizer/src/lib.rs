@@ -83,7 +83,7 @@ pub use build::{JoinType, QueryBuilder, Term};
 pub use cardinality::{Cardinality, Learned};
 pub use catalog::{
     Catalog, ColumnDefinition, ForeignKey, IndexDefinition, IndexKind, IndexPart, Probe,
-    ProbeCondition, TableDefinition, TableId,
+    ProbeCondition, ROW_NUMBER, TableDefinition, TableId,
 };
 pub use cost::{Constant, Constants, CostModel, Measurement, Nanoseconds, Pages, Work, fit};
 pub use error::{Error, Result};

@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use lightning_db_optimizer::{
-    Catalog, ColumnDefinition, Estimate, ForeignKey, IndexDefinition, IndexKind, IndexPart, Probe,
-    ProbeCondition, Source as EstimateSource, TableDefinition, TableId, TableStatistics,
+    Catalog, ColumnDefinition, ColumnStatistics, Estimate, ForeignKey, IndexDefinition, IndexKind,
+    IndexPart, Probe, ProbeCondition, ROW_NUMBER, Source as EstimateSource, TableDefinition,
+    TableId, TableStatistics,
 };
 use lightning_db_table::index::{self, Expression, Index};
 use lightning_db_table::{IndexState, Table, TableReader, TableSnapshot};
+use lightning_db_types::ValueType;
 
 use crate::engine::is_near;
 use crate::error::Result;
-use crate::program::Values;
+use crate::program::{ROW_ID, Values};
 use crate::search;
 use crate::source::Source;
 
@@ -103,7 +105,8 @@ impl TableCatalog {
 impl Known {
     fn new(id: TableId, table: Table, reader: &TableReader<'_>) -> Result<Self> {
         let names: Vec<String> = table.columns().map(|column| column.name.clone()).collect();
-        let ids = names.iter().map(|name| table.column_id(name)).collect::<Result<Vec<_>, _>>()?;
+        let ids = names.iter().map(|name| table.column_id(name));
+        let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
         let place = |name: &str| names.iter().position(|known| known == name);
         let mut keys: Vec<Vec<usize>> = Vec::new();
         let key: Vec<usize> = table.primary_key().filter_map(place).collect();
@@ -138,14 +141,23 @@ impl Known {
             value_type: column.column_type.value_type(),
             nullable: column.nullable,
         });
+        let mut columns: Vec<_> = columns.collect();
+        let mut statistics = statistics::of(&table, reader, &names)?;
+        // Scores are found by the numbers of rows.
+        if definitions.iter().any(|index| index.kind == IndexKind::Text) {
+            let (name, value_type) = (ROW_NUMBER.to_owned(), ValueType::U64);
+            columns.push(ColumnDefinition { name, value_type, nullable: false });
+            ids.push(ROW_ID);
+            statistics.columns.push(ColumnStatistics::default());
+        }
         let definition = TableDefinition {
             name: table.name().to_owned(),
-            columns: columns.collect(),
+            columns,
             keys,
             foreign_keys: Vec::new(),
             indexes: definitions,
         };
-        let statistics = Arc::new(statistics::of(&table, reader, &names)?);
+        let statistics = Arc::new(statistics);
         Ok(Self { id, table, ids, indexes, definition: Arc::new(definition), statistics })
     }
 }

@@ -61,6 +61,11 @@ impl QueryEngine {
         Self { inner: Arc::new(Inner { tables, optimizer, memory_limit, catalog }) }
     }
 
+    /// Bytes of rows that a query may keep.
+    pub fn memory_limit(&self) -> usize {
+        self.inner.memory_limit
+    }
+
     /// The tables.
     pub fn tables(&self) -> &Tables {
         &self.inner.tables

@@ -13,8 +13,10 @@ mod kept;
 mod keys;
 #[cfg(feature = "spatial")]
 mod nearest;
+mod text;
 mod values;
 mod wanted;
+mod window;
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
@@ -24,13 +26,13 @@ use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use lightning_db_expression::{Columns, Expression};
 use lightning_db_optimizer::{Actual, PlanId, SetOperation};
 use lightning_db_table::TableReader;
-use lightning_db_table::index::RowSet as TableRows;
 use lightning_db_types::{Clock, Value, ValueRef};
 
 use crate::error::{Error, Result};
 use crate::program::{
     Computed, Frame, Part, Program, Question, ROW_ID, Side, Sorted, Step, Values,
 };
+use function::Member;
 use kept::{Kept, RowSet};
 use values::{with_around, with_values};
 
@@ -48,8 +50,8 @@ pub(crate) struct Run<'a> {
     /// Bytes that may be kept in all.
     pub(crate) memory_limit: usize,
     pub(crate) memory: Cell<usize>,
-    /// The rows that indexes found for conditions, by position: as they are asked for.
-    pub(crate) members: RefCell<Vec<Option<TableRows>>>,
+    /// What indexes found for conditions and scores, by position: as it is asked for.
+    pub(crate) members: RefCell<Vec<Option<Member>>>,
     /// Set from elsewhere when nobody wants the rows any more.
     pub(crate) cancel: Option<&'a AtomicBool>,
     /// What is counted of each node, if it is.
@@ -124,6 +126,7 @@ impl Run<'_> {
             Step::Set { operation, all, left, right } => {
                 self.set(*operation, *all, (left, right), outer, sink)
             }
+            Step::Windows(windows) => self.windows(windows, outer, sink),
             Step::Sort { input, keys, sorted, limit } => {
                 self.sort(*input, keys, (*sorted, *limit), outer, sink)
             }
@@ -260,6 +263,11 @@ impl Run<'_> {
                     return Ok(Value::Null);
                 }
                 self.is_member(*set, row.column(ROW_ID))
+            }
+            Part::Score { row: number, set } => self.score(*set, &self.value(number, row, outer)?),
+            Part::Snippet { arguments, set } => {
+                let arguments = arguments.iter().map(|it| self.value(it, row, outer));
+                self.snippet(*set, &arguments.collect::<Result<Vec<_>>>()?)
             }
         }
     }

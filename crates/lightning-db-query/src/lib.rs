@@ -63,6 +63,7 @@ mod program;
 mod catalog;
 
 pub mod search;
+pub mod window;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 mod access;
 mod function;
 mod scalar;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub(crate) use access::{
 };
 pub(crate) use function::{Asked, MemberSet, Nearest};
 pub(crate) use scalar::{Computed, Frame, Pair, Part, Question, ROW_ID, Scope, Values};
+pub(crate) use window::{Window, Windows};
 
 use crate::catalog::TableCatalog;
 use crate::error::{Error, Result};
@@ -52,6 +54,7 @@ pub(crate) enum Step {
     Set { operation: SetOperation, all: bool, left: Side, right: Side },
     Sort { input: PlanId, keys: Vec<Sorted>, sorted: usize, limit: Option<usize> },
     Limit { input: PlanId, limit: u64, offset: u64 },
+    Windows(Windows),
 }
 
 /// An input and the positions of the columns that are taken of it.
@@ -190,9 +193,7 @@ impl Compiler<'_> {
             Operator::Limit { input, limit, offset } => {
                 Step::Limit { input: *input, limit: limit.unwrap_or(u64::MAX), offset: *offset }
             }
-            Operator::Window { .. } => {
-                return Err(Error::unsupported("a window function", "it is not of this crate"));
-            }
+            Operator::Window { .. } => Step::Windows(self.windows(&node.operator, outer)?),
             Operator::Exchange { .. } => {
                 return Err(Error::unsupported("an exchange", "plan for one worker"));
             }

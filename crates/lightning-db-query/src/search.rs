@@ -6,6 +6,8 @@
 //! | function | value | answered by |
 //! |---|---|---|
 //! | `match(text, query)` | whether words match, see [`matches()`] | text indexes |
+//! | `score(text, query, row)` | how well they match, see [`score()`] | text indexes |
+//! | `snippet(text, query, ..)` | where they match, see [`snippet()`] | text indexes |
 //! | `st_distance(point, point)` | metres on the sphere | spatial indexes, as an order |
 //! | `st_dwithin(point, point, metres)` | whether it is at most so far | spatial indexes |
 //! | `st_within(point, polygon)` | whether it lies in a polygon of WKT | spatial indexes |
@@ -29,7 +31,7 @@ use crate::error::{Error, Result};
 #[cfg(feature = "spatial")]
 pub use spatial::{distance, within, within_distance};
 #[cfg(feature = "text")]
-pub use text::matches;
+pub use text::{matches, score, snippet};
 
 /// A function that indexes answer.
 pub(crate) trait Function: fmt::Debug + Sync {
@@ -54,8 +56,8 @@ pub(crate) trait Function: fmt::Debug + Sync {
         given: &[Value],
     ) -> Result<Option<IndexQuery>>;
 
-    /// Whether its value follows from the arguments: else only an index knows it.
-    fn is_computed(&self) -> bool;
+    /// Who knows its value.
+    fn form(&self) -> Form;
 
     /// Its value, if it is computed.
     ///
@@ -64,9 +66,30 @@ pub(crate) trait Function: fmt::Debug + Sync {
     fn value(&self, arguments: &[Value]) -> Result<Value>;
 }
 
+/// Who knows the value of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// It follows from the arguments.
+    #[cfg_attr(not(feature = "spatial"), expect(dead_code, reason = "places have such alone"))]
+    Computed,
+    /// An index, which finds the rows for which it is true.
+    #[cfg_attr(not(feature = "text"), expect(dead_code, reason = "texts have such alone"))]
+    Member,
+    /// An index, which knows the scores of rows.
+    #[cfg_attr(not(feature = "text"), expect(dead_code, reason = "texts have such alone"))]
+    Score,
+    /// An index, which cuts the text into words.
+    #[cfg_attr(not(feature = "text"), expect(dead_code, reason = "texts have such alone"))]
+    Snippet,
+}
+
 const FUNCTIONS: &[&dyn Function] = &[
     #[cfg(feature = "text")]
-    &text::Match,
+    &text::MATCH,
+    #[cfg(feature = "text")]
+    &text::SCORE,
+    #[cfg(feature = "text")]
+    &text::SNIPPET,
     #[cfg(feature = "spatial")]
     &spatial::SPHERE_DISTANCE,
     #[cfg(feature = "spatial")]

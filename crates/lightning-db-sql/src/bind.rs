@@ -7,17 +7,20 @@ mod expression;
 mod from;
 mod function;
 mod grouped;
+mod grouping;
 mod information;
 mod interval;
 mod literals;
 mod operators;
 mod query;
+mod recursive;
 mod scalar;
 mod scope;
 mod search;
 mod select;
 mod typed;
 mod types;
+mod window;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -31,6 +34,7 @@ use sqlparser::ast;
 
 pub(crate) use expression::{Place, place_of};
 pub(crate) use query::Bound;
+pub(crate) use recursive::Runner;
 pub(crate) use scope::{Relation, Scope, ScopeColumn};
 pub(crate) use types::{Declared, assigned, declared};
 
@@ -46,6 +50,8 @@ pub(crate) struct Binder<'a> {
     types: Vec<ValueType>,
     /// The parameter that holds the moment of `now()`.
     moment: Option<usize>,
+    /// What runs queries while one is planned; a definition has none.
+    runner: Option<Runner<'a>>,
     /// Parameters whose values are part of the plan, such as that of LIMIT.
     by_value: RefCell<BTreeSet<usize>>,
     /// Queries that WITH names; later ones hide earlier ones.
@@ -62,10 +68,21 @@ pub(crate) struct Binder<'a> {
 pub(crate) const VIEW_DEPTH_MAX: usize = 16;
 
 /// A query that WITH names.
-#[derive(Clone)]
 struct Named {
     name: String,
     bound: Bound,
+    /// Whether a query has read it.
+    is_used: Cell<bool>,
+}
+
+impl Named {
+    fn new(name: String, bound: Bound) -> Self {
+        Self { name, bound, is_used: Cell::new(false) }
+    }
+
+    fn is_used(&self) -> bool {
+        self.is_used.get()
+    }
 }
 
 impl<'a> Binder<'a> {
@@ -76,6 +93,7 @@ impl<'a> Binder<'a> {
             parameters,
             types,
             moment: None,
+            runner: None,
             by_value: RefCell::default(),
             named: RefCell::default(),
             views: RefCell::default(),
@@ -87,6 +105,16 @@ impl<'a> Binder<'a> {
     /// The same, where a parameter holds the moment of `now()`.
     pub(crate) fn with_moment(self, moment: Option<usize>) -> Self {
         Self { moment, ..self }
+    }
+
+    /// The same, where queries can be run while one is planned.
+    pub(crate) fn with_runner(self, runner: Runner<'a>) -> Self {
+        Self { runner: Some(runner), ..self }
+    }
+
+    /// What was bound is good for one run alone.
+    fn is_once(&self) {
+        self.once.set(true);
     }
 
     /// The moment that a function without arguments means.

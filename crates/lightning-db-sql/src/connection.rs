@@ -3,6 +3,7 @@
 use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use lightning_db_storage::{Savepoint, Store, TransactionOptions};
 use lightning_db_table::{TableTransaction, Tables};
 use lightning_db_types::Value;
 
+use crate::copy::Stream;
 use crate::engine::{Lift, SqlEngine};
 use crate::error::{Error, Result};
 use crate::lift::lift;
@@ -195,6 +197,55 @@ impl Connection {
     ) -> Result<Vec<datafusion::arrow::array::RecordBatch>> {
         let prepared = self.engine.prepared(sql)?;
         prepared.batches(self.host(), &*self.begin()?, &parameters.values())
+    }
+
+    /// Runs COPY .. FROM STDIN with the rows of a reader; gives their number.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute); [`Error::Conflict`] where another commit stands against it,
+    /// since the rows cannot be read again.
+    ///
+    /// # Examples
+    /// ```
+    /// # use lightning_db_sql::Connection;
+    /// # let dir = tempfile::tempdir()?;
+    /// let db = Connection::open(dir.path())?;
+    /// db.execute("CREATE TABLE city (id BIGINT PRIMARY KEY, name TEXT)", ())?;
+    /// let rows = std::io::Cursor::new("id,name\n1,Bern\n2,\n");
+    /// assert_eq!(db.copy_in("COPY city FROM STDIN (HEADER)", rows)?, 2);
+    ///
+    /// let mut out = Vec::new();
+    /// db.copy_out("COPY city TO STDOUT (FORMAT jsonl)", &mut out)?;
+    /// assert_eq!(out, b"{\"id\":1,\"name\":\"Bern\"}\n{\"id\":2,\"name\":null}\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn copy_in(&self, sql: &str, rows: impl Read + 'static) -> Result<u64> {
+        let prepared = self.engine.prepared(sql)?;
+        let stream = Stream::Input(Box::new(rows));
+        Ok(prepared.copy(self.host(), &mut *self.begin()?, &[], stream)?.count())
+    }
+
+    /// Runs COPY .. TO STDOUT into a writer; gives the number of rows.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute); what was written before is not taken back.
+    pub fn copy_out(&self, sql: &str, output: &mut dyn Write) -> Result<u64> {
+        let prepared = self.engine.prepared(sql)?;
+        let stream = Stream::Output(output);
+        Ok(prepared.copy(self.host(), &mut *self.begin()?, &[], stream)?.count())
+    }
+
+    /// Writes all tables and views, or one table, as SQL that makes them anew: definitions, rows
+    /// as COPY from the lines below it, as `lightning` reads them, and indexes. All are of one
+    /// state: that of the open transaction, or of the newest commit.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for what was made otherwise and SQL cannot say, such as the boost of
+    /// a field of text; [`Error::File`] for the output.
+    pub fn dump(&self, table: Option<&str>, output: &mut dyn Write) -> Result<()> {
+        let session = self.begin()?;
+        let seen = session.seen(&self.engine);
+        crate::dump::write(seen.source(), self.engine.tables(), table, output)
     }
 
     /// Prepares a statement, to be run any number of times.

@@ -1,8 +1,8 @@
 //! Statements that define tables and indexes. Each is a commit of its own, so that none of them
 //! runs within a transaction.
 
-mod index;
-mod table;
+pub(crate) mod index;
+pub(crate) mod table;
 mod table_of_query;
 
 use std::ops::ControlFlow;

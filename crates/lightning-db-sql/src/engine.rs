@@ -31,9 +31,6 @@ pub struct SqlEngine {
 #[derive(Debug)]
 struct Inner {
     queries: QueryEngine,
-    /// Bytes that a query may keep.
-    #[cfg(feature = "vector")]
-    memory_limit: usize,
     cache: Cache<String, Arc<Prepared>>,
     /// By texts with parameters in the place of values.
     lifted: Cache<String, Lift>,
@@ -68,13 +65,9 @@ impl SqlEngine {
 
     /// SQL with options for planning and running queries.
     pub fn with_options(tables: &Tables, options: EngineOptions) -> Self {
-        #[cfg(feature = "vector")]
-        let memory_limit = options.memory_limit;
         let queries = QueryEngine::with_options(tables, options);
         let inner = Inner {
             queries,
-            #[cfg(feature = "vector")]
-            memory_limit,
             cache: Cache::new(CACHED),
             lifted: Cache::new(CACHED),
             plans_found: AtomicU64::new(0),
@@ -113,7 +106,7 @@ impl SqlEngine {
 
     #[cfg(feature = "vector")]
     pub(crate) fn memory_limit(&self) -> usize {
-        self.inner.memory_limit
+        self.inner.queries.memory_limit()
     }
 
     /// The statement of a text, from the cache if it was run before.

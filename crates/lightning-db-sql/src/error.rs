@@ -110,6 +110,28 @@ pub enum Error {
         detail: String,
     },
 
+    /// A file that cannot be opened, read or written.
+    #[error("{operation} {path}")]
+    File {
+        /// "open", "read", "make", "write", "name".
+        operation: &'static str,
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+
+    /// A line of a file that cannot be loaded.
+    #[error("load line {line} of {path}: {detail}")]
+    Line {
+        /// The file.
+        path: String,
+        /// The line that the row begins with, counted from one.
+        line: u64,
+        /// What is wrong with it, and the column where that is known.
+        detail: String,
+    },
+
     /// DataFusion does not plan or run the query.
     #[cfg(feature = "vector")]
     #[error("run the query on DataFusion: {detail}")]

@@ -8,14 +8,15 @@
 //! The dialect is that of `PostgreSQL`: names are in lower case unless they are quoted, nulls sort
 //! above all values, whole numbers divide to whole numbers. There are CREATE (also of a query),
 //! ALTER and DROP TABLE, CREATE and DROP INDEX of every kind, CREATE and DROP VIEW, INSERT (also
-//! with ON CONFLICT), UPDATE and DELETE, each with RETURNING, SELECT with joins, groups, set
-//! operations, subqueries and WITH, transactions with savepoints, SHOW, ANALYZE, EXPLAIN.
+//! with ON CONFLICT), UPDATE and DELETE, each with RETURNING, COPY, SELECT with joins, groups and
+//! grouping sets, window functions, set operations, subqueries, WITH and WITH RECURSIVE,
+//! transactions with savepoints, SHOW, ANALYZE, EXPLAIN.
 //! Parameters are `$1` or `?`. Whole numbers have 64 bits whatever their type is called, and what
 //! does not fit is an error.
 //!
 //! It is not:
 //! * all of SQL: what is not understood is [`Error::Unsupported`] and names what it is, such as
-//!   window functions and recursive queries;
+//!   MERGE and definitions within a transaction;
 //! * a server, or a type checker at compile time.
 //!
 //! # Examples
@@ -46,8 +47,8 @@
 //! # Features
 //! * `text` (default): `CREATE INDEX .. USING fulltext`.
 //! * `tokio`: [`AsyncSql`], statements of tasks on a bounded number of threads.
-//! * `vector`: queries that the binder does not understand run on DataFusion: window functions,
-//!   grouping sets, recursive queries, more of `information_schema`, and its functions.
+//! * `vector`: queries that the binder does not understand run on DataFusion: its functions, frames
+//!   of windows by a distance, more of `information_schema`.
 //! * `spatial` (default): `CREATE INDEX .. USING rtree`.
 //!
 //! # Invariants
@@ -74,7 +75,10 @@ mod session;
 #[cfg(feature = "tokio")]
 mod asynchronous;
 
+mod copy;
 mod define;
+mod dump;
+pub mod files;
 mod views;
 mod write;
 
@@ -97,6 +101,7 @@ pub use lightning_db_types as types;
 #[cfg(feature = "tokio")]
 pub use asynchronous::AsyncSql;
 pub use connection::{Connection, InterruptHandle, Transaction};
+pub use copy::CopyStream;
 pub use engine::{PlanCounts, SqlEngine};
 pub use error::{Error, Position, Result};
 pub use lightning_db_query::{EngineOptions, ResultColumn};

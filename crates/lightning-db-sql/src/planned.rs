@@ -10,7 +10,7 @@ use lightning_db_query::{ResultColumn, Source, Statement as Query};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast;
 
-use crate::bind::{Binder, Bound};
+use crate::bind::{Binder, Bound, Runner};
 #[cfg(feature = "vector")]
 use crate::connection::Executor;
 use crate::connection::Session;
@@ -169,7 +169,8 @@ pub(crate) fn plan(
     given: &Given<'_>,
 ) -> Result<Planned> {
     let parameters = given.all();
-    let binder = Binder::new(source, parameters).with_moment(given.moment());
+    let runner = Runner { engine: engine.queries(), cancel: given.cancel };
+    let binder = Binder::new(source, parameters).with_moment(given.moment()).with_runner(runner);
     let form = if let ast::Statement::Query(query) = statement {
         let bound = match bind(&binder, query, session) {
             Ok(bound) => bound,

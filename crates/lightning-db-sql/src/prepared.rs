@@ -18,12 +18,12 @@ use crate::rows::Rows;
 #[cfg(feature = "vector")]
 use crate::vector;
 use crate::write::Written;
-use crate::{define, explain, named, session};
+use crate::{copy, define, explain, named, session};
 
 /// Plans that are kept of one statement, for different types of parameters and definitions.
 const PLANS_MAX: usize = 8;
 /// Tries of a write that is a transaction of its own.
-const ATTEMPTS_MAX: u32 = 64;
+pub(crate) const ATTEMPTS_MAX: u32 = 64;
 
 /// What is called with the columns of a result, and then with each row.
 type Visit<'v> =
@@ -55,6 +55,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// A write of this many rows, which gives none back.
+    pub fn written(count: u64) -> Self {
+        Self::Written { count, rows: None }
+    }
+
     /// Rows that were written.
     pub fn count(&self) -> u64 {
         match self {
@@ -130,6 +135,9 @@ impl Prepared {
             let given = Given::new(&self.parsed, parameters, host, session);
             return self.write(&host, session, &given);
         }
+        if let ast::Statement::Copy { .. } = statement {
+            return self.copy(host, session, parameters, copy::Stream::None);
+        }
         if session::is_about_session(statement) {
             session::run(statement, session, host.tables())?;
             return Ok(Outcome::Done);
@@ -159,6 +167,23 @@ impl Prepared {
         let text = statement.to_string();
         let first = text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
         Err(Error::unsupported(first, None))
+    }
+
+    pub(crate) fn copies(&self) -> Option<copy::CopyStream> {
+        copy::stream_of(&self.parsed.statement)
+    }
+
+    /// Runs a COPY, with what STDIN or STDOUT stands for.
+    pub(crate) fn copy(
+        &self,
+        host: Host<'_>,
+        session: &mut Session,
+        parameters: &[Value],
+        stream: copy::Stream<'_>,
+    ) -> Result<Outcome> {
+        self.check_count(parameters)?;
+        let given = Given::new(&self.parsed, parameters, host, session);
+        copy::run(&self.parsed, &host, session, &given, stream)
     }
 
     /// Calls `visit` with each row of a query, or of what a write gives back.
@@ -215,7 +240,7 @@ impl Prepared {
     }
 
     /// Calls `visit` with the columns, and then with each row.
-    fn read(
+    pub(crate) fn read(
         &self,
         engine: &SqlEngine,
         session: &Session,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lightning_db_types::ValueRef;
 
 use crate::connection::Connection;
+use crate::copy::CopyStream;
 use crate::error::Result;
 use crate::parameters::Parameters;
 use crate::prepared::{Outcome, Prepared};
@@ -40,6 +41,12 @@ impl<'c> Statement<'c> {
     /// How many parameters it has.
     pub fn parameter_count(&self) -> usize {
         self.prepared.parameter_count()
+    }
+
+    /// Which stream it copies, if it is a COPY of STDIN or STDOUT; see
+    /// [`Connection::copy_in`] and [`Connection::copy_out`].
+    pub fn copies(&self) -> Option<CopyStream> {
+        self.prepared.copies()
     }
 
     /// Runs it; gives the number of rows that it wrote.

@@ -62,6 +62,9 @@ fn refuse<T>(table: &TableState, detail: String) -> Result<T> {
 }
 
 fn check_new_name(table: &TableState, name: &str) -> Result<()> {
+    if name == definition::ROW_NUMBER {
+        return refuse(table, format!("the column {name} is the number of a row"));
+    }
     match table.schema.column_id(name) {
         Ok(_) => Err(Error::Exists { what: "column", name: format!("{}.{name}", table.name()) }),
         Err(_) => Ok(()),

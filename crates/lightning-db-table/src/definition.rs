@@ -17,6 +17,8 @@ use crate::tables::State;
 use crate::values::coerce;
 
 const NAME_LEN_MAX: usize = 128;
+/// What plans call the number of a row.
+pub(crate) const ROW_NUMBER: &str = "#row";
 const COLUMNS_MAX: usize = 1_600;
 
 /// Columns of a table's first version.
@@ -118,6 +120,9 @@ pub(crate) fn check_column(table: &str, column: &ColumnDefinition) -> Result<()>
     let name = &column.name;
     if name.is_empty() || name.len() > NAME_LEN_MAX {
         return refuse(format!("a column's name has 1 to {NAME_LEN_MAX} bytes"));
+    }
+    if name == ROW_NUMBER {
+        return refuse(format!("the column {name} is the number of a row"));
     }
     match &column.default {
         Some(_) if column.generated.is_some() => {

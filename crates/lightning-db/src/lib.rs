@@ -105,6 +105,16 @@ struct Readme;
 #[doc = include_str!("../../../docs/book/src/sql.md")]
 struct Sql;
 
+/// The example of the chapter on plans, compiled and run as a test.
+#[cfg(all(doctest, feature = "text", feature = "spatial", feature = "sql"))]
+#[doc = include_str!("../../../docs/book/src/plans.md")]
+struct Plans;
+
+/// The example of the chapter for users of SQLite, compiled and run as a test.
+#[cfg(all(doctest, feature = "text", feature = "spatial", feature = "sql"))]
+#[doc = include_str!("../../../docs/book/src/from-sqlite.md")]
+struct FromSqlite;
+
 /// The examples of the chapter on indexes, compiled and run as tests.
 #[cfg(all(doctest, feature = "text", feature = "spatial"))]
 #[doc = include_str!("../../../docs/book/src/indexes.md")]

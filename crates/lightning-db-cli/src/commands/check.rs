@@ -59,7 +59,8 @@ pub(crate) fn repair(context: &Context) -> Result<(), Failure> {
     Err(Failure::Damaged(format!("{left} of rows, which are listed above and are yours to decide")))
 }
 
-fn check_to_text(report: &CheckReport) -> String {
+/// What a check found, as lines.
+pub(crate) fn check_to_text(report: &CheckReport) -> String {
     let mut out = String::new();
     for problem in &report.problems {
         let (path, detail) = (problem.path.display().to_string(), &problem.detail);

@@ -10,13 +10,14 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
+use lightning_db::sql::files::RowFormat;
 use lightning_db::{Keyspace, Snapshot};
 use serde_json::{Map, Value, json};
 
 use crate::args::Export;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::format::{Format, RowFormat};
+use crate::format::Format;
 use crate::progress::Progress;
 use crate::stream::NewFile;
 use crate::text;
@@ -52,7 +53,7 @@ fn keyspace_to_file(context: &Context, keyspace: &str, path: &Path) -> Result<()
     let writer = Writer { snapshot: &snapshot, keyspace: &keyspace, survey: &survey, path };
     match format.rows {
         RowFormat::JsonLines => writer.json_lines(file, &progress)?,
-        RowFormat::Separated { by } => writer.separated(file, by, &progress)?,
+        RowFormat::Separated(by, _) => writer.separated(file, by.delimiter, &progress)?,
     }
     drop(progress);
     drop(snapshot);
@@ -141,7 +142,7 @@ impl Writer<'_> {
             }
             file.write_all(b"\n")
         })?;
-        file.finish()
+        file.finish(self.path)
     }
 
     /// All columns, in the order in which they are first seen.
@@ -174,7 +175,7 @@ impl Writer<'_> {
             Ok(writer.write_record(None::<&[u8]>)?)
         })?;
         let file = writer.into_inner().map_err(csv::IntoInnerError::into_error);
-        file.map_err(Failure::file("write", self.path))?.finish()
+        file.map_err(Failure::file("write", self.path))?.finish(self.path)
     }
 
     fn each_row(

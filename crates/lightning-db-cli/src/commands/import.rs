@@ -2,12 +2,9 @@
 
 mod infer;
 mod json_lines;
-mod records;
 mod rejects;
 mod rows;
-mod separated;
 pub(crate) mod table;
-mod tape;
 
 use lightning_db::{Durability, Keyspace, Store, WriteBatch};
 use serde_json::json;

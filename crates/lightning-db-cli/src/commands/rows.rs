@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
+use lightning_db::sql::files;
 use lightning_db::tables::{ColumnType, Row, Table};
 use serde_json::{Value as Json, json};
 
 use crate::args::Rows;
-use crate::cells;
 use crate::condition::{self, Condition, Plan};
 use crate::context::{self, Context};
 use crate::failure::Failure;
@@ -83,7 +83,7 @@ fn print(context: &Context, plan: &Plan<'_>, columns: &Shown, limit: u64) -> Res
 }
 
 fn cells_of(row: &Row, columns: &Shown) -> String {
-    let cells = columns.iter().map(|(at, ..)| match cells::to_text(row.at(*at)) {
+    let cells = columns.iter().map(|(at, ..)| match files::to_text(row.at(*at)) {
         Some(cell) => text::column(cell.as_bytes()).into_owned(),
         None => String::new(),
     });
@@ -99,7 +99,7 @@ pub(crate) fn object(row: &Row, columns: &[(usize, String, ColumnType)]) -> Stri
         }
         out.push_str(&Json::from(name.as_str()).to_string());
         out.push(':');
-        cells::write_json(row.at(*at), *column_type, &mut out);
+        files::write_json(row.at(*at), *column_type, &mut out);
     }
     out.push('}');
     out

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
+use lightning_db::sql::files;
 use lightning_db::tables::index::{Analyzer, BitmapEncoding, Geometry, IndexDefinition, IndexKind};
 use lightning_db::tables::{ColumnDefinition, IndexState, Table, Tables, Value};
 use lightning_db::types::ColumnOrder;
 use serde_json::{Value as Json, json};
 
-use crate::cells;
 use crate::context::{self, Context};
 use crate::failure::Failure;
 use crate::table_text::{Align, push_table};
@@ -157,7 +157,7 @@ fn schema_json(table: &Table) -> Json {
 }
 
 fn shown(value: &Value) -> String {
-    cells::to_text(value.as_value_ref()).unwrap_or_else(|| "null".to_owned())
+    files::to_text(value.as_value_ref()).unwrap_or_else(|| "null".to_owned())
 }
 
 fn generated(table: &Table, column: &ColumnDefinition) -> Option<String> {

@@ -141,7 +141,7 @@ fn converted(value: &Value, to: ValueType) -> Value {
 }
 
 /// A value as another type, exactly.
-pub(crate) fn cast(value: &Value, to: ValueType) -> Result<Value, String> {
+fn cast(value: &Value, to: ValueType) -> Result<Value, String> {
     let cast = Expression::literal(value.clone()).cast(to);
     cast.evaluate(&Vec::<Value>::new()).map_err(|error| error.to_string())
 }

@@ -1,14 +1,16 @@
 //! Commands of the shell itself, which begin with a dot.
 
 use std::fmt::Write as _;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use lightning_db::storage::Depth;
 use lightning_db::tables::Table;
 
 use super::Shell;
 use super::render::Mode;
 use crate::args::Import;
-use crate::commands::{admin, export, import, indexes, tables};
+use crate::commands::{admin, check, export, import, indexes, tables};
 use crate::context;
 use crate::failure::Failure;
 use crate::spelling::did_you_mean;
@@ -17,13 +19,17 @@ use crate::text;
 /// Their names, with what they take and do.
 pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     (".backup", "DIR", "copy the store into a folder, where a later copy brings only what is new"),
+    (".check", "", "check the files of the store; lightning check --deep reads all of them"),
+    (".dump", "[TABLE]", "write SQL that makes tables, rows, indexes and views anew"),
     (".exit", "", "end, as .quit"),
+    (".explain", "STATEMENT", "show how a statement would run, as EXPLAIN does"),
     (".export", "TABLE FILE", "write a table to a file: .csv, .tsv, .jsonl, also with .gz or .zst"),
     (".help", "", "say what there is"),
     (".import", "FILE TABLE", "load such a file into a table, which is made if it is not there"),
     (".indexes", "[TABLE]", "show indexes with what they hold"),
     (".mode", "[NAME]", "write results as box, table, line, csv, json, jsonl, markdown, insert"),
     (".output", "[FILE]", "write results to a file, or to standard output again"),
+    (".pager", "on|off", "show results that are longer than the screen through $PAGER"),
     (".quit", "", "end; a transaction that is open is rolled back"),
     (".read", "FILE", "run the statements of a file"),
     (".schema", "[TABLE]", "show columns, keys and indexes"),
@@ -43,22 +49,6 @@ pub(super) fn run(shell: &mut Shell<'_>, line: &str) -> Result<(), Failure> {
             shell.is_over = true;
             Ok(())
         }
-        (".tables", None) => {
-            let (shown, _) = tables::overview(&shell.tables)?;
-            shell.print(&shown)
-        }
-        (".schema", table) => {
-            let shown = tables::schemas(&chosen(shell, table)?);
-            shell.print(&shown)
-        }
-        (".indexes", table) => {
-            let (shown, _) = indexes::sections(&chosen(shell, table)?)?;
-            shell.print(&shown)
-        }
-        (".stats", None) => {
-            let shown = admin::statistics_text(&shell.store);
-            shell.print(&shown)
-        }
         (".mode", None) => {
             let shown = format!("{}\n", shell.mode.name());
             shell.print(&shown)
@@ -73,9 +63,15 @@ pub(super) fn run(shell: &mut Shell<'_>, line: &str) -> Result<(), Failure> {
             Ok(())
         }
         (".timer", Some(state @ ("on" | "off"))) => {
-            shell.timer = state == "on";
+            shell.switches.timer = state == "on";
             Ok(())
         }
+        (".pager", Some(state @ ("on" | "off"))) => {
+            shell.switches.pager = state == "on";
+            Ok(())
+        }
+        (".dump", table) => dump(shell, table),
+        (".explain", Some(statement)) => shell.script(&format!("EXPLAIN {statement}")),
         (".import", Some(both)) => {
             let (file, table) = two(name, both)?;
             let import = Import::into_table(file, table);
@@ -93,8 +89,51 @@ pub(super) fn run(shell: &mut Shell<'_>, line: &str) -> Result<(), Failure> {
             let bytes = text::bytes(report.bytes_copied);
             shell.print(&format!("copied {files}, {bytes}, to {dir}\n"))
         }
+        _ => look(shell, name, argument),
+    }
+}
+
+/// Runs one that shows what there is.
+fn look(shell: &mut Shell<'_>, name: &str, argument: Option<&str>) -> Result<(), Failure> {
+    match (name, argument) {
+        (".tables", None) => {
+            let (shown, _) = tables::overview(&shell.tables)?;
+            shell.print(&shown)
+        }
+        (".schema", table) => {
+            let shown = tables::schemas(&chosen(shell, table)?);
+            shell.print(&shown)
+        }
+        (".indexes", table) => {
+            let (shown, _) = indexes::sections(&chosen(shell, table)?)?;
+            shell.print(&shown)
+        }
+        (".stats", None) => {
+            let shown = admin::statistics_text(&shell.store);
+            shell.print(&shown)
+        }
+        (".check", None) => {
+            let report = shell.store.check(Depth::Quick)?;
+            shell.print(&check::check_to_text(&report))?;
+            if report.is_ok() {
+                return Ok(());
+            }
+            let damaged = text::count(report.problems.len() as u64, "file");
+            Err(Failure::Damaged(format!("{damaged} damaged")))
+        }
         _ => Err(unknown(name)),
     }
+}
+
+/// Writes the dump where results go, past the pager: it is for programs.
+fn dump(shell: &mut Shell<'_>, table: Option<&str>) -> Result<(), Failure> {
+    let mut terminal = BufWriter::new(context::output());
+    let output: &mut dyn Write = match &mut shell.output {
+        Some(file) => file,
+        None => &mut terminal,
+    };
+    shell.connection.dump(table, output)?;
+    terminal.flush().map_err(Failure::Output)
 }
 
 fn help(shell: &mut Shell<'_>) -> Result<(), Failure> {

@@ -2,13 +2,11 @@
 
 use std::fmt::Write as _;
 
-use lightning_db::sql::{ResultColumn, Rows};
+use lightning_db::sql::{ResultColumn, Rows, files};
 use lightning_db::tables::{ColumnType, Value, ValueRef};
 use lightning_db::types::ValueType;
 use serde_json::Value as Json;
 use unicode_width::UnicodeWidthStr;
-
-use crate::cells;
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +83,7 @@ fn is_number(column: &ResultColumn) -> bool {
 }
 
 fn cell(value: &Value) -> String {
-    cells::to_text(value.as_value_ref()).unwrap_or_else(|| NULL.to_owned())
+    files::to_text(value.as_value_ref()).unwrap_or_else(|| NULL.to_owned())
 }
 
 /// The text of a cell on one line.
@@ -200,7 +198,7 @@ fn push_csv(rows: &Rows, out: &mut String) {
     // Writing to memory cannot fail, and all rows have the columns of the head.
     let _ = writer.write_record(rows.columns().iter().map(|column| &column.name));
     for row in rows.values() {
-        let cells = row.iter().map(|it| cells::to_text(it.as_value_ref()).unwrap_or_default());
+        let cells = row.iter().map(|it| files::to_text(it.as_value_ref()).unwrap_or_default());
         let _ = writer.write_record(cells);
     }
     let bytes = writer.into_inner().unwrap_or_default();
@@ -212,7 +210,7 @@ fn push_object(columns: &[ResultColumn], row: &[Value], out: &mut String) {
     for (number, (column, value)) in columns.iter().zip(row).enumerate() {
         let comma = if number == 0 { "" } else { "," };
         let _ = write!(out, "{comma}{}:", Json::from(&*column.name));
-        cells::write_json(value.as_value_ref(), ColumnType::Text, out);
+        files::write_json(value.as_value_ref(), ColumnType::Text, out);
     }
     out.push('}');
 }
@@ -242,7 +240,7 @@ fn quoted(text: &str, quote: char) -> String {
 
 /// A value as it is written in SQL.
 fn literal(value: &Value) -> String {
-    let text = || cells::to_text(value.as_value_ref()).unwrap_or_default();
+    let text = || files::to_text(value.as_value_ref()).unwrap_or_default();
     match value.as_value_ref() {
         ValueRef::Null => NULL.to_owned(),
         ValueRef::Bool(_) | ValueRef::I64(_) | ValueRef::U64(_) | ValueRef::Decimal(_) => text(),

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 use crate::shell::Shell;
 
@@ -42,10 +42,13 @@ impl Terminal {
         let mut modes = tcgetattr(&screen).unwrap();
         modes.local_modes |= LocalModes::NOFLSH;
         tcsetattr(&screen, OptionalActions::Now, &modes).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&screen, size).unwrap();
         let program = shell.command();
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg(program.get_program()).args(program.get_args());
         command.env("HOME", shell.path("")).env("TERM", "xterm").env_remove("LIGHTNING_DB");
+        command.env("PAGER", "sed 's/^/paged /'");
         command.stdin(Stdio::from(screen.try_clone().unwrap()));
         command.stdout(Stdio::from(screen.try_clone().unwrap())).stderr(Stdio::from(screen));
         let child = match command.spawn() {
@@ -135,4 +138,37 @@ fn a_statement_that_runs_ends_at_ctrl_c_and_the_prompt_goes_on() {
     while terminal.reads(PATIENCE) {}
     assert!(terminal.child.wait().unwrap().success());
     assert!(shell.read(".lightning_history").contains("6 * 7"));
+}
+
+#[test]
+fn results_that_are_longer_than_the_screen_go_through_the_pager() {
+    let shell = Shell::new();
+    let rows: Vec<String> = (0..40).map(|row| format!("({row})")).collect();
+    let create = "CREATE TABLE n (i BIGINT PRIMARY KEY)";
+    shell.ok(["-c", &format!("{create}; INSERT INTO n VALUES {}", rows.join(", "))]);
+    let Some(mut terminal) = Terminal::open(&shell) else {
+        println!("skipped: there is no setsid");
+        return;
+    };
+    terminal.shows("lightning> ");
+    // What is typed before the next prompt is there may be thrown away.
+    terminal.types(".mode csv\r");
+    terminal.shows("\r\n");
+    terminal.shows("lightning> ");
+    terminal.types("SELECT i FROM n;\r");
+    terminal.shows("paged i\r\npaged 0\r\n");
+    terminal.shows("paged 39\r\n");
+    terminal.shows("lightning> ");
+    terminal.types("SELECT i + 100 FROM n WHERE i = 7;\r");
+    terminal.shows("\n107\r\n");
+    terminal.shows("lightning> ");
+    terminal.types(".pager off\r");
+    terminal.shows("\r\n");
+    terminal.shows("lightning> ");
+    terminal.types("SELECT i + 200 FROM n;\r");
+    terminal.shows("\n200\r\n");
+    terminal.shows("lightning> ");
+    terminal.types(CTRL_D);
+    while terminal.reads(PATIENCE) {}
+    assert!(terminal.child.wait().unwrap().success());
 }

@@ -136,3 +136,98 @@ fn tables_are_imported_and_exported_without_leaving_the_shell() {
     let failed = shell.run_with_input([] as [&str; 0], b".import rows.csv\n");
     assert!(failed.err.contains("FILE TABLE"), "{failed:?}");
 }
+
+#[test]
+fn copy_reads_and_writes_files_and_the_streams_of_the_shell() {
+    let shell = cities();
+    let file = shell.arg("city.csv");
+    let copied = shell.run(["-c", &format!("COPY city TO '{file}' (HEADER)")]);
+    assert_eq!(copied.code, 0, "{copied:?}");
+    let rows = "id,name,people\n1,Bern,134000\n2,Z\u{fc}rich; old,402000\n3,Chur,\n";
+    assert_eq!(shell.read("city.csv"), rows);
+    let out = shell.run(["-c", "COPY city (id, people) TO STDOUT (DELIMITER ';')"]);
+    assert_eq!(out.out, "1;134000\n2;402000\n3;\n");
+
+    // Rows stand below the statement in a script, and are all of the input for an argument.
+    let script = "DELETE FROM city;\nCOPY city FROM STDIN (HEADER);\nid,name\n7,Biel\n8,\"a\n;b\"\n\
+                  \\.\nSELECT count(*) AS n FROM city;\n";
+    let loaded = shell.run_with_input(["--csv"], script.as_bytes());
+    assert_eq!((loaded.code, &loaded.out[..]), (0, "n\n2\n"), "{loaded:?}");
+    let loaded = shell.run_with_input(["-c", "COPY city FROM STDIN"], b"9,Thun,1\n");
+    assert_eq!(loaded.code, 0, "{loaded:?}");
+    let found = shell.run(["--csv", "-c", "SELECT id, name FROM city ORDER BY id"]);
+    assert_eq!(found.out, "id,name\n7,Biel\n8,\"a\n;b\"\n9,Thun\n");
+
+    let twice = shell.run(["-c", &format!("COPY city FROM '{}'", shell.file("x.csv", "9,a,1\n"))]);
+    assert_eq!(twice.code, 1);
+    assert!(twice.err.contains("load line 1 of "), "{}", twice.err);
+    let missing = shell.run(["-c", "COPY city FROM 'none.csv'"]);
+    assert!(missing.err.starts_with("error: failed to open none.csv: caused by "), "{missing:?}");
+}
+
+const MANY: &str = "CREATE TABLE region (code TEXT PRIMARY KEY, up TEXT REFERENCES region (code));
+INSERT INTO region VALUES ('z', NULL), ('a', 'z'), ('m', 'a');
+CREATE TABLE \"odd name\" (
+    id BIGINT UNSIGNED PRIMARY KEY, region TEXT REFERENCES region ON DELETE SET NULL,
+    part NUMERIC(10, 2) DEFAULT 1.50, weight DOUBLE PRECISION DEFAULT -0.5,
+    day DATE DEFAULT '2024-02-29',
+    seen TIMESTAMP, ident UUID, doc JSON, place POINT, raw BYTEA, note VARCHAR(20) DEFAULT 'it''s',
+    yes BOOLEAN NOT NULL DEFAULT true, \"Up\" TEXT GENERATED ALWAYS AS (upper(note)) STORED,
+    CONSTRAINT heavy CHECK (weight > -10 AND (part <> 3 OR note LIKE 'a%')), UNIQUE (ident)
+) WITH (expires_at = seen);
+CREATE UNIQUE INDEX o8 ON \"odd name\" (raw) NULLS NOT DISTINCT;
+CREATE INDEX o1 ON \"odd name\" (region DESC, id) INCLUDE (note) WHERE yes;
+CREATE INDEX o2 ON \"odd name\" (lower(note) NULLS FIRST);
+CREATE INDEX o3 ON \"odd name\" USING hash (region);
+CREATE INDEX o4 ON \"odd name\" USING bitmap (yes);
+CREATE INDEX o5 ON \"odd name\" USING bloom (note);
+CREATE INDEX o6 ON \"odd name\" USING rtree (place) WITH (geometry = 'sphere');
+CREATE INDEX o7 ON \"odd name\" USING fulltext (note, \"Up\") WITH (analyzer = english);
+INSERT INTO \"odd name\" (id, region, part, weight, seen, ident, doc, place, raw, note) VALUES
+    (18446744073709551615, 'm', 2.25, 0.1, '2124-02-29 12:00:00.5',
+     '00000000-0000-0000-0000-00000000000a', '{\"a\": [1, 2.50]}', point(7.5, -0.25), x'00ff', 'a
+\\.
+b'), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE plain (n BIGINT);
+INSERT INTO plain VALUES (1), (1), (NULL);
+CREATE VIEW b AS SELECT n FROM plain WHERE n = 1;
+CREATE VIEW a (m) AS SELECT n + 1 FROM b;
+";
+
+#[test]
+fn a_dump_makes_the_same_tables_anew() {
+    let shell = Shell::new();
+    let made = shell.run(["-f", &shell.file("many.sql", MANY)]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let dump = shell.ok(["-c", ".dump"]);
+    let again = Shell::new();
+    let loaded = again.run_with_input([""; 0], dump.as_bytes());
+    assert_eq!((loaded.code, &loaded.out[..], &loaded.err[..]), (0, "", ""), "{dump}");
+    assert_eq!(again.ok(["-c", ".dump"]), dump);
+    for table in ["odd name", "region", "plain"] {
+        assert_eq!(again.ok(["schema", table]), shell.ok(["schema", table]));
+        let rows = format!("SELECT * FROM \"{table}\" ORDER BY 1");
+        assert_eq!(again.ok(["--csv", "-c", &rows]), shell.ok(["--csv", "-c", &rows]));
+    }
+    assert_eq!(again.ok(["--csv", "-c", "SELECT * FROM a"]), "m\n2\n2\n");
+    let refused = again.run(["-c", "INSERT INTO \"odd name\" (id, part) VALUES (9, 1.234)"]);
+    assert!(refused.err.contains("odd name_part_precision"), "{refused:?}");
+
+    let one = shell.ok(["-c", ".dump plain"]);
+    let rows = "COPY \"plain\" (\"n\") FROM STDIN (NULL '\\N');\n1\n1\n\\N\n\\.\n";
+    assert_eq!(one, format!("CREATE TABLE \"plain\" (\n  \"n\" bigint\n);\n{rows}"));
+    let to_file = shell.run(["-c", &format!(".output {}\n.dump plain", shell.arg("plain.sql"))]);
+    assert_eq!((to_file.code, shell.read("plain.sql")), (0, one), "{to_file:?}");
+    let missing = shell.run(["-c", ".dump none"]);
+    assert_eq!((missing.code, &missing.out[..]), (1, ""), "{missing:?}");
+}
+
+#[test]
+fn the_shell_explains_and_checks() {
+    let shell = cities();
+    let explained = shell.ok(["-c", ".explain SELECT name FROM city WHERE id = 1"]);
+    assert!(explained.contains("city"), "{explained}");
+    assert!(shell.ok(["-c", ".check"]).starts_with("no damage found: checked "));
+    let wrong = shell.run(["-c", ".pager maybe"]);
+    assert!(wrong.err.contains(".pager: it takes on|off"), "{wrong:?}");
+}

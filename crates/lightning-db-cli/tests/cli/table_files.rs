@@ -69,7 +69,7 @@ fn bad_rows_go_to_the_reject_file_with_their_lines() {
     assert!(outcome.out.contains("4 rejected"), "{outcome:?}");
     for expected in [
         "a.csv:3: rejected: column n: \"x\\ny\" is no i64",
-        "a.csv:5: rejected: the row has 3 columns, and the header has 2",
+        "a.csv:5: rejected: the row has 3 columns, and there are 2",
         "a.csv:6: rejected: table t: row 1 is there already",
         "a.csv:7: rejected: table t, column id, row new: it may not be null",
     ] {

@@ -9,7 +9,7 @@ use lightning_db_types::{Value, ValueType};
 use super::scope::{Named, Scope, nearest};
 use super::term::{Item, Order, Term, WindowTerm};
 use super::{AggregateTerm, JoinType, QueryBuilder, Source, Step, check};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ROW_NUMBER};
 use crate::error::{Error, Result};
 use crate::query::{
     Aggregate, AggregateFunction, Column, ColumnId, JoinKind, Node, NodeId, Origin, Query, Scalar,
@@ -62,12 +62,12 @@ impl Binder<'_> {
 
     fn source(&mut self, source: &Source) -> Result<(NodeId, Scope)> {
         match source {
-            Source::Table { name, alias } => self.table(name, alias),
+            Source::Table { name, alias, numbered } => self.table(name, alias, *numbered),
             Source::Rows { alias, columns, rows } => self.rows(alias, columns, rows),
         }
     }
 
-    fn table(&mut self, name: &str, alias: &str) -> Result<(NodeId, Scope)> {
+    fn table(&mut self, name: &str, alias: &str, numbered: bool) -> Result<(NodeId, Scope)> {
         let Some(table) = self.catalog.table(name) else {
             let suggestion = nearest(name, self.catalog.table_names());
             return Err(Error::UnknownTable { name: name.to_owned(), suggestion });
@@ -75,7 +75,8 @@ impl Binder<'_> {
         let definition = self.catalog.definition(table);
         let alias: Arc<str> = alias.into();
         let mut named = Vec::with_capacity(definition.columns.len());
-        for (position, column) in definition.columns.iter().enumerate() {
+        let columns = definition.columns.iter().enumerate();
+        for (position, column) in columns.filter(|(_, it)| numbered || it.name != ROW_NUMBER) {
             let name: Arc<str> = column.name.as_str().into();
             let id = self.query.add_column(Column {
                 name: Arc::clone(&name),

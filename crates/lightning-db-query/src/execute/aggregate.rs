@@ -21,7 +21,8 @@ struct Group<'a> {
 }
 
 /// What is known of an aggregate so far.
-struct State {
+#[derive(Clone)]
+pub(super) struct State {
     /// Values that were not null.
     count: u64,
     /// Sum, smallest, largest, or the truth that decides.
@@ -40,13 +41,13 @@ fn count(count: u64) -> Value {
 }
 
 impl State {
-    fn new(aggregated: &Aggregated) -> Self {
+    pub(super) fn new(aggregated: &Aggregated) -> Self {
         let seen = aggregated.distinct.then(HashSet::default);
         Self { count: 0, value: Value::Null, seen }
     }
 
     /// Takes a value that is not null.
-    fn add(
+    pub(super) fn add(
         &mut self,
         charge: &mut Charge<'_>,
         function: AggregateFunction,
@@ -86,7 +87,7 @@ impl State {
         Ok(())
     }
 
-    fn result(self, function: AggregateFunction) -> Result<Value> {
+    pub(super) fn result(self, function: AggregateFunction) -> Result<Value> {
         match function {
             AggregateFunction::Count => Ok(count(self.count)),
             AggregateFunction::Average if self.count > 0 => {

@@ -1,19 +1,28 @@
 //! What indexes answer: sets of rows for which functions are true.
 
+use std::collections::HashMap;
 #[cfg(not(feature = "spatial"))]
 use std::ops::ControlFlow;
 
+use foldhash::fast::FixedState;
 use lightning_db_table::TableReader;
 use lightning_db_table::index::RowSet;
 use lightning_db_types::{Value, ValueRef};
 
-use super::Run;
 #[cfg(not(feature = "spatial"))]
 use super::access::Found;
+use super::{Run, text};
 use crate::error::{Error, Result};
 #[cfg(not(feature = "spatial"))]
 use crate::program::Nearest;
-use crate::program::{Asked, Values};
+use crate::program::{Asked, MemberSet, Values};
+
+/// What an index found.
+pub(crate) enum Member {
+    Rows(RowSet),
+    /// By the numbers of the rows.
+    Scores(HashMap<u64, f64, FixedState>),
+}
 
 impl Run<'_> {
     /// The rows for which all functions are true.
@@ -48,21 +57,77 @@ impl Run<'_> {
         }
     }
 
-    /// Whether a row is in a set that is made when it is first asked for.
+    /// Calls `then` with a member, which is made when it is first asked for.
+    fn with_member<T>(
+        &self,
+        set: usize,
+        make: impl FnOnce(&TableReader<'_>, &MemberSet) -> Result<Member>,
+        then: impl FnOnce(&Member) -> T,
+    ) -> Result<T> {
+        let Some(member) = self.program.members.get(set) else {
+            return Err(Error::unsupported("a function", "it was not made ready"));
+        };
+        let is_known = self.members.borrow().get(set).is_some_and(Option::is_some);
+        if !is_known {
+            let found = make(&self.readers[member.table], member)?;
+            let mut members = self.members.borrow_mut();
+            if members.is_empty() {
+                members.resize_with(self.program.members.len(), || None);
+            }
+            members[set] = Some(found);
+        }
+        match &self.members.borrow()[set] {
+            Some(known) => Ok(then(known)),
+            None => Err(Error::unsupported("a function", "it was not made ready")),
+        }
+    }
+
+    /// Whether a row is among those that an index finds.
     pub(super) fn is_member(&self, set: usize, row_id: ValueRef<'_>) -> Result<Value> {
-        let member = self.program.members.get(set);
-        let (Some(member), ValueRef::U64(row_id)) = (member, row_id) else {
+        let ValueRef::U64(row_id) = row_id else {
             return Err(Error::unsupported("a condition", "the row has no number here"));
         };
-        let mut members = self.members.borrow_mut();
-        if members.is_empty() {
-            members.resize(self.program.members.len(), None);
-        }
-        if members[set].is_none() {
-            let reader = &self.readers[member.table];
-            members[set] = Some(self.rows_of(reader, &member.index, &member.asked, &[])?);
-        }
-        Ok(Value::Bool(members[set].as_ref().is_some_and(|rows| rows.contains(row_id))))
+        let make = |reader: &TableReader<'_>, member: &MemberSet| {
+            self.rows_of(reader, &member.index, &member.asked, &[]).map(Member::Rows)
+        };
+        self.with_member(set, make, |member| {
+            Value::Bool(matches!(member, Member::Rows(rows) if rows.contains(row_id)))
+        })
+    }
+
+    /// How well a row matches; null for one that does not, or is none.
+    pub(super) fn score(&self, set: usize, row_id: &Value) -> Result<Value> {
+        let Value::U64(row_id) = row_id else { return Ok(Value::Null) };
+        let make = |reader: &TableReader<'_>, member: &MemberSet| {
+            let index = reader.index(&member.index)?;
+            let given = member.asked.given.iter();
+            let given = given.map(|value| self.value(value, &Values(&[]), &[]));
+            let given = given.collect::<Result<Vec<_>>>()?;
+            let question =
+                member.asked.function.question(&index.definition().kind, member.asked.part, &given);
+            text::scores(reader, &member.index, question?).map(Member::Scores)
+        };
+        self.with_member(set, make, |member| match member {
+            Member::Scores(scores) => scores.get(row_id).map_or(Value::Null, |it| Value::F64(*it)),
+            Member::Rows(_) => Value::Null,
+        })
+    }
+
+    /// The part of a text that shows the most of a query.
+    pub(super) fn snippet(&self, set: usize, arguments: &[Value]) -> Result<Value> {
+        let Some(member) = self.program.members.get(set) else {
+            return Err(Error::unsupported("a function", "it was not made ready"));
+        };
+        let reader = &self.readers[member.table];
+        let [Value::Text(found), query, Value::Text(before), Value::Text(behind)] = arguments
+        else {
+            return Ok(Value::Null);
+        };
+        let kind = &reader.index(&member.index)?.definition().kind;
+        let question =
+            member.asked.function.question(kind, member.asked.part, std::slice::from_ref(query))?;
+        let place = (&*member.index, member.asked.part);
+        text::snippet(reader, place, question, found, [before, behind])
     }
 
     /// Rows by distance are there with the feature `spatial` alone.

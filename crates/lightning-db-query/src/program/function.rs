@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use lightning_db_expression::Expression;
-use lightning_db_optimizer::{IndexScan, Scalar, ScalarId};
+use lightning_db_optimizer::{IndexKind, IndexPart, IndexScan, Origin, Scalar, ScalarId};
 
 use super::access::Relation;
-use super::{Compiler, Computed, Scope, Set};
+use super::{Compiler, Computed, Part, Scope, Set};
 use crate::catalog::{Known, KnownIndex};
 use crate::error::{Error, Result};
-use crate::search::{self, Function};
+use crate::search::{self, Form, Function};
 
 /// A function with its values besides that of the row.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct Nearest {
     pub(crate) asked: Vec<Asked>,
 }
 
-/// The rows of a table that an index finds: the same for all rows of a run.
+/// The rows of a table that an index finds, or their scores: the same for all rows of a run.
 #[derive(Debug)]
 pub(crate) struct MemberSet {
     pub(crate) table: usize,
@@ -141,6 +141,45 @@ impl Compiler<'_> {
             let part = self.part_among(argument, known, position, scope)?;
             Some((named(known, position).ok()?, part))
         })
+    }
+
+    /// The score of a row or a snippet of its text, which the text index of the column knows.
+    pub(super) fn of_text(
+        &mut self,
+        function: &'static dyn Function,
+        arguments: &[ScalarId],
+        scope: Scope<'_>,
+    ) -> Result<Part> {
+        let plan = self.plan;
+        let nowhere = || {
+            let detail = "it is of a column of a table that has a text index";
+            Error::unsupported(format!("function {}", function.name()), detail)
+        };
+        let (Some(first), Some(last)) = (arguments.first(), arguments.last()) else {
+            return Err(nowhere());
+        };
+        let Scalar::Column(column) = plan.query().scalar(*first) else { return Err(nowhere()) };
+        let Origin::Table(table, position) = plan.query().column(*column).origin else {
+            return Err(nowhere());
+        };
+        let known = self.catalog.known(table).ok_or_else(nowhere)?;
+        let indexes = known.definition.indexes.iter().enumerate();
+        let mut indexes =
+            indexes.filter(|(_, index)| index.kind == IndexKind::Text && index.condition.is_none());
+        let of_column = |part: &IndexPart| part.expression == Expression::Column(position);
+        let found =
+            indexes.find_map(|(at, index)| Some((at, index.parts.iter().position(of_column)?)));
+        let (index, part) = found.ok_or_else(nowhere)?;
+        let index = named(known, index)?;
+        if function.form() == Form::Score {
+            let row = self.scalar(*last, scope)?;
+            let asked = &arguments[..arguments.len() - 1];
+            let asked = self.asked(function, part, asked, Scope::new(&[], &[]))?;
+            return Ok(Part::Score { row, set: self.member_set(known, index, asked) });
+        }
+        let asked = Asked { function, part, given: Vec::new() };
+        let arguments = self.scalars(arguments, scope)?;
+        Ok(Part::Snippet { arguments, set: self.member_set(known, index, asked) })
     }
 
     /// The place of a set among those that the program asks for.

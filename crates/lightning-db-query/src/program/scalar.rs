@@ -9,7 +9,7 @@ use lightning_db_types::{Value, ValueRef};
 use super::Compiler;
 use crate::catalog::Known;
 use crate::error::{Error, Result};
-use crate::search::{self, Function};
+use crate::search::{self, Form, Function};
 
 /// Columns of the rows around a row stand from this position on.
 const OUTER: usize = 1 << 24;
@@ -60,6 +60,11 @@ pub(crate) enum Part {
     Function { function: &'static dyn Function, arguments: Vec<Computed> },
     /// Whether the row is among those that an index finds; null if the value that it has is.
     Member { value: Computed, set: usize },
+    /// How well the row with a number matches what an index is asked; null if it does not.
+    Score { row: Computed, set: usize },
+    /// Where a text matches what an index is asked: the text, the query, and what stands around a
+    /// word that matches.
+    Snippet { arguments: Vec<Computed>, set: usize },
 }
 
 /// What is asked of a subquery.
@@ -197,9 +202,13 @@ impl Compiler<'_> {
         arguments: &[ScalarId],
         scope: Scope<'_>,
     ) -> Result<Part> {
-        if function.is_computed() {
-            let arguments = self.scalars(arguments, scope)?;
-            return Ok(Part::Function { function, arguments });
+        match function.form() {
+            Form::Computed => {
+                let arguments = self.scalars(arguments, scope)?;
+                return Ok(Part::Function { function, arguments });
+            }
+            Form::Member => {}
+            Form::Score | Form::Snippet => return self.of_text(function, arguments, scope),
         }
         let nowhere = || {
             let detail = "an index must have the column, and the values must be fixed; it may be \

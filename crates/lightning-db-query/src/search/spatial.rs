@@ -4,7 +4,7 @@ use lightning_db_optimizer::build::Term;
 use lightning_db_table::index::{Geometry, IndexKind, IndexQuery, Location, Polygon, SpatialQuery};
 use lightning_db_types::{Value, ValueType};
 
-use super::{Function, refuse};
+use super::{Form, Function, refuse};
 use crate::error::Result;
 
 /// The distance of two points: metres on the sphere, where `x` is the longitude and `y` the
@@ -150,8 +150,8 @@ impl Function for Places {
         })))
     }
 
-    fn is_computed(&self) -> bool {
-        true
+    fn form(&self) -> Form {
+        Form::Computed
     }
 
     fn value(&self, arguments: &[Value]) -> Result<Value> {

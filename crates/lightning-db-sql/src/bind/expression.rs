@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use super::query::Bound;
 use super::scope::{Resolved, Scope};
 use super::typed::{Typed, compared, unified};
+use super::window::Windows;
 use super::{Binder, grouped::Grouped, literals};
 use crate::error::{Error, Position, Result};
 use crate::names::{at, begin, folded};
@@ -19,12 +20,14 @@ use crate::names::{at, begin, folded};
 pub(crate) struct Place<'p> {
     pub(crate) scope: &'p Scope<'p>,
     pub(crate) grouped: Option<&'p Grouped>,
+    /// Where window functions may stand: what is found of them.
+    pub(crate) windows: Option<&'p Windows<'p>>,
 }
 
 impl<'p> Place<'p> {
     /// Over the rows of a scope.
     pub(crate) fn rows(scope: &'p Scope<'p>) -> Self {
-        Self { scope, grouped: None }
+        Self { scope, grouped: None, windows: None }
     }
 }
 

@@ -158,7 +158,7 @@ impl Binder<'_> {
         }
         let table = self.table_named(&table_name, at_name)?;
         let mut relation = relation_of(&table, &called);
-        let mut builder = QueryBuilder::scan(table_name, &*called);
+        let mut builder = QueryBuilder::numbered(table_name, &*called);
         if !columns.is_empty() {
             if columns.len() > relation.columns.len() {
                 let (given, found) = (columns.len(), relation.columns.len());
@@ -212,7 +212,7 @@ fn using(
     let mut equal = Vec::with_capacity(names.len());
     for (name, at) in names {
         let find = |relations: &[Relation]| {
-            let part = Scope { relations: relations.to_vec(), outer: None };
+            let part = Scope { relations: relations.to_vec(), ..Scope::default() };
             let found = part.resolve(None, name, *at)?;
             Ok::<_, Error>(Typed::new(column(found.full_name), found.value_type))
         };

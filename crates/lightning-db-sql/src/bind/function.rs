@@ -12,7 +12,7 @@ use crate::error::{Error, Position, Result};
 use crate::names;
 
 /// Names of functions, for suggestions.
-const NAMES: [&str; 49] = [
+const NAMES: [&str; 52] = [
     "abs",
     "avg",
     "bool_and",
@@ -30,6 +30,7 @@ const NAMES: [&str; 49] = [
     "date_trunc",
     "floor",
     "greatest",
+    "grouping",
     "ifnull",
     "instr",
     "json_extract",
@@ -50,7 +51,9 @@ const NAMES: [&str; 49] = [
     "right",
     "round",
     "rtrim",
+    "score",
     "sign",
+    "snippet",
     "st_distance",
     "st_dwithin",
     "st_within",
@@ -116,10 +119,10 @@ impl Binder<'_> {
 
     /// A function with its arguments in parentheses.
     fn called(&self, whole: &Expr, called: &ast::Function, place: Place<'_>) -> Result<Typed> {
-        let (name, name_at) = names::plain(&called.name)?;
-        if called.over.is_some() {
-            return Err(Error::unsupported("a window function", name_at));
+        if let Some(over) = &called.over {
+            return self.windowed(called, over, place);
         }
+        let (name, name_at) = names::plain(&called.name)?;
         if let Some(of) = super::grouped::function(&name) {
             return self.aggregate(whole, of, called, place);
         }
@@ -131,6 +134,12 @@ impl Binder<'_> {
             // Its coordinates are known before the plan is made.
             let coordinates = [self.constant(x)?, self.constant(y)?];
             return super::search::point(coordinates, name_at);
+        }
+        if name == "grouping" {
+            return self.grouping(&arguments, place, name_at);
+        }
+        if matches!(&*name, "score" | "snippet") {
+            return self.of_search(&name, &arguments, place, name_at);
         }
         if arguments.is_empty()
             && let Some(moment) = self.moment(&name, name_at)?

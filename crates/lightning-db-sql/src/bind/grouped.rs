@@ -9,6 +9,7 @@ use sqlparser::ast::{self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments
 
 use super::Binder;
 use super::expression::{Place, place_of};
+use super::grouping;
 use super::scope::{Resolved, Scope};
 use super::typed::Typed;
 use crate::error::{Error, Position, Result};
@@ -27,6 +28,8 @@ struct Group {
     of_rows: Typed,
     /// Over the groups.
     of_groups: Typed,
+    /// Whether it is null, since the rows are not grouped by it.
+    is_absent: bool,
 }
 
 impl Grouped {
@@ -38,7 +41,21 @@ impl Grouped {
             _ => column(format!("#group{}", self.groups.len())),
         };
         let of_groups = Typed::new(of_groups, of_rows.value_type);
-        self.groups.push(Group { expr, of_rows, of_groups });
+        self.groups.push(Group { expr, of_rows, of_groups, is_absent: false });
+    }
+
+    /// Makes the last group expression null: the rows are not grouped by it.
+    pub(super) fn leave_out_last(&mut self) {
+        if let Some(last) = self.groups.last_mut() {
+            last.of_groups = grouping::absent(last.of_rows.value_type);
+            last.is_absent = true;
+        }
+    }
+
+    /// Whether a column of the groups is one that they are grouped by.
+    pub(super) fn is_group(&self, name: &str) -> bool {
+        let mut columns = self.groups.iter().map(|group| &group.of_groups.term);
+        columns.any(|term| matches!(term, Term::Column(known) if known == name))
     }
 
     /// The value of a group expression, if this is one.
@@ -83,11 +100,18 @@ impl Grouped {
 
     /// What the query builder groups by and computes.
     pub(crate) fn into_parts(self) -> (Vec<Item>, Vec<(String, AggregateTerm)>) {
-        let groups = self.groups.into_iter().map(|group| match group.of_groups.term {
+        let groups = self.groups.into_iter().filter(|group| !group.is_absent);
+        let groups = groups.map(|group| match group.of_groups.term {
             Term::Column(name) if name.starts_with("#group") => group.of_rows.term.named(name),
             _ => group.of_rows.term.into(),
         });
-        (groups.collect(), self.aggregates.into_inner())
+        let (groups, mut aggregates): (Vec<_>, _) =
+            (groups.collect(), self.aggregates.into_inner());
+        if groups.is_empty() && aggregates.is_empty() {
+            // One row of which nothing is used.
+            aggregates.push(("#rows".to_owned(), AggregateTerm::count_rows()));
+        }
+        (groups, aggregates)
     }
 }
 
@@ -119,8 +143,8 @@ impl Binder<'_> {
             let detail = "an aggregate stands in the select list, HAVING or ORDER BY";
             return Err(Error::invalid(detail, at));
         };
-        if called.over.is_some() || !called.within_group.is_empty() {
-            return Err(Error::unsupported("a window function", at));
+        if !called.within_group.is_empty() {
+            return Err(Error::unsupported(format!("clauses of {}", called.name), at));
         }
         let FunctionArguments::List(list) = &called.args else {
             return Err(Error::invalid(format!("{} takes an argument", called.name), at));
@@ -155,7 +179,7 @@ impl Binder<'_> {
     }
 }
 
-fn check(of: AggregateFunction, found: ValueType, at: Option<Position>) -> Result<()> {
+pub(super) fn check(of: AggregateFunction, found: ValueType, at: Option<Position>) -> Result<()> {
     let takes = match of {
         AggregateFunction::Sum | AggregateFunction::Average => {
             lightning_db_expression::number::is_number(found)

@@ -103,12 +103,16 @@ impl Binder<'_> {
 
     fn with(&self, query: &Query, outer: Option<&Scope<'_>>) -> Result<()> {
         let Some(with) = &query.with else { return Ok(()) };
-        refuse(with.recursive, "WITH RECURSIVE")?;
         for table in &with.cte_tables {
-            let bound = self.query(&table.query, outer)?;
-            let bound = renamed(bound, &table.alias.columns, at(&table.alias.name))?;
+            let known = if with.recursive { self.recursive(table)? } else { None };
+            let bound = if let Some(bound) = known {
+                bound
+            } else {
+                let bound = self.query(&table.query, outer)?;
+                renamed(bound, &table.alias.columns, at(&table.alias.name))?
+            };
             let name = folded(&table.alias.name);
-            self.named.borrow_mut().push(Named { name, bound });
+            self.named.borrow_mut().push(Named::new(name, bound));
         }
         Ok(())
     }
@@ -116,7 +120,9 @@ impl Binder<'_> {
     /// The query that WITH names so.
     pub(super) fn named(&self, name: &str) -> Option<Bound> {
         let named = self.named.borrow();
-        named.iter().rev().find(|named| named.name == name).map(|named| named.bound.clone())
+        let found = named.iter().rev().find(|named| named.name == name)?;
+        found.is_used.set(true);
+        Some(found.bound.clone())
     }
 
     fn tail<'q>(&self, query: &'q Query) -> Result<Tail<'q>> {
@@ -168,7 +174,12 @@ impl Binder<'_> {
         }
     }
 
-    fn body(&self, body: &SetExpr, outer: Option<&Scope<'_>>, tail: &Tail<'_>) -> Result<Bound> {
+    pub(super) fn body(
+        &self,
+        body: &SetExpr,
+        outer: Option<&Scope<'_>>,
+        tail: &Tail<'_>,
+    ) -> Result<Bound> {
         if let SetExpr::Select(select) = body {
             return self.select(select, outer, tail);
         }
@@ -210,12 +221,7 @@ impl Binder<'_> {
             let detail = format!("the sides of {op} have {left} and {right} columns");
             return Err(Error::invalid(detail, None));
         }
-        let pairs = left.columns.iter().zip(&right.columns);
-        let types = pairs.map(|(left, right)| common([left.value_type, right.value_type], None));
-        let types = types.collect::<Result<Vec<_>>>()?;
-        // The columns of the left side name those of the result, and lose their relations.
-        let (left, right) = (as_types(left, &types, true)?, as_types(right, &types, false)?);
-        Ok(Bound { builder: left.builder.set(operation, all, right.builder), ..left })
+        combined(operation, all, left, right)
     }
 
     /// Rows that stand in the query.
@@ -273,8 +279,23 @@ impl Binder<'_> {
     }
 }
 
+/// The rows of two queries with as many columns.
+fn combined(operation: SetOperation, all: bool, left: Bound, right: Bound) -> Result<Bound> {
+    let pairs = left.columns.iter().zip(&right.columns);
+    let types = pairs.map(|(left, right)| common([left.value_type, right.value_type], None));
+    let types = types.collect::<Result<Vec<_>>>()?;
+    // The columns of the left side name those of the result, and lose their relations.
+    let (left, right) = (as_types(left, &types, true)?, as_types(right, &types, false)?);
+    Ok(Bound { builder: left.builder.set(operation, all, right.builder), ..left })
+}
+
+/// All rows of two queries with as many columns.
+pub(super) fn union_all(left: Bound, right: Bound) -> Result<Bound> {
+    combined(SetOperation::Union, true, left, right)
+}
+
 /// Rows in an order of their own columns.
-fn with_tail(bound: Bound, tail: &Tail<'_>) -> Result<Bound> {
+pub(super) fn with_tail(bound: Bound, tail: &Tail<'_>) -> Result<Bound> {
     let Bound { builder, columns } = bound;
     let names: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
     let builder = tail.sorted(builder, |expr| {
@@ -306,7 +327,7 @@ pub(super) fn renamed(
 }
 
 /// The same rows with values of these types; with `plain`, under names without relations.
-fn as_types(bound: Bound, wanted: &[ValueType], plain: bool) -> Result<Bound> {
+pub(super) fn as_types(bound: Bound, wanted: &[ValueType], plain: bool) -> Result<Bound> {
     let same =
         !plain && bound.columns.iter().zip(wanted).all(|(column, to)| column.value_type == *to);
     if same {

@@ -1,5 +1,6 @@
 //! Which columns a name may mean, with their types.
 
+use lightning_db_query::build::Term;
 use lightning_db_types::ValueType;
 
 use crate::error::{Error, Position, Result};
@@ -9,7 +10,19 @@ use crate::names::unknown;
 #[derive(Debug, Default)]
 pub(crate) struct Scope<'p> {
     pub(crate) relations: Vec<Relation>,
+    /// What texts are searched for by conditions that are true of all rows.
+    pub(crate) searches: Vec<Search>,
     pub(crate) outer: Option<&'p Scope<'p>>,
+}
+
+/// A column of text, and what is searched for in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Search {
+    /// The column, by its relation and name.
+    pub(crate) column: String,
+    pub(crate) query: Term,
+    /// The number of the row, by relation and name.
+    pub(crate) row: String,
 }
 
 /// A table or subquery that is called by a name.
@@ -44,7 +57,7 @@ impl Relation {
 
 impl<'p> Scope<'p> {
     pub(crate) fn within(outer: Option<&'p Scope<'p>>) -> Self {
-        Self { relations: Vec::new(), outer }
+        Self { relations: Vec::new(), searches: Vec::new(), outer }
     }
 
     /// The column that a name means, in the innermost scope that knows it.

@@ -9,9 +9,11 @@ use sqlparser::ast::{
 
 use super::expression::{Place, place_of};
 use super::grouped::{Grouped, has_aggregate};
+use super::grouping::{self, OneSet};
 use super::query::{Bound, OutputColumn, Tail, ordinal, output_named};
 use super::scope::{Relation, Scope};
 use super::typed::Typed;
+use super::window::Windows;
 use super::{Binder, refuse};
 use crate::error::{Error, Result};
 use crate::names::{begin, folded};
@@ -42,17 +44,34 @@ impl Binder<'_> {
         tail: &Tail<'_>,
     ) -> Result<Bound> {
         check_clauses(select)?;
+        match grouping::sets(&select.group_by)? {
+            Some(sets) => self.of_sets(select, &sets, outer, tail),
+            None => self.select_from(select, outer, tail, None),
+        }
+    }
+
+    /// A SELECT whose rows are grouped by what GROUP BY says, or by one set of it.
+    pub(super) fn select_from(
+        &self,
+        select: &Select,
+        outer: Option<&Scope<'_>>,
+        tail: &Tail<'_>,
+        set: Option<OneSet<'_>>,
+    ) -> Result<Bound> {
         let mut scope = Scope::within(outer);
         let mut builder = self.from(&select.from, &mut scope)?;
         if let Some(condition) = &select.selection {
+            scope.searches = self.searches(condition, &scope);
             builder = builder.filter(self.condition(condition, Place::rows(&scope))?);
         }
         let wanted = wanted(select, &scope)?;
-        let grouped = self.grouped(select, &wanted, tail, &scope)?;
-        let place = Place { scope: &scope, grouped: grouped.as_ref() };
+        let grouped = self.grouped((select, set), &wanted, tail, &scope)?;
+        let windows = Windows::new(&select.named_window);
+        let rows = Place { scope: &scope, grouped: grouped.as_ref(), windows: None };
+        let place = Place { windows: Some(&windows), ..rows };
         let items = wanted.iter().map(|wanted| self.item(wanted, place));
         let items = items.collect::<Result<Vec<_>>>()?;
-        let having = select.having.as_ref().map(|having| self.condition(having, place));
+        let having = select.having.as_ref().map(|having| self.condition(having, rows));
         let having = having.transpose()?;
         let names: Vec<&str> = items.iter().map(|(name, _)| &**name).collect();
         let is_distinct = match &select.distinct {
@@ -82,6 +101,10 @@ impl Binder<'_> {
         if let Some(having) = having {
             builder = builder.filter(having);
         }
+        let windows = windows.into_found();
+        if !windows.is_empty() {
+            builder = builder.window(windows);
+        }
         finish(builder, items, orders, tail, is_distinct)
     }
 
@@ -108,13 +131,16 @@ impl Binder<'_> {
     /// The groups, if the query has any.
     fn grouped(
         &self,
-        select: &Select,
+        (select, set): (&Select, Option<OneSet<'_>>),
         wanted: &[Wanted<'_>],
         tail: &Tail<'_>,
         scope: &Scope<'_>,
     ) -> Result<Option<Grouped>> {
-        let exprs = match &select.group_by {
-            GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
+        let exprs: Vec<&Expr> = match (&select.group_by, set) {
+            (_, Some(set)) => set.exprs.to_vec(),
+            (GroupByExpr::Expressions(exprs, modifiers), None) if modifiers.is_empty() => {
+                exprs.iter().collect()
+            }
             _ => return Err(Error::unsupported("GROUP BY with modifiers", None)),
         };
         let selected = wanted.iter().filter_map(|wanted| match wanted {
@@ -122,11 +148,11 @@ impl Binder<'_> {
             Wanted::Column { .. } => None,
         });
         let mut all = selected.chain(&select.having).chain(tail.order.iter().map(|it| &it.expr));
-        if exprs.is_empty() && select.having.is_none() && !all.any(has_aggregate) {
+        if set.is_none() && exprs.is_empty() && select.having.is_none() && !all.any(has_aggregate) {
             return Ok(None);
         }
         let mut grouped = Grouped::default();
-        for expr in exprs {
+        for (number, expr) in exprs.into_iter().enumerate() {
             // A name is a column of the rows, else one of the output.
             let of_rows = self.expression(expr, Place::rows(scope));
             let position = match ordinal(expr, wanted.len())? {
@@ -142,6 +168,9 @@ impl Binder<'_> {
                     grouped.add(expr.clone(), Typed::new(column(full_name.clone()), *value_type));
                 }
                 None => grouped.add(expr.clone(), of_rows?),
+            }
+            if set.is_some_and(|set| !set.has[number]) {
+                grouped.leave_out_last();
             }
         }
         Ok(Some(grouped))
@@ -236,7 +265,7 @@ fn finish(
 }
 
 /// Whether a subquery is in a term.
-fn has_subquery(term: &Term) -> bool {
+pub(super) fn has_subquery(term: &Term) -> bool {
     match term {
         Term::Exists(_) | Term::Value(_) | Term::Any(..) | Term::All(..) => true,
         Term::Column(_) | Term::Literal(_) | Term::Parameter(..) => false,
@@ -355,7 +384,7 @@ fn check_clauses(select: &Select) -> Result<()> {
     refuse(!select.connect_by.is_empty(), "CONNECT BY")?;
     refuse(!select.cluster_by.is_empty() || !select.distribute_by.is_empty(), "CLUSTER BY")?;
     refuse(!select.sort_by.is_empty(), "SORT BY")?;
-    refuse(select.qualify.is_some() || !select.named_window.is_empty(), "a window function")?;
+    refuse(select.qualify.is_some(), "QUALIFY: use a subquery")?;
     refuse(select.value_table_mode.is_some(), "AS STRUCT and AS VALUE")?;
     refuse(select.exclude.is_some(), "EXCLUDE")?;
     let modified = select.select_modifiers.as_ref().is_some_and(ast::SelectModifiers::is_any_set);

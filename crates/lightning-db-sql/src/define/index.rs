@@ -2,11 +2,11 @@
 
 use lightning_db_expression::Expression;
 use lightning_db_table::index::{IndexKind, OrderedOptions};
-use lightning_db_table::{ColumnOrder, IndexSpec, Table, Tables};
+use lightning_db_table::{ColumnOrder, IndexSpec, Tables};
 use sqlparser::ast::{self, BinaryOperator, Expr, IndexType};
 
 use super::{existing, over_columns, table_of_index, unwatched};
-use crate::bind::{place_of, relation_of};
+use crate::bind::{Relation, place_of, relation_of};
 use crate::error::{Error, Result};
 use crate::names::{self, at, folded, unknown};
 
@@ -15,9 +15,6 @@ const KINDS: [&str; 6] = ["btree", "hash", "bitmap", "rtree", "fulltext", "bloom
 
 pub(super) fn create(create: &ast::CreateIndex, tables: &Tables) -> Result<()> {
     let table_name = existing(&create.table_name, tables)?;
-    let table = tables.table(&table_name)?;
-    let parts = create.columns.iter().map(|column| part(column, &table, tables));
-    let parts = parts.collect::<Result<Vec<_>>>()?;
     let name = match &create.name {
         Some(name) => names::table(name)?.0,
         None => format!("{table_name}_{}_idx", part_names(create).join("_")),
@@ -25,6 +22,25 @@ pub(super) fn create(create: &ast::CreateIndex, tables: &Tables) -> Result<()> {
     if create.if_not_exists && table_of_index(&name, tables).is_some() {
         return Ok(());
     }
+    let table = tables.table(&table_name)?;
+    let place = |name: &str| table.column_id(name).ok();
+    let of = Of { relation: relation_of(&table, table.name()), place: &place, tables };
+    tables.create_index(&table_name, spec(create, name, &of)?, &mut unwatched())?;
+    Ok(())
+}
+
+/// The table that an index is of.
+pub(crate) struct Of<'a> {
+    pub(crate) relation: Relation,
+    /// How its columns are numbered.
+    pub(crate) place: &'a dyn Fn(&str) -> Option<usize>,
+    pub(crate) tables: &'a Tables,
+}
+
+/// The index that a statement makes.
+pub(crate) fn spec(create: &ast::CreateIndex, name: String, of: &Of<'_>) -> Result<IndexSpec> {
+    let parts = create.columns.iter().map(|column| part(column, of));
+    let parts = parts.collect::<Result<Vec<_>>>()?;
     let mut options = Options::read(&create.with)?;
     let mut spec = match kind_of(create)?.as_str() {
         "btree" => IndexSpec::ordered(name),
@@ -39,14 +55,12 @@ pub(super) fn create(create: &ast::CreateIndex, tables: &Tables) -> Result<()> {
     for (expression, order) in parts {
         spec = spec.part(expression, order);
     }
-    spec = include(spec, create, &table)?;
+    spec = include(spec, create, of)?;
     if let Some(condition) = &create.predicate {
-        let relation = relation_of(&table, table.name());
-        let place = |name: &str| table.column_id(name).ok();
-        spec = spec.condition(over_columns(condition, relation, &place, tables, true)?);
+        let relation = of.relation.clone();
+        spec = spec.condition(over_columns(condition, relation, of.place, of.tables, true)?);
     }
-    tables.create_index(&table_name, spec, &mut unwatched())?;
-    Ok(())
+    Ok(spec)
 }
 
 fn kind_of(create: &ast::CreateIndex) -> Result<String> {
@@ -70,7 +84,7 @@ fn kind_of(create: &ast::CreateIndex) -> Result<String> {
 }
 
 /// UNIQUE, INCLUDE and NULLS NOT DISTINCT.
-fn include(mut spec: IndexSpec, create: &ast::CreateIndex, table: &Table) -> Result<IndexSpec> {
+fn include(mut spec: IndexSpec, create: &ast::CreateIndex, of: &Of<'_>) -> Result<IndexSpec> {
     if create.unique {
         spec.kind = match spec.kind {
             IndexKind::Ordered(options) => IndexKind::Ordered(options.unique()),
@@ -91,25 +105,19 @@ fn include(mut spec: IndexSpec, create: &ast::CreateIndex, table: &Table) -> Res
         return Err(Error::unsupported("INCLUDE for an index of this kind", None));
     }
     let columns = create.include.iter().map(|name| {
-        let known = table.columns().map(|column| &*column.name);
-        let id = table.column_id(&folded(name));
-        id.map_err(|_| unknown("column", &folded(name), known, at(name)))
+        let known = of.relation.columns.iter().map(|column| &*column.name);
+        let id = (of.place)(&folded(name));
+        id.ok_or_else(|| unknown("column", &folded(name), known, at(name)))
     });
     Ok(spec.include(columns.collect::<Result<Vec<_>>>()?))
 }
 
-fn part(
-    column: &ast::IndexColumn,
-    table: &Table,
-    tables: &Tables,
-) -> Result<(Expression, ColumnOrder)> {
+fn part(column: &ast::IndexColumn, of: &Of<'_>) -> Result<(Expression, ColumnOrder)> {
     if let Some(class) = &column.operator_class {
         return Err(Error::unsupported(format!("the operator class {class}"), None));
     }
-    let relation = relation_of(table, table.name());
-    let place = |name: &str| table.column_id(name).ok();
     let expr = &column.column.expr;
-    let expression = over_columns(expr, relation, &place, tables, false)?;
+    let expression = over_columns(expr, of.relation.clone(), of.place, of.tables, false)?;
     let descending = column.column.options.asc == Some(false);
     let nulls_first = column.column.options.nulls_first.unwrap_or(descending);
     Ok((expression, ColumnOrder { descending, nulls_first }))

@@ -25,6 +25,13 @@ pub(super) fn create(create: &ast::CreateTable, tables: &Tables) -> Result<()> {
         return Ok(());
     }
     views::refuse(&name, place, tables)?;
+    tables.create_table(definition(create, tables)?)?;
+    Ok(())
+}
+
+/// The table that a statement makes.
+pub(crate) fn definition(create: &ast::CreateTable, tables: &Tables) -> Result<TableDefinition> {
+    let (name, _) = names::table(&create.name)?;
     let mut made = Made { definition: TableDefinition::new(name), tables };
     for column in &create.columns {
         made.column(column)?;
@@ -39,8 +46,7 @@ pub(super) fn create(create: &ast::CreateTable, tables: &Tables) -> Result<()> {
         made.constraint(constraint)?;
     }
     made.options(&create.table_options)?;
-    tables.create_table(made.definition)?;
-    Ok(())
+    Ok(made.definition)
 }
 
 /// A column that is added to a table.

@@ -4,9 +4,11 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod copy;
 mod definitions;
 mod errors;
 mod functions;
+mod grouping;
 mod hostile;
 mod lifted;
 mod logic;
@@ -14,10 +16,13 @@ mod named;
 mod queries;
 #[cfg(feature = "vector")]
 mod random;
+mod recursive;
+mod search;
 mod transactions;
 #[cfg(feature = "vector")]
 mod vector;
 mod views;
+mod windows;
 mod writes;
 
 use lightning_db_sql::{Connection, Rows};

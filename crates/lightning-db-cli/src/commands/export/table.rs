@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::path::Path;
 
+use lightning_db::sql::files::{self, RowFormat};
 use lightning_db::tables::{ColumnType, TableReader, Tables, ValueRef};
 use serde_json::json;
 
-use crate::cells;
 use crate::commands::rows::object;
 use crate::context::{self, Context};
 use crate::failure::Failure;
-use crate::format::{Format, RowFormat};
+use crate::format::Format;
 use crate::progress::Progress;
 use crate::stream::NewFile;
 use crate::text;
@@ -60,10 +60,10 @@ pub(crate) fn to_file(
     let progress = Progress::of(context, reader.approximate_count());
     let rows = match format.rows {
         RowFormat::JsonLines => json_lines(&reader, &columns, file, path, &progress)?,
-        RowFormat::Separated { by } => {
+        RowFormat::Separated(by, _) => {
             let null = null.unwrap_or_default();
             let (rows, is_ambiguous) =
-                separated(&reader, &columns, (file, path), (by, null), &progress)?;
+                separated(&reader, &columns, (file, path), (by.delimiter, null), &progress)?;
             if is_ambiguous {
                 context.note(&format!(
                     "some texts are {null:?}, as nulls are: choose another text with --null"
@@ -102,7 +102,7 @@ fn json_lines(
         writeln!(file, "{line}").map_err(Failure::file("write", path))?;
         count(&mut rows, progress);
     }
-    file.finish()?;
+    file.finish(path)?;
     Ok(rows)
 }
 
@@ -122,7 +122,7 @@ fn separated(
     for row in reader.scan() {
         let row = row?;
         for ((at, ..), (has_null, has_same)) in columns.iter().zip(&mut nulls) {
-            let cell = cells::to_text(row.at(*at));
+            let cell = files::to_text(row.at(*at));
             *has_null |= cell.is_none();
             *has_same |= matches!(row.at(*at), ValueRef::Text(text) if text == null);
             writer.write_field(cell.as_deref().unwrap_or(null)).map_err(write)?;
@@ -131,7 +131,7 @@ fn separated(
         count(&mut rows, progress);
     }
     let file = writer.into_inner().map_err(csv::IntoInnerError::into_error);
-    file.map_err(Failure::file("write", path))?.finish()?;
+    file.map_err(Failure::file("write", path))?.finish(path)?;
     Ok((rows, nulls.iter().any(|(has_null, has_same)| *has_null && *has_same)))
 }
 

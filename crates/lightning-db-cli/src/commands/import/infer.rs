@@ -4,10 +4,8 @@
 //! `1e5` and `2024-1-5` stay texts, `1.10` becomes a decimal and not a float, and nothing that was
 //! read is lost. An empty field of CSV fits every type; it is null, but in columns of text.
 
+use lightning_db::sql::files::{Cell, from_text, to_text};
 use lightning_db::tables::{ColumnType, Value};
-
-use super::records::Cell;
-use crate::cells::{from_text, to_text};
 
 /// Types that are tried, the first that fits is taken.
 const TRIED: [ColumnType; 10] = [
@@ -37,7 +35,7 @@ impl Inference {
 
     pub(super) fn see(&mut self, cell: &Cell) {
         match cell {
-            Cell::Null => return,
+            Cell::Missing | Cell::Null => return,
             Cell::Plain(text) if text.is_empty() => return,
             _ => self.is_empty = false,
         }
@@ -55,7 +53,7 @@ impl Inference {
 
 fn fits(cell: &Cell, column_type: ColumnType) -> bool {
     match (cell, column_type) {
-        (Cell::Null, _)
+        (Cell::Missing | Cell::Null, _)
         | (Cell::Plain(_) | Cell::Quoted(_), ColumnType::Text)
         | (Cell::Quoted(_) | Cell::Number(_) | Cell::Bool(_) | Cell::Nested(_), ColumnType::Json)
         | (Cell::Bool(_), ColumnType::Bool) => true,
@@ -81,24 +79,10 @@ fn is_same(text: &str, column_type: ColumnType) -> bool {
     }
 }
 
-/// A cell as a value of a column.
-pub(super) fn value_of(cell: &Cell, column_type: ColumnType) -> Result<Value, String> {
-    match cell {
-        Cell::Null => Ok(Value::Null),
-        Cell::Plain(text) if text.is_empty() && column_type != ColumnType::Text => Ok(Value::Null),
-        Cell::Quoted(text) if column_type == ColumnType::Json => {
-            Ok(Value::Text(serde_json::Value::from(text.as_str()).to_string()))
-        }
-        Cell::Plain(text)
-        | Cell::Quoted(text)
-        | Cell::Number(text)
-        | Cell::Bool(text)
-        | Cell::Nested(text) => from_text(text, column_type),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use lightning_db::sql::files::value_of;
+
     use super::*;
 
     fn check(texts: &[&str], expected: ColumnType) {
@@ -145,7 +129,5 @@ mod tests {
         assert_eq!(column.column_type(), ColumnType::Text);
         column.see(&Cell::Number("1".to_owned()));
         assert_eq!(column.column_type(), ColumnType::Json);
-        let quoted = value_of(&Cell::Quoted("1".to_owned()), ColumnType::Json).unwrap();
-        assert_eq!(quoted, Value::from("\"1\""));
     }
 }

@@ -1,64 +1,25 @@
-//! Rows of JSON Lines: one object a line, stored as it is.
+//! Rows of JSON Lines for a keyspace: one object a line, stored as it is.
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-
+use lightning_db::sql::files::{JsonLines, ROW_LEN_MAX};
 use serde_json::{Map, Value};
 
 use super::rows::{Row, refuse_key};
 use crate::failure::Failure;
 
-/// Reads the objects of a file. Empty lines are no rows.
-pub(super) struct JsonLines {
-    source: BufReader<Box<dyn Read>>,
-    path: PathBuf,
-    line: u64,
-    buffer: Vec<u8>,
-}
-
-impl JsonLines {
-    pub(super) fn new(source: Box<dyn Read>, path: &Path) -> Self {
-        let source = BufReader::with_capacity(256 << 10, source);
-        Self { source, path: path.to_owned(), line: 0, buffer: Vec::new() }
+/// The next row, with its key from a field; `None` behind the last one.
+pub(super) fn next_row(lines: &mut JsonLines, key: &str) -> Result<Option<Row>, Failure> {
+    if !lines.next_line()? {
+        return Ok(None);
     }
-
-    /// Reads the next line that is not empty; `false` behind the last one.
-    pub(super) fn next_line(&mut self) -> Result<bool, Failure> {
-        loop {
-            self.buffer.clear();
-            let read = self.source.read_until(b'\n', &mut self.buffer);
-            if read.map_err(Failure::file("read", &self.path))? == 0 {
-                return Ok(false);
-            }
-            self.line += 1;
-            if !self.text().is_empty() {
-                return Ok(true);
-            }
-        }
+    let text = lines.text();
+    if lines.is_cut() {
+        let reason = format!("longer than {ROW_LEN_MAX} bytes");
+        return Ok(Some(Row::bad(lines.line(), reason, text)));
     }
-
-    /// The line that was read, without white space around it.
-    pub(super) fn text(&self) -> &[u8] {
-        let text = self.buffer.trim_ascii();
-        text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
-    }
-
-    /// Number of the line that was read, from 1.
-    pub(super) fn line(&self) -> u64 {
-        self.line
-    }
-
-    /// The next row, with its key from a field; `None` behind the last one.
-    pub(super) fn next_row(&mut self, key: &str) -> Result<Option<Row>, Failure> {
-        if !self.next_line()? {
-            return Ok(None);
-        }
-        let text = self.text();
-        Ok(Some(match key_of(text, key) {
-            Ok(key) => Row::Good { key, value: text.to_vec() },
-            Err(reason) => Row::bad(self.line, reason, text),
-        }))
-    }
+    Ok(Some(match key_of(text, key) {
+        Ok(key) => Row::Good { key, value: text.to_vec() },
+        Err(reason) => Row::bad(lines.line(), reason, text),
+    }))
 }
 
 fn key_of(text: &[u8], field: &str) -> Result<Vec<u8>, String> {
@@ -82,9 +43,9 @@ mod tests {
     use super::*;
 
     fn check(text: &'static [u8], expected: &[Result<&str, u64>]) {
-        let mut rows = JsonLines::new(Box::new(text), Path::new("x"));
+        let mut rows = JsonLines::new(Box::new(text), "x");
         let mut found = Vec::new();
-        while let Some(row) = rows.next_row("id").unwrap() {
+        while let Some(row) = next_row(&mut rows, "id").unwrap() {
             found.push(match row {
                 Row::Good { key, .. } => Ok(String::from_utf8(key).unwrap()),
                 Row::Bad(bad) => Err(bad.line),
@@ -109,8 +70,11 @@ mod tests {
     #[test]
     fn object_is_stored_as_it_is() {
         let text: &[u8] = b"  {\"id\": 1, \"x\": 1.10}  \n";
-        let mut rows = JsonLines::new(Box::new(text), Path::new("x"));
+        let mut rows = JsonLines::new(Box::new(text), "x");
         let value = b"{\"id\": 1, \"x\": 1.10}".to_vec();
-        assert_eq!(rows.next_row("id").unwrap(), Some(Row::Good { key: b"1".to_vec(), value }));
+        assert_eq!(
+            next_row(&mut rows, "id").unwrap(),
+            Some(Row::Good { key: b"1".to_vec(), value })
+        );
     }
 }

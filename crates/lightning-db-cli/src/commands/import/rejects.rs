@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use super::rows::BadRow;
+use lightning_db::sql::files::BadRow;
+
 use crate::args::Import;
 use crate::context;
 use crate::failure::Failure;

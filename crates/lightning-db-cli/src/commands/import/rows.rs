@@ -3,12 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
+use lightning_db::sql::files::{BadRow, JsonLines, RowFormat, Separated};
 use lightning_db::storage::KEY_LEN_MAX;
 
-use super::json_lines::JsonLines;
-use super::separated::Separated;
+use super::json_lines;
 use crate::failure::Failure;
-use crate::format::RowFormat;
 
 /// A row as it was read.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,17 +21,6 @@ pub(super) enum Row {
     },
     /// One that cannot.
     Bad(BadRow),
-}
-
-/// A row that cannot be stored.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadRow {
-    /// Its line in the file, from 1.
-    pub(super) line: u64,
-    /// Why.
-    pub(super) reason: String,
-    /// Its bytes in the file, without the end of the line.
-    pub(super) original: Vec<u8>,
 }
 
 impl Row {
@@ -57,17 +45,16 @@ impl Rows {
         key: &str,
         path: &Path,
     ) -> Result<Self, Failure> {
-        let RowFormat::Separated { by } = format else {
-            return Ok(Self::JsonLines {
-                lines: JsonLines::new(source, path),
-                key: key.to_owned(),
-            });
+        let file = path.display().to_string();
+        let RowFormat::Separated(separators, columns) = format else {
+            let lines = JsonLines::new(source, &file);
+            return Ok(Self::JsonLines { lines, key: key.to_owned() });
         };
-        let records = Box::new(Separated::new(source, by, path)?);
+        let records = Box::new(Separated::new(source, separators, columns, &file)?);
         let names = records.names();
         let at = names.iter().position(|name| name == key).ok_or_else(|| {
-            let (path, names) = (path.display(), names.join(", "));
-            Failure::Refused(format!("read {path}: there is no column {key:?} among {names}"))
+            let names = names.join(", ");
+            Failure::Refused(format!("read {file}: there is no column {key:?} among {names}"))
         })?;
         let names = names.iter().map(|name| serde_json::Value::from(&**name).to_string()).collect();
         Ok(Self::Separated { records, names, key: at })
@@ -84,7 +71,7 @@ impl Rows {
                     Err(reason) => Row::Bad(records.reject(reason)),
                 }),
             }),
-            Self::JsonLines { lines, key } => lines.next_row(key),
+            Self::JsonLines { lines, key } => json_lines::next_row(lines, key),
         }
     }
 }
@@ -130,7 +117,7 @@ mod tests {
     use super::*;
 
     fn read(text: &'static [u8]) -> Vec<String> {
-        let format = RowFormat::Separated { by: b',' };
+        let format = RowFormat::below_header(b',');
         let mut rows = Rows::new(Box::new(text), format, "id", Path::new("x")).unwrap();
         let mut found = Vec::new();
         while let Some(row) = rows.next_row().unwrap() {
@@ -151,7 +138,7 @@ mod tests {
 
     #[test]
     fn key_must_be_a_column() {
-        let format = RowFormat::Separated { by: b',' };
+        let format = RowFormat::below_header(b',');
         assert!(Rows::new(Box::new(&b"a,b\n"[..]), format, "id", Path::new("x")).is_err());
     }
 }

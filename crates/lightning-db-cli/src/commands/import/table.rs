@@ -1,16 +1,17 @@
 //! `import FILE --table NAME`: rows of a file into a table, which is made if it is not there.
 
+use std::io::Read;
+
 use lightning_db::Durability;
+use lightning_db::sql::files::{BadRow, Cell, Nulls, Record, Records, value_of};
 use lightning_db::storage::TransactionOptions;
 use lightning_db::tables::{
     self, ColumnDefinition, ColumnType, Table, TableDefinition, Tables, Value,
 };
 use serde_json::json;
 
-use super::infer::{Inference, value_of};
-use super::records::{Record, Records};
+use super::infer::Inference;
 use super::rejects::Rejects;
-use super::rows::BadRow;
 use crate::args::Import;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -43,7 +44,7 @@ pub(crate) fn from_file(
     let started = context.elapsed();
     let is_new = !tables.names().iter().any(|known| known == name);
     if is_new {
-        let definition = infer(context, import, format, name)?;
+        let definition = infer(context, import, &format, name)?;
         tables.create_table(definition)?;
     } else if import.key.is_some() || !import.types.is_empty() {
         return Err(Failure::Usage(format!(
@@ -52,7 +53,7 @@ pub(crate) fn from_file(
     }
     let table = tables.table(name)?;
     let (source, progress) = stream::open(context, import.file(), format.compression)?;
-    let mut records = Records::new(source, format.rows, import.file(), &import.nulls)?;
+    let mut records = records(source, &format, import)?;
     let mut refused = Rejects::new(import);
     let loader = Loader {
         tables,
@@ -99,6 +100,15 @@ pub(crate) fn from_file(
     context.print_summary(&summary, &json)
 }
 
+fn records<'i>(
+    source: Box<dyn Read>,
+    format: &Format,
+    import: &'i Import,
+) -> Result<Records<'i>, Failure> {
+    let (file, nulls) = (import.file().display().to_string(), Nulls::Any(&import.nulls));
+    Ok(Records::new(source, format.rows.clone(), &file, nulls)?)
+}
+
 fn columns(table: &Table) -> Vec<(String, ColumnType)> {
     table.columns().map(|column| (column.name.clone(), column.column_type)).collect()
 }
@@ -112,11 +122,11 @@ fn described(columns: &[(String, ColumnType)]) -> String {
 fn infer(
     context: &Context,
     import: &Import,
-    format: Format,
+    format: &Format,
     name: &str,
 ) -> Result<TableDefinition, Failure> {
     let (source, progress) = stream::open(context, import.file(), format.compression)?;
-    let mut records = Records::new(source, format.rows, import.file(), &import.nulls)?;
+    let mut records = records(source, format, import)?;
     let mut found: Vec<Inference> = Vec::new();
     let mut rows = 0;
     while let Some(record) = records.next_record()? {
@@ -263,7 +273,7 @@ impl Loader<'_> {
                         .map_err(|error| format!("column {name}: {error}"))
                 }
                 // A field that is not there for this row says nothing.
-                Err(_) if *cell == super::records::Cell::Null => continue,
+                Err(_) if matches!(cell, Cell::Missing | Cell::Null) => continue,
                 Err(reason) => Err(reason.clone()),
             };
             match value {

@@ -3,22 +3,23 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
-use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json_lines::JsonLines;
-use super::rows::BadRow;
 use super::separated::Separated;
-use crate::failure::Failure;
-use crate::format::RowFormat;
+use super::tape::ROW_LEN_MAX;
+use super::{BadRow, RowFormat};
+use crate::error::Result;
 
 /// What stands in a file for one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cell {
-    /// Nothing, `null`, or a text that was said to stand for it.
+pub enum Cell {
+    /// A field that this row of JSON does not have.
+    Missing,
+    /// `null`, or a text that was said to stand for it.
     Null,
     /// Text of CSV and TSV, whatever it means.
     Plain(String),
@@ -34,64 +35,78 @@ pub(super) enum Cell {
 
 /// One record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub struct Record {
     /// Its line in the file, from 1.
-    pub(super) line: u64,
+    pub line: u64,
     /// Its bytes in the file.
-    pub(super) original: Vec<u8>,
-    /// Its cells, by position among the names; those that are missing at the end are null.
-    pub(super) cells: Vec<Cell>,
+    pub original: Vec<u8>,
+    /// Its cells, by position among the names; those at the end that are not here are missing.
+    pub cells: Vec<Cell>,
+}
+
+/// Texts of CSV and its like that stand for null.
+#[derive(Debug, Clone, Copy)]
+pub enum Nulls<'a> {
+    /// These, in quotes or not.
+    Any(&'a [String]),
+    /// This one, where it stands in no quotes.
+    Unquoted(&'a str),
 }
 
 /// Reads the records of a file.
-pub(super) struct Records<'a> {
+#[derive(Debug)]
+pub struct Records<'a> {
     source: Source,
     names: Vec<String>,
     positions: HashMap<String, usize>,
-    /// Texts of CSV and TSV that stand for null.
-    nulls: &'a [String],
+    nulls: Nulls<'a>,
 }
 
+#[derive(Debug)]
 enum Source {
     Separated(Box<Separated>),
     JsonLines(JsonLines),
 }
 
 impl<'a> Records<'a> {
-    pub(super) fn new(
+    /// Starts to read; `file` is what errors call the source.
+    ///
+    /// # Errors
+    /// As [`Separated::new`].
+    pub fn new(
         source: Box<dyn Read>,
         format: RowFormat,
-        path: &Path,
-        nulls: &'a [String],
-    ) -> Result<Self, Failure> {
+        file: &str,
+        nulls: Nulls<'a>,
+    ) -> Result<Self> {
         let (source, names) = match format {
-            RowFormat::Separated { by } => {
-                let separated = Separated::new(source, by, path)?;
+            RowFormat::Separated(separators, columns) => {
+                let separated = Separated::new(source, separators, columns, file)?;
                 let names = separated.names().to_vec();
                 (Source::Separated(Box::new(separated)), names)
             }
-            RowFormat::JsonLines => (Source::JsonLines(JsonLines::new(source, path)), Vec::new()),
+            RowFormat::JsonLines => (Source::JsonLines(JsonLines::new(source, file)), Vec::new()),
         };
         Ok(Self { source, names, positions: HashMap::new(), nulls })
     }
 
-    /// Names of the columns: of all for CSV and TSV, else of those that were seen, in this order.
-    pub(super) fn names(&self) -> &[String] {
+    /// Names of the columns: of all for CSV and its like, else of those that were seen, in this
+    /// order.
+    pub fn names(&self) -> &[String] {
         &self.names
     }
 
     /// The next record; `None` behind the last one.
-    pub(super) fn next_record(&mut self) -> Result<Option<Result<Record, BadRow>>, Failure> {
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::Error::File).
+    pub fn next_record(&mut self) -> Result<Option<Result<Record, BadRow>>> {
         match &mut self.source {
             Source::Separated(records) => Ok(match records.next_record()? {
                 None => None,
                 Some(Err(bad)) => Some(Err(bad)),
                 Some(Ok(())) => {
-                    let is_null = |field: &str| self.nulls.iter().any(|null| null == field);
-                    let cell = |field: &str| {
-                        if is_null(field) { Cell::Null } else { Cell::Plain(field.to_owned()) }
-                    };
-                    let cells = records.fields().map(cell).collect();
+                    let cells = separated_cells(records, self.nulls);
                     let (line, original) = records.original();
                     Some(Ok(Record { line, original, cells }))
                 }
@@ -101,6 +116,10 @@ impl<'a> Records<'a> {
                     return Ok(None);
                 }
                 let (line, original) = (lines.line(), lines.text().to_vec());
+                if lines.is_cut() {
+                    let reason = format!("longer than {ROW_LEN_MAX} bytes");
+                    return Ok(Some(Err(BadRow { line, reason, original })));
+                }
                 Ok(Some(match self.cells_of(&original) {
                     Ok(cells) => Ok(Record { line, original, cells }),
                     Err(reason) => Err(BadRow { line, reason, original }),
@@ -128,7 +147,28 @@ impl<'a> Records<'a> {
             }
             cells[at] = Some(cell(&value)?);
         }
-        Ok(cells.into_iter().map(|cell| cell.unwrap_or(Cell::Null)).collect())
+        Ok(cells.into_iter().map(|cell| cell.unwrap_or(Cell::Missing)).collect())
+    }
+}
+
+fn separated_cells(records: &Separated, nulls: Nulls<'_>) -> Vec<Cell> {
+    let plain = |field: &str| Cell::Plain(field.to_owned());
+    match nulls {
+        Nulls::Any(nulls) => {
+            let is_null = |field: &str| nulls.iter().any(|null| null == field);
+            let cell = |field| if is_null(field) { Cell::Null } else { plain(field) };
+            records.fields().map(cell).collect()
+        }
+        Nulls::Unquoted(null) => {
+            if !records.fields().any(|field| field == null) {
+                return records.fields().map(plain).collect();
+            }
+            let fields = records.fields().zip(records.quoted());
+            let cell = |(field, is_quoted): (&str, bool)| {
+                if !is_quoted && field == null { Cell::Null } else { plain(field) }
+            };
+            fields.map(cell).collect()
+        }
     }
 }
 
@@ -183,11 +223,11 @@ mod tests {
         let text =
             b"{\"a\":1.10,\"b\":\"x\\u0041\"}\n{\"b\":null,\"c\":[1, 2.0]}\n{\"a\":1,\"a\":2}";
         let source = Box::new(&text[..]);
-        let mut records = Records::new(source, RowFormat::JsonLines, Path::new("x"), &[]).unwrap();
+        let mut records = Records::new(source, RowFormat::JsonLines, "x", Nulls::Any(&[])).unwrap();
         let first = records.next_record().unwrap().unwrap().unwrap();
         assert_eq!(first.cells, [Cell::Number("1.10".into()), Cell::Quoted("xA".into())]);
         let second = records.next_record().unwrap().unwrap().unwrap();
-        assert_eq!(second.cells, [Cell::Null, Cell::Null, Cell::Nested("[1, 2.0]".into())]);
+        assert_eq!(second.cells, [Cell::Missing, Cell::Null, Cell::Nested("[1, 2.0]".into())]);
         assert_eq!((second.line, records.names().len()), (2, 3));
         let third = records.next_record().unwrap().unwrap().unwrap_err();
         assert_eq!((third.line, &*third.reason), (3, "it has the field \"a\" twice"));
@@ -197,10 +237,14 @@ mod tests {
     #[test]
     fn declared_texts_are_null() {
         let nulls = ["NA".to_owned()];
-        let format = RowFormat::Separated { by: b',' };
-        let source = Box::new(&b"a,b\nNA,\n"[..]);
-        let mut records = Records::new(source, format, Path::new("x"), &nulls).unwrap();
-        let record = records.next_record().unwrap().unwrap().unwrap();
-        assert_eq!(record.cells, [Cell::Null, Cell::Plain(String::new())]);
+        let read = |nulls: Nulls<'_>| {
+            let source = Box::new(&b"a,b,c\nNA,,\"\"\n"[..]);
+            let format = RowFormat::below_header(b',');
+            let mut records = Records::new(source, format, "x", nulls).unwrap();
+            records.next_record().unwrap().unwrap().unwrap().cells
+        };
+        let empty = || Cell::Plain(String::new());
+        assert_eq!(read(Nulls::Any(&nulls)), [Cell::Null, empty(), empty()]);
+        assert_eq!(read(Nulls::Unquoted("")), [Cell::Plain("NA".to_owned()), Cell::Null, empty()]);
     }
 }

@@ -2,21 +2,22 @@
 
 use std::fmt::Write as _;
 
-use lightning_db::tables::{ColumnType, Value, ValueRef};
-use lightning_db::types::ValueType;
+use lightning_db_expression::Expression;
+use lightning_db_table::ColumnType;
+use lightning_db_types::{Value, ValueRef, ValueType};
 use serde_json::Value as Json;
 
-use crate::condition::cast;
-use crate::text;
+use super::records::Cell;
+use super::separated::Separators;
 
 /// A value as the text of a cell; `None` if it is null.
-pub(crate) fn to_text(value: ValueRef<'_>) -> Option<String> {
+pub fn to_text(value: ValueRef<'_>) -> Option<String> {
     Some(match value {
         ValueRef::Null => return None,
         ValueRef::Text(text) => text.to_owned(),
         // The shortest digits that are this float, without the `.0` of a whole one.
         ValueRef::F64(number) => number.to_string(),
-        ValueRef::Bytes(bytes) => text::hex(bytes),
+        ValueRef::Bytes(bytes) => hex(bytes),
         ValueRef::Point { x, y } => format!("({x}, {y})"),
         other => match cast(&other.to_value(), ValueType::Text) {
             Ok(Value::Text(text)) => text,
@@ -27,7 +28,7 @@ pub(crate) fn to_text(value: ValueRef<'_>) -> Option<String> {
 
 /// A value of a column as JSON: numbers with their digits, JSON as it was written, everything that
 /// JSON has no type for as its text.
-pub(crate) fn write_json(value: ValueRef<'_>, column_type: ColumnType, out: &mut String) {
+pub fn write_json(value: ValueRef<'_>, column_type: ColumnType, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = match value {
         ValueRef::Null => write!(out, "null"),
@@ -43,7 +44,10 @@ pub(crate) fn write_json(value: ValueRef<'_>, column_type: ColumnType, out: &mut
 }
 
 /// The value of a column that a text stands for.
-pub(crate) fn from_text(text: &str, column_type: ColumnType) -> Result<Value, String> {
+///
+/// # Errors
+/// Why it stands for none.
+pub fn from_text(text: &str, column_type: ColumnType) -> Result<Value, String> {
     let refused = || format!("{:?} is no {}", shortened(text), column_type.name());
     match column_type {
         ColumnType::Text | ColumnType::Json => Ok(Value::from(text)),
@@ -57,6 +61,63 @@ pub(crate) fn from_text(text: &str, column_type: ColumnType) -> Result<Value, St
             cast(&Value::from(text), column_type.value_type()).map_err(|_| refused())
         }
     }
+}
+
+/// A cell as a value of a column. An empty text of CSV is null, but in a column of texts.
+///
+/// # Errors
+/// Why it is none.
+pub fn value_of(cell: &Cell, column_type: ColumnType) -> Result<Value, String> {
+    match cell {
+        Cell::Missing | Cell::Null => Ok(Value::Null),
+        Cell::Plain(text) if text.is_empty() && column_type != ColumnType::Text => Ok(Value::Null),
+        Cell::Quoted(text) if column_type == ColumnType::Json => {
+            Ok(Value::Text(Json::from(text.as_str()).to_string()))
+        }
+        Cell::Plain(text)
+        | Cell::Quoted(text)
+        | Cell::Number(text)
+        | Cell::Bool(text)
+        | Cell::Nested(text) => from_text(text, column_type),
+    }
+}
+
+/// Writes a field of CSV, in quotes if it could be read as another one: as null, as several
+/// fields, or as the beginning of one in quotes.
+pub fn write_csv(field: Option<&str>, null: &str, separators: Separators, out: &mut Vec<u8>) {
+    let Separators { delimiter, quote } = separators;
+    let Some(text) = field else {
+        out.extend_from_slice(null.as_bytes());
+        return;
+    };
+    let breaks = |byte: u8| byte == delimiter || byte == quote || matches!(byte, b'\n' | b'\r');
+    // A line without anything is no row.
+    if text != null && !text.is_empty() && !text.bytes().any(breaks) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    out.push(quote);
+    for byte in text.bytes() {
+        if byte == quote {
+            out.push(quote);
+        }
+        out.push(byte);
+    }
+    out.push(quote);
+}
+
+/// A value as another type, exactly.
+fn cast(value: &Value, to: ValueType) -> Result<Value, String> {
+    let cast = Expression::literal(value.clone()).cast(to);
+    cast.evaluate(&Vec::<Value>::new()).map_err(|error| error.to_string())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn shortened(text: &str) -> String {
@@ -114,6 +175,29 @@ mod tests {
         for (text, of) in [("+f", ColumnType::Bytes), ("1", ColumnType::Point)] {
             assert!(from_text(text, of).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        let written = |field: Option<&str>, null: &str| {
+            let mut out = Vec::new();
+            write_csv(field, null, Separators { delimiter: b',', quote: b'"' }, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(None, ""), "");
+        assert_eq!(written(Some(""), ""), "\"\"");
+        assert_eq!(written(Some("NA"), "NA"), "\"NA\"");
+        assert_eq!(written(Some("a b"), ""), "a b");
+        assert_eq!(written(Some("a,\"b\"\n"), ""), "\"a,\"\"b\"\"\n\"");
+    }
+
+    #[test]
+    fn json_strings_stay_strings() {
+        let quoted = value_of(&Cell::Quoted("1".to_owned()), ColumnType::Json).unwrap();
+        assert_eq!(quoted, Value::from("\"1\""));
+        let empty = Cell::Plain(String::new());
+        assert_eq!(value_of(&empty, ColumnType::I64).unwrap(), Value::Null);
+        assert_eq!(value_of(&empty, ColumnType::Text).unwrap(), Value::from(""));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 /// Bytes of one row past which it is no row: a quote was opened and never closed.
-pub(super) const ROW_LEN_MAX: usize = 16 << 20;
+pub const ROW_LEN_MAX: usize = 16 << 20;
 /// Bytes before the mark that are kept until it is worth the copy to drop them.
 const DROP_LEN_MIN: usize = 256 << 10;
 
