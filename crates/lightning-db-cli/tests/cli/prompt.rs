@@ -76,6 +76,13 @@ impl Terminal {
         len > 0
     }
 
+    /// Ends the program from the prompt.
+    fn ends(&mut self) {
+        self.types(CTRL_D);
+        while self.reads(PATIENCE) {}
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// Waits until something is shown, and forgets what was before it.
     fn shows(&mut self, text: &str) {
         assert!(self.shows_within(PATIENCE, text), "{text:?} is not shown, but {:?}", self.shown);
@@ -111,12 +118,18 @@ impl Drop for Terminal {
     }
 }
 
-#[test]
-fn a_statement_that_runs_ends_at_ctrl_c_and_the_prompt_goes_on() {
+/// A store with the numbers below one in table `n`.
+fn numbers(end: u32) -> Shell {
     let shell = Shell::new();
-    let rows: Vec<String> = (0..300).map(|row| format!("({row})")).collect();
+    let rows: Vec<String> = (0..end).map(|row| format!("({row})")).collect();
     let create = "CREATE TABLE n (i BIGINT PRIMARY KEY)";
     shell.ok(["-c", &format!("{create}; INSERT INTO n VALUES {}", rows.join(", "))]);
+    shell
+}
+
+#[test]
+fn a_statement_that_runs_ends_at_ctrl_c_and_the_prompt_goes_on() {
+    let shell = numbers(300);
     let Some(mut terminal) = Terminal::open(&shell) else {
         println!("skipped: there is no setsid");
         return;
@@ -134,18 +147,13 @@ fn a_statement_that_runs_ends_at_ctrl_c_and_the_prompt_goes_on() {
     // A Ctrl-C that was typed once too often takes a line away with it.
     terminal.shows_after("SELECT 6 * 7 AS answer;\r", "42");
     terminal.shows("lightning> ");
-    terminal.types(CTRL_D);
-    while terminal.reads(PATIENCE) {}
-    assert!(terminal.child.wait().unwrap().success());
+    terminal.ends();
     assert!(shell.read(".lightning_history").contains("6 * 7"));
 }
 
 #[test]
 fn results_that_are_longer_than_the_screen_go_through_the_pager() {
-    let shell = Shell::new();
-    let rows: Vec<String> = (0..40).map(|row| format!("({row})")).collect();
-    let create = "CREATE TABLE n (i BIGINT PRIMARY KEY)";
-    shell.ok(["-c", &format!("{create}; INSERT INTO n VALUES {}", rows.join(", "))]);
+    let shell = numbers(40);
     let Some(mut terminal) = Terminal::open(&shell) else {
         println!("skipped: there is no setsid");
         return;
@@ -168,7 +176,5 @@ fn results_that_are_longer_than_the_screen_go_through_the_pager() {
     terminal.types("SELECT i + 200 FROM n;\r");
     terminal.shows("\n200\r\n");
     terminal.shows("lightning> ");
-    terminal.types(CTRL_D);
-    while terminal.reads(PATIENCE) {}
-    assert!(terminal.child.wait().unwrap().success());
+    terminal.ends();
 }
