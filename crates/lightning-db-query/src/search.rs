@@ -76,7 +76,6 @@ pub(crate) enum Form {
     #[cfg_attr(not(feature = "text"), expect(dead_code, reason = "texts have such alone"))]
     Member,
     /// An index, which knows the scores of rows.
-    #[cfg_attr(not(feature = "text"), expect(dead_code, reason = "texts have such alone"))]
     Score,
     /// An index, which cuts the text into words.
     #[cfg_attr(not(feature = "text"), expect(dead_code, reason = "texts have such alone"))]

@@ -56,7 +56,9 @@ fn catalog(seed: u64) -> MemoryCatalog {
         let rows: Vec<Vec<Value>> =
             (0..rows).map(|id| vec![id.into(), value(60), value(4), value(100)]).collect();
         let mut made = StatisticsBuilder::new(&catalog.definition(table), seed);
-        rows.iter().for_each(|row| made.add(row));
+        for row in &rows {
+            made.add(row);
+        }
         catalog.set_rows(table, rows);
         // Pages with one row each: it pays to fetch few of them.
         catalog.set_statistics(table, made.finish(300));
