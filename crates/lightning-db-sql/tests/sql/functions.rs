@@ -2,7 +2,7 @@
 
 use lightning_db_sql::types::Value;
 
-use crate::{check, check_error, cities};
+use crate::{check, check_error, cities, on_rows_alone};
 
 #[test]
 fn functions_of_texts_and_numbers() {
@@ -32,6 +32,7 @@ fn functions_of_texts_and_numbers() {
         "SELECT upper(left(name, 1)), greatest(people, 100000) FROM city WHERE id < 3 ORDER BY id",
         "B|134000\nC|100000",
     );
+    on_rows_alone(&db);
     check_error(
         &db,
         "SELECT date_trunc('era', founded) FROM city",

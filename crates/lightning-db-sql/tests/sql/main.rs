@@ -107,6 +107,13 @@ fn shown(rows: &Rows) -> String {
     rows.values().iter().map(|values| row(values)).collect::<Vec<_>>().join("\n")
 }
 
+/// From now on nothing that the executor of rows refuses goes to DataFusion, where that is there.
+fn on_rows_alone(connection: &Connection) {
+    if cfg!(feature = "vector") {
+        connection.execute("SET executor = rows", ()).unwrap();
+    }
+}
+
 /// Runs a query and compares its rows.
 fn check(connection: &Connection, sql: &str, expected: &str) {
     match connection.query(sql, ()) {

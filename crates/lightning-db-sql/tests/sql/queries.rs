@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use lightning_db_sql::{Error, params};
 
-use crate::{check, cities, database, shown};
+use crate::{check, cities, database, on_rows_alone, shown};
 
 #[test]
 fn rows_by_key_index_and_scan() {
@@ -44,6 +44,7 @@ fn moments_are_moved_by_intervals() {
                 founded >= date '0753-03-21'",
         "3",
     );
+    on_rows_alone(&db);
     let error = db.query("SELECT founded + interval '1' month FROM city", ()).unwrap_err();
     assert!(error.to_string().contains("stands in the statement"), "{error}");
     assert!(db.query("SELECT id + interval '1' day FROM city", ()).is_err());

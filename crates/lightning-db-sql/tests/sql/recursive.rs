@@ -2,7 +2,7 @@
 
 use lightning_db_sql::{Error, params};
 
-use crate::{check, check_error, database, shown};
+use crate::{check, check_error, database, on_rows_alone, shown};
 
 #[test]
 fn a_query_goes_on_over_its_own_rows() {
@@ -57,6 +57,7 @@ fn what_has_no_end_is_ended_by_the_memory_that_it_may_use() {
     let expected =
         "plan the statement at line 1, column 16: the sides of UNION have 1 and 2 columns";
     check_error(&db, sides, expected);
+    on_rows_alone(&db);
     let limited = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n LIMIT 3)
                    SELECT i FROM n";
     assert!(matches!(db.query(limited, ()), Err(Error::Unsupported { .. })));

@@ -1,6 +1,6 @@
 //! Window functions on the row executor.
 
-use crate::{Database, check, database};
+use crate::{Database, check, database, on_rows_alone};
 
 fn sales() -> Database {
     database(
@@ -76,6 +76,7 @@ fn aggregates_run_over_frames() {
 #[test]
 fn what_cannot_be_is_told() {
     let db = sales();
+    on_rows_alone(&db);
     for (sql, expected) in [
         ("SELECT id FROM sale WHERE row_number() OVER () = 1", "stands in the select list"),
         ("SELECT sum(rank() OVER ()) OVER () FROM sale", "stands in the select list"),
