@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lightning_db_query::Source;
 use lightning_db_query::build::Term;
-use lightning_db_table::Table;
+use lightning_db_table::{ColumnDefinition, Table};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast;
 
@@ -219,8 +219,11 @@ fn note_parameters(expr: &ast::Expr, noted: &mut BTreeSet<usize>) {
 }
 
 /// A relation of a table's columns.
-pub(crate) fn relation_of(table: &Table, name: &str) -> Relation {
-    let columns = table.columns().map(|column| ScopeColumn {
+pub(crate) fn relation_of<'c>(
+    columns: impl IntoIterator<Item = &'c ColumnDefinition>,
+    name: &str,
+) -> Relation {
+    let columns = columns.into_iter().map(|column| ScopeColumn {
         name: column.name.clone(),
         value_type: column.column_type.value_type(),
         merged: false,

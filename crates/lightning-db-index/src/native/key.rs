@@ -55,10 +55,18 @@ pub(super) enum Types {
     Any,
 }
 
-fn bit(value_type: ValueType) -> u16 {
-    // In the order of `ValueType::ALL`.
+/// The bits are on the disk: they go by the places in `ValueType::ALL`.
+const fn bit(value_type: ValueType) -> u16 {
     1 << value_type as u16
 }
+
+const _: () = {
+    let mut place = 0;
+    while place < ValueType::ALL.len() {
+        assert!(bit(ValueType::ALL[place]) == 1 << place);
+        place += 1;
+    }
+};
 
 /// The types as which values are equal to one of this type.
 fn alike(value_type: ValueType) -> u16 {

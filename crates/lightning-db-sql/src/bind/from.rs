@@ -157,7 +157,7 @@ impl Binder<'_> {
             return Ok(Side { builder, relations: vec![(relation, at)], lateral: false });
         }
         let table = self.table_named(&table_name, at_name)?;
-        let mut relation = relation_of(&table, &called);
+        let mut relation = relation_of(table.columns(), &called);
         let mut builder = QueryBuilder::numbered(table_name, &*called);
         if !columns.is_empty() {
             if columns.len() > relation.columns.len() {

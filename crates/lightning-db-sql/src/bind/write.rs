@@ -140,9 +140,9 @@ impl Binder<'_> {
             }
             OnConflictAction::DoUpdate(update) => {
                 let mut scope = Scope::default();
-                scope.add(relation_of(table, called), None)?;
+                scope.add(relation_of(table.columns(), called), None)?;
                 // Its columns are named with it alone.
-                let mut excluded = relation_of(table, "excluded");
+                let mut excluded = relation_of(table.columns(), "excluded");
                 excluded.columns.iter_mut().for_each(|column| column.merged = true);
                 scope.add(excluded, None)?;
                 let place = |name: &str| row_place(table, called, name);
@@ -249,7 +249,7 @@ impl Binder<'_> {
         from: &[TableWithJoins],
     ) -> Result<(Scope<'static>, Option<QueryBuilder>)> {
         let mut scope = Scope::default();
-        scope.add(relation_of(&target.table, &target.called), None)?;
+        scope.add(relation_of(target.table.columns(), &target.called), None)?;
         let more = if from.is_empty() { None } else { Some(self.from(from, &mut scope)?) };
         Ok((scope, more))
     }
@@ -262,7 +262,7 @@ impl Binder<'_> {
     ) -> Result<Option<Returning>> {
         let Some(items) = items else { return Ok(None) };
         let mut scope = Scope::default();
-        scope.add(relation_of(table, called), None)?;
+        scope.add(relation_of(table.columns(), called), None)?;
         let place = |name: &str| row_place(table, called, name);
         let (mut columns, mut bound) = (Vec::new(), Vec::new());
         for (name, Typed { term, value_type }) in self.returned(items, &scope)? {

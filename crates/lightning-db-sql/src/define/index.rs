@@ -24,7 +24,7 @@ pub(super) fn create(create: &ast::CreateIndex, tables: &Tables) -> Result<()> {
     }
     let table = tables.table(&table_name)?;
     let place = |name: &str| table.column_id(name).ok();
-    let of = Of { relation: relation_of(&table, table.name()), place: &place, tables };
+    let of = Of { relation: relation_of(table.columns(), table.name()), place: &place, tables };
     tables.create_index(&table_name, spec(create, name, &of)?, &mut unwatched())?;
     Ok(())
 }

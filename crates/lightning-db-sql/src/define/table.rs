@@ -11,9 +11,7 @@ use sqlparser::ast::{
 };
 
 use super::over_columns;
-use crate::bind::{
-    Binder, Declared, Place, Relation, Scope, ScopeColumn, assigned, declared, place_of,
-};
+use crate::bind::{Binder, Declared, Place, Scope, assigned, declared, place_of, relation_of};
 use crate::error::{Error, Position, Result};
 use crate::names::{self, at, folded, unknown};
 use crate::views;
@@ -287,12 +285,7 @@ impl Made<'_> {
 
     fn over_columns(&self, expr: &Expr, is_condition: bool) -> Result<Expression> {
         let definition = &self.definition;
-        let columns = definition.columns.iter().map(|column| ScopeColumn {
-            name: column.name.clone(),
-            value_type: column.column_type.value_type(),
-            merged: false,
-        });
-        let relation = Relation { name: definition.name.clone(), columns: columns.collect() };
+        let relation = relation_of(&definition.columns, &definition.name);
         let place = |name: &str| definition.position(name);
         over_columns(expr, relation, &place, self.tables, is_condition)
     }

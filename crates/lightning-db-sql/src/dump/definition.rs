@@ -7,7 +7,7 @@ use lightning_db_table::index::IndexKind;
 use lightning_db_table::{ColumnOrder, ColumnType, IndexSpec, OnDelete, TableDefinition, Tables};
 use sqlparser::ast;
 
-use crate::bind::{Relation, ScopeColumn};
+use crate::bind::relation_of;
 use crate::define::{index as define_index, table as define_table};
 use crate::error::{Error, Result};
 use crate::parse;
@@ -132,12 +132,7 @@ pub(super) fn index(
     let ast::Statement::CreateIndex(create) = parse::parse_one(&made)?.statement else {
         return Err(unlike());
     };
-    let columns = definition.columns.iter().map(|column| ScopeColumn {
-        name: column.name.clone(),
-        value_type: column.column_type.value_type(),
-        merged: false,
-    });
-    let relation = Relation { name: definition.name.clone(), columns: columns.collect() };
+    let relation = relation_of(&definition.columns, &definition.name);
     let place = |name: &str| definition.position(name);
     let of = define_index::Of { relation, place: &place, tables };
     let again = define_index::spec(&create, spec.name.clone(), &of)?;
