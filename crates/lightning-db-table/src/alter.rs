@@ -140,6 +140,9 @@ fn drop_column(
         }
     }
     check_unnamed_by_keys(table, state, name)?;
+    if record.serial.is_some_and(|serial| serial.column == id) {
+        record.serial = None;
+    }
     record.version = next_version(table)?;
     record.columns[id].dropped_in = Some(record.version);
     Ok(())

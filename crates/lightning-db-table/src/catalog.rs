@@ -13,14 +13,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::schema::{Check, ColumnDefinition, ColumnType, ForeignKey};
+use crate::schema::{Check, ColumnDefinition, ColumnType, ForeignKey, SerialColumn};
 
 /// Name of the catalog's keyspace.
 pub(crate) const KEYSPACE: &str = "catalog";
 const TABLE_PREFIX: &[u8] = b"table/";
 /// Key of the number that the next table or index gets.
 pub(crate) const NEXT_ID_KEY: &[u8] = b"next-id";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// The same without the serial column.
+const FORMAT_1: u8 = 1;
 
 /// What the catalog says of one table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub(crate) struct TableRecord {
     pub(crate) indexes: Vec<IndexRecord>,
     /// Id of the column that says when a row ends.
     pub(crate) expires_at: Option<usize>,
+    /// The column whose numbers the table gives, by id.
+    pub(crate) serial: Option<SerialColumn>,
 }
 
 /// A column, and the versions that have it.
@@ -147,8 +151,11 @@ pub(crate) fn encode(record: &TableRecord) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8]) -> Result<TableRecord, String> {
+    let read = |bytes: &[u8]| postcard::from_bytes(bytes).map_err(|error| error.to_string());
     match bytes.split_first() {
-        Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|error| error.to_string()),
+        Some((&FORMAT, rest)) => read(rest),
+        // What is not there is written as one zero.
+        Some((&FORMAT_1, rest)) => read(&[rest, &[0]].concat()),
         Some((format, _)) => Err(format!("format {format} is unknown; update the library")),
         None => Err("it is empty".to_owned()),
     }
@@ -166,4 +173,32 @@ pub(crate) fn load(reader: Reader<'_>, catalog: &Keyspace) -> Result<Schemas> {
         schemas.insert(record.name.clone(), Arc::new(Schema::new(record)));
     }
     Ok(schemas)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_the_first_format_are_read() {
+        let record = TableRecord {
+            id: 7,
+            name: "t".to_owned(),
+            columns: crate::definition::columns(vec![ColumnDefinition::new("a", ColumnType::I64)]),
+            version: 0,
+            primary_key: vec![0],
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            indexes: Vec::new(),
+            expires_at: None,
+            serial: None,
+        };
+        let mut bytes = encode(&record);
+        assert_eq!(decode(&bytes).unwrap(), record);
+        bytes[0] = FORMAT_1;
+        assert_eq!(bytes.pop(), Some(0));
+        assert_eq!(decode(&bytes).unwrap(), record);
+        bytes[0] = 3;
+        assert_eq!(decode(&bytes).unwrap_err(), "format 3 is unknown; update the library");
+    }
 }

@@ -38,6 +38,7 @@ impl Tables {
             checks: definition.checks,
             indexes: Vec::new(),
             expires_at: definition.expires_at,
+            serial: definition.serial,
         };
         let mut indexes = Vec::new();
         if definition::needs_primary_index(&record) {
@@ -277,6 +278,7 @@ impl Tables {
             (None, Some(removed)) => {
                 batch.remove(&inner.catalog, catalog::table_key(removed.id()));
                 batch.remove(&inner.catalog, removed.row_ids.key());
+                batch.remove(&inner.catalog, removed.serial.key());
                 batch.remove(&inner.catalog, statistics::key(removed.id()));
             }
             (None, None) => {}

@@ -98,8 +98,10 @@ pub(crate) fn check(definition: &TableDefinition, state: &State) -> Result<()> {
         checks: definition.checks.clone(),
         indexes: definition.indexes.iter().map(declared).collect(),
         expires_at: definition.expires_at,
+        serial: definition.serial,
     };
     check_keys(&record)?;
+    check_serial(&record)?;
     let mut index_names = BTreeSet::new();
     for index in &definition.indexes {
         check_index_name(state, &index.name)?;
@@ -165,6 +167,22 @@ fn check_keys(record: &TableRecord) -> Result<()> {
         None => Ok(()),
         Some(Some(column)) if column.definition.column_type == ColumnType::Timestamp => Ok(()),
         Some(_) => refuse("the column of expiry is no timestamp".to_owned()),
+    }
+}
+
+/// Checks the column whose numbers the table gives.
+fn check_serial(record: &TableRecord) -> Result<()> {
+    let Some(serial) = record.serial else { return Ok(()) };
+    let refuse = |detail: String| Err(Error::Definition { table: record.name.clone(), detail });
+    match record.columns.get(serial.column).map(|column| &column.definition) {
+        None => refuse(format!("its serial column {} is not there", serial.column)),
+        Some(column) if !is_whole(column.column_type) => {
+            refuse(format!("the serial column {} is of no whole numbers", column.name))
+        }
+        Some(column) if column.default.is_some() || column.generated.is_some() => {
+            refuse(format!("the serial column {} has a default or is generated", column.name))
+        }
+        Some(_) => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use lightning_db_types::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::IndexRole;
-use crate::schema::{ColumnDefinition, TableDefinition};
+use crate::schema::{ColumnDefinition, SerialColumn, TableDefinition};
 use crate::spec::IndexSpec;
 use crate::table::Table;
 
@@ -43,6 +43,7 @@ impl Table {
             checks: checks.collect(),
             indexes: indexes.collect(),
             expires_at: record.expires_at.map(position),
+            serial: record.serial.map(|it| SerialColumn { column: position(it.column), ..it }),
         }
     }
 }
@@ -77,6 +78,9 @@ impl TableDefinition {
         }
         if self.expires_at != stored.expires_at {
             return Some("the column of expiry is another".to_owned());
+        }
+        if self.serial.is_some() && self.serial != stored.serial {
+            return Some("the serial column is another".to_owned());
         }
         for wanted in &self.indexes {
             match stored.indexes.iter().find(|found| found.name == wanted.name) {

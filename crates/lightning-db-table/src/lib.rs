@@ -147,6 +147,7 @@ mod catalog;
 mod definition;
 mod kinds;
 mod row_ids;
+mod serial;
 
 mod row;
 
@@ -165,7 +166,9 @@ pub use lightning_db_derive::Record;
 pub use lightning_db_types::{ColumnOrder, Decimal, Value, ValueRef};
 pub use record::{Record, TypedReader, TypedTable, TypedTransaction};
 pub use row::{Row, RowView};
-pub use schema::{Check, ColumnDefinition, ColumnType, ForeignKey, OnDelete, TableDefinition};
+pub use schema::{
+    Check, ColumnDefinition, ColumnType, ForeignKey, OnDelete, SerialColumn, TableDefinition,
+};
 pub use snapshot::{TableReader, TableSnapshot};
 pub use spec::IndexSpec;
 pub use statistics::ColumnStatistics;

@@ -118,6 +118,15 @@ impl ColumnDefinition {
     }
 }
 
+/// A column of whole numbers of which the table gives one to each row that has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SerialColumn {
+    /// The column, by position.
+    pub column: usize,
+    /// Whether SQL takes no number for it but those that are given: GENERATED ALWAYS.
+    pub always: bool,
+}
+
 /// What happens to rows whose foreign key names a row that is removed or whose key changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum OnDelete {
@@ -172,6 +181,8 @@ pub struct TableDefinition {
     pub indexes: Vec<IndexSpec>,
     /// A timestamp column: rows are gone from the moment that it names; null keeps them.
     pub expires_at: Option<usize>,
+    /// A column whose numbers the table gives: each greater than all before it, with gaps.
+    pub serial: Option<SerialColumn>,
 }
 
 impl TableDefinition {
@@ -185,6 +196,7 @@ impl TableDefinition {
             checks: Vec::new(),
             indexes: Vec::new(),
             expires_at: None,
+            serial: None,
         }
     }
 
@@ -227,6 +239,13 @@ impl TableDefinition {
     #[must_use]
     pub fn expires_at(mut self, column: usize) -> Self {
         self.expires_at = Some(column);
+        self
+    }
+
+    /// The same table, which gives a number for this column to each row that has none.
+    #[must_use]
+    pub fn serial(mut self, column: usize) -> Self {
+        self.serial = Some(SerialColumn { column, always: false });
         self
     }
 

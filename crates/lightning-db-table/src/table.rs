@@ -14,7 +14,8 @@ use crate::error::{Error, Result, RowName};
 use crate::kinds;
 use crate::row::RowView;
 use crate::row_ids::RowIds;
-use crate::schema::{ColumnDefinition, ColumnType, ForeignKey};
+use crate::schema::{ColumnDefinition, ColumnType, ForeignKey, SerialColumn};
+use crate::serial::Sequence;
 use crate::statistics::TableStatistics;
 
 /// Bit that orders signed numbers as unsigned ones.
@@ -56,6 +57,8 @@ pub(crate) struct TableState {
     /// In the order of the record's.
     pub(crate) indexes: Vec<Arc<OpenIndex>>,
     pub(crate) row_ids: Arc<RowIds>,
+    /// Numbers of the serial column.
+    pub(crate) serial: Arc<Sequence>,
     pub(crate) statistics: Arc<TableStatistics>,
 }
 
@@ -158,6 +161,10 @@ impl TableState {
             Some(before) => Arc::clone(&before.row_ids),
             None => Arc::new(RowIds::new(record.id)),
         };
+        let serial = match before {
+            Some(before) => Arc::clone(&before.serial),
+            None => Arc::new(Sequence::new(record.id)),
+        };
         let statistics = match before {
             Some(before) => Arc::clone(&before.statistics),
             None => Arc::new(TableStatistics::new(record.id)),
@@ -179,7 +186,8 @@ impl TableState {
         };
         let indexes = record.indexes.iter().map(open).collect::<Result<Vec<_>>>()?;
         let identity = Identity::of(record);
-        Ok(Self { identity, rows, indexes, row_ids, statistics, schema: Arc::clone(&schema) })
+        let schema = Arc::clone(&schema);
+        Ok(Self { schema, identity, rows, indexes, row_ids, serial, statistics })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -227,6 +235,16 @@ impl TableState {
             (ValueRef::U64(number), false) => Some(number),
             (ValueRef::I64(number), false) => u64::try_from(number).ok(),
             _ => None,
+        }
+    }
+
+    /// The key of the row of a number, if it is a whole number; zero for one below it.
+    pub(crate) fn key_of_number(&self, row_id: u64) -> u64 {
+        match self.identity {
+            Identity::Number { signed: true, .. } => {
+                u64::try_from((row_id ^ SIGN).cast_signed()).unwrap_or(0)
+            }
+            _ => row_id,
         }
     }
 
@@ -318,6 +336,14 @@ impl Table {
     /// [`key_column`](Self::key_column). `None` if no row can have it.
     pub fn row_id_of_key(&self, key: ValueRef<'_>) -> Option<u64> {
         self.state.number_of(key)
+    }
+
+    /// The column whose numbers the table gives, by its position among the columns.
+    pub fn serial(&self) -> Option<SerialColumn> {
+        let schema = &self.state.schema;
+        let serial = schema.record.serial?;
+        let column = schema.live.iter().position(|id| *id == serial.column)?;
+        Some(SerialColumn { column, ..serial })
     }
 
     /// Foreign keys: columns, the other table, and columns there.

@@ -13,6 +13,7 @@ use crate::catalog::{IndexRole, IndexState};
 use crate::error::{Error, Result, RowName};
 use crate::foreign_keys;
 use crate::row::Row;
+use crate::serial;
 use crate::snapshot::TableReader;
 use crate::statistics::Change;
 use crate::table::{Identity, OpenIndex, Table, TableState, shown};
@@ -111,7 +112,7 @@ impl TableTransaction {
     /// [`Error::ForeignKey`], [`Error::Index`]; those of the store.
     pub fn insert(&mut self, table: &Table, row: impl IntoRow) -> Result<u64> {
         let table = self.current(table)?;
-        let values = values::of_insert(&table, row)?;
+        let values = self.new_values(&table, row)?;
         self.statement(&table, |this, table| this.insert_values(table, &values))
     }
 
@@ -126,7 +127,7 @@ impl TableTransaction {
     ) -> Result<Vec<u64>> {
         let table = self.current(table)?;
         self.statement(&table, |this, table| {
-            let insert = |row| this.insert_values(table, &values::of_insert(table, row)?);
+            let insert = |row| this.insert_values(table, &this.new_values(table, row)?);
             rows.into_iter().map(insert).collect()
         })
     }
@@ -137,7 +138,7 @@ impl TableTransaction {
     /// As [`insert`](Self::insert); [`Error::Definition`] if the table has no primary key.
     pub fn upsert(&mut self, table: &Table, row: impl IntoRow) -> Result<u64> {
         let table = self.current(table)?;
-        let values = values::of_insert(&table, row)?;
+        let values = self.new_values(&table, row)?;
         let key = key_of(&table, &values);
         self.statement(&table, |this, table| match this.find_live(table, &key)? {
             Some(old) => this.replace_values(table, &old, &values),
@@ -151,7 +152,7 @@ impl TableTransaction {
     /// As [`insert`](Self::insert).
     pub fn update(&mut self, table: &Table, key: &[Value], row: impl IntoRow) -> Result<bool> {
         let table = self.current(table)?;
-        let values = values::of_insert(&table, row)?;
+        let values = values::of_insert(&table, row, |_| Ok(()))?;
         self.statement(&table, |this, table| match this.find_live(table, key)? {
             Some(old) => this.replace_values(table, &old, &values).map(|_| true),
             None => Ok(false),
@@ -296,6 +297,11 @@ impl TableTransaction {
         let Some(stored) = stored else { return Ok(false) };
         let old = Row::new(&table.schema, row_id, stored)?;
         self.remove_values(table, &old).map(|()| true)
+    }
+
+    /// The values of a new row, with the number that the table gives it.
+    fn new_values(&self, table: &TableState, row: impl IntoRow) -> Result<Values> {
+        values::of_insert(table, row, |values| serial::fill(&self.inner, table, values))
     }
 
     fn insert_values(&mut self, table: &Arc<TableState>, values: &Values) -> Result<u64> {

@@ -92,8 +92,13 @@ impl IntoRow for &Given {
 /// Values by column id; dropped columns are null.
 pub(crate) type Values = Vec<Value>;
 
-/// The values of a new row: what is given, else the default, else null; and the generated ones.
-pub(crate) fn of_insert(table: &TableState, row: impl IntoRow) -> Result<Values> {
+/// The values of a new row: what is given, else the default, else null; and the generated ones,
+/// which `number` comes before.
+pub(crate) fn of_insert(
+    table: &TableState,
+    row: impl IntoRow,
+    number: impl FnOnce(&mut Values) -> Result<()>,
+) -> Result<Values> {
     let schema = &table.schema;
     let default = |id: usize| {
         let column = &schema.record.columns[id];
@@ -102,6 +107,7 @@ pub(crate) fn of_insert(table: &TableState, row: impl IntoRow) -> Result<Values>
     };
     let mut values: Values = (0..schema.record.columns.len()).map(default).collect();
     assign(table, row, &mut values)?;
+    number(&mut values)?;
     finish(table, &mut values)?;
     Ok(values)
 }

@@ -26,6 +26,7 @@ fn schema() -> Schema {
         checks: Vec::new(),
         indexes: Vec::new(),
         expires_at: None,
+        serial: None,
     })
 }
 
