@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use lightning_db_optimizer::{Optimizer, QueryBuilder, Settings};
+use lightning_db_optimizer::{Hints, Optimizer, QueryBuilder, Settings};
 use lightning_db_table::Tables;
 use lightning_db_types::Clock;
 
@@ -85,7 +85,16 @@ impl QueryEngine {
     /// [`Error::Query`](crate::Error::Query) if it names what is not there or compares what does
     /// not compare; [`Error::Unsupported`](crate::Error::Unsupported).
     pub fn prepare(&self, query: &QueryBuilder) -> Result<Statement> {
-        Statement::new(&self.inner, query.clone())
+        self.prepare_with(query, Hints::default())
+    }
+
+    /// [`prepare`](Self::prepare), with hints of what the plan should be like. Those that no plan
+    /// can follow are left out, and shown with the plan.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn prepare_with(&self, query: &QueryBuilder, hints: Hints) -> Result<Statement> {
+        Statement::new(&self.inner, query.clone(), hints)
     }
 }
 

@@ -68,7 +68,7 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
-pub use lightning_db_optimizer::{QueryBuilder, build};
+pub use lightning_db_optimizer::{Hints, QueryBuilder, build};
 
 pub use catalog::TableCatalog;
 pub use engine::{EngineOptions, QueryEngine};

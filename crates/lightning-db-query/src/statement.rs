@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
-use lightning_db_optimizer::{Actual, Explain, Operator, Plan, PlanId, Query, QueryBuilder};
+use lightning_db_optimizer::{
+    Actual, Context, Explain, Hints, Operator, Plan, PlanId, Query, QueryBuilder,
+};
 use lightning_db_table::{Table, TableReader};
 use lightning_db_types::{Value, ValueRef, ValueType};
 
@@ -25,6 +27,7 @@ use crate::source::Source;
 pub struct Statement {
     engine: Arc<Inner>,
     query: QueryBuilder,
+    hints: Hints,
     prepared: ArcSwap<Prepared>,
 }
 
@@ -87,12 +90,21 @@ impl fmt::Debug for Statement {
 }
 
 impl Prepared {
-    fn new(engine: &Inner, query: &QueryBuilder, catalog: &TableCatalog) -> Result<Self> {
-        Self::of_query(engine, &query.build(catalog)?, catalog)
+    fn new(
+        engine: &Inner,
+        (query, hints): (&QueryBuilder, &Hints),
+        catalog: &TableCatalog,
+    ) -> Result<Self> {
+        Self::of_query(engine, (&query.build(catalog)?, hints), catalog)
     }
 
-    pub(crate) fn of_query(engine: &Inner, query: &Query, catalog: &TableCatalog) -> Result<Self> {
-        let plan = engine.optimizer.optimize(query, catalog)?;
+    pub(crate) fn of_query(
+        engine: &Inner,
+        (query, hints): (&Query, &Hints),
+        catalog: &TableCatalog,
+    ) -> Result<Self> {
+        let context = Context::new(catalog).with_hints(hints);
+        let plan = engine.optimizer.optimize_with(query, &context)?;
         let program = Program::new(&plan, catalog)?;
         let known = program.tables.iter().filter_map(|table| catalog.known(*table));
         let tables = known.map(|known| (known.table.clone(), known.rows())).collect();
@@ -153,11 +165,11 @@ impl Prepared {
 }
 
 impl Statement {
-    pub(crate) fn new(engine: &Arc<Inner>, query: QueryBuilder) -> Result<Self> {
+    pub(crate) fn new(engine: &Arc<Inner>, query: QueryBuilder, hints: Hints) -> Result<Self> {
         let catalog = engine.catalog()?;
-        let prepared = Prepared::new(engine, &query, &catalog)?;
+        let prepared = Prepared::new(engine, (&query, &hints), &catalog)?;
         let (engine, prepared) = (Arc::clone(engine), ArcSwap::from_pointee(prepared));
-        Ok(Self { engine, query, prepared })
+        Ok(Self { engine, query, hints, prepared })
     }
 
     /// Columns of the result.
@@ -293,7 +305,7 @@ impl Statement {
     #[cold]
     fn prepare_again(&self, source: Source<'_>) -> Result<Arc<Prepared>> {
         let catalog = self.engine.catalog_of(source)?;
-        let prepared = Arc::new(Prepared::new(&self.engine, &self.query, &catalog)?);
+        let prepared = Arc::new(Prepared::new(&self.engine, (&self.query, &self.hints), &catalog)?);
         if self.engine.catalog()?.is_version(source) {
             self.prepared.store(Arc::clone(&prepared));
         }

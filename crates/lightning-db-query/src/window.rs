@@ -95,7 +95,8 @@ impl WindowFunction {
 /// The rows around a row that a function looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
-    /// Whether bounds count rows; else they are rows that are equal in the order.
+    /// Whether bounds count rows; else they are of the values in the order: whole numbers, days,
+    /// or microseconds.
     pub rows: bool,
     /// Where it begins.
     pub start: Bound,
@@ -110,9 +111,9 @@ pub enum Bound {
     Unbounded,
     /// This row, or the rows that are equal to it.
     Current,
-    /// So many rows before this one.
+    /// So many rows before this one, or values up to so much before its own.
     Before(usize),
-    /// So many rows behind it.
+    /// So many rows behind it, or values up to so much behind its own.
     Behind(usize),
 }
 
@@ -162,8 +163,14 @@ impl Frame {
         Some(Self { rows, start: bound(words.next()?)?, end: bound(words.next()?)? })
     }
 
+    /// Whether a bound is a distance between values.
+    pub(crate) fn is_by_distance(self) -> bool {
+        let is_distance = |bound| matches!(bound, Bound::Before(_) | Bound::Behind(_));
+        !self.rows && (is_distance(self.start) || is_distance(self.end))
+    }
+
     /// The rows of the frame of a row of a partition, where the rows that are equal to it in the
-    /// order are `peers`.
+    /// order are `peers`, and bounds are no distances between values.
     pub(crate) fn of(
         self,
         row: usize,

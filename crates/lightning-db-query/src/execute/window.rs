@@ -9,7 +9,7 @@ use super::aggregate::State;
 use super::kept::{Charge, Kept, Row};
 use super::{MORE, Run, Sink, compare_rows, with_values};
 use crate::error::{Error, Result};
-use crate::program::{Computed, Values, Window, Windows};
+use crate::program::{Computed, Sorted, Values, Window, Windows};
 use crate::window::{Bound, WindowFunction};
 
 /// The rows of a partition, in its order.
@@ -85,11 +85,11 @@ impl Run<'_> {
                 WindowFunction::Tile => self.tile(partition, at)?,
                 WindowFunction::Lag | WindowFunction::Lead => self.neighbour(partition, at)?,
                 WindowFunction::First | WindowFunction::Last | WindowFunction::Nth => {
-                    let frame = partition.window.frame.of(at, &peers, len);
+                    let frame = partition.frame(at, &peers);
                     self.of_frame(partition, at, frame)?
                 }
                 WindowFunction::Aggregate(_) => {
-                    let frame = partition.window.frame.of(at, &peers, len);
+                    let frame = partition.frame(at, &peers);
                     self.of_aggregate(partition, frame, &mut running)?
                 }
             };
@@ -206,6 +206,37 @@ impl Partition<'_> {
         &self.rows[self.places[at]]
     }
 
+    /// The rows of the frame of a row, of which others are equal to it in the order.
+    fn frame(&self, at: usize, peers: &Range<usize>) -> Range<usize> {
+        let (frame, len) = (self.window.frame, self.places.len());
+        let key = self.window.sorted.get(self.window.partition);
+        let Some(key) = key.filter(|_| frame.is_by_distance()) else {
+            return frame.of(at, peers, len);
+        };
+        // Rows without a value are near each other, and no others.
+        let own = along(key, &self.row(at)[key.position]);
+        let before = |place: &usize, least: i128| {
+            along(key, &self.rows[*place][key.position]).map_or(key.nulls_first, |it| it < least)
+        };
+        let least = |least: Option<i128>| match least {
+            Some(least) => self.places.partition_point(|place| before(place, least)),
+            None => peers.start,
+        };
+        let start = match frame.start {
+            Bound::Unbounded => 0,
+            Bound::Current => peers.start,
+            Bound::Before(by) => least(own.map(|own| own - distance(by))),
+            Bound::Behind(by) => least(own.map(|own| own + distance(by))),
+        };
+        let end = match (frame.end, own) {
+            (Bound::Unbounded, _) => len,
+            (Bound::Current, _) | (_, None) => peers.end,
+            (Bound::Before(by), Some(own)) => least(Some(own - distance(by) + 1)),
+            (Bound::Behind(by), Some(own)) => least(Some(own + distance(by) + 1)),
+        };
+        start..end.max(start)
+    }
+
     /// The rows from one on that are equal to it in the order.
     fn peers(&self, at: usize) -> Range<usize> {
         let behind = &self.places[at..];
@@ -214,6 +245,21 @@ impl Partition<'_> {
         let count = behind.iter().take_while(|place| same(place).is_eq()).count();
         at..at + count
     }
+}
+
+/// Where a value stands in an order by distances; `None` for none.
+fn along(key: &Sorted, value: &Value) -> Option<i128> {
+    let value = match value {
+        Value::I64(value) | Value::Timestamp(value) => i128::from(*value),
+        Value::U64(value) => i128::from(*value),
+        Value::Date(value) => i128::from(*value),
+        _ => return None,
+    };
+    Some(if key.descending { -value } else { value })
+}
+
+fn distance(by: usize) -> i128 {
+    i128::try_from(by).unwrap_or(i128::MAX / 4)
 }
 
 fn number(number: usize) -> Value {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lightning_db_optimizer::reference::{Profile, evaluate, random_catalog, random_query};
 use lightning_db_optimizer::{
-    Catalog, Constant, Constants, MemoryCatalog, Nanoseconds, Query, Settings, TableId,
+    Catalog, Constant, Constants, Hints, MemoryCatalog, Nanoseconds, Query, Settings, TableId,
 };
 use lightning_db_table::{
     ColumnDefinition, ColumnType, ForeignKey, IndexSpec, OnDelete, TableDefinition, Tables,
@@ -84,7 +84,7 @@ fn sorted(mut rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
 
 fn run(engine: &QueryEngine, query: &Query) -> Result<(Vec<Vec<Value>>, String)> {
     let catalog = engine.catalog()?;
-    let prepared = Prepared::of_query(&engine.inner, query, &catalog)?;
+    let prepared = Prepared::of_query(&engine.inner, (query, &Hints::default()), &catalog)?;
     let snapshot = engine.tables().snapshot();
     Ok((prepared.rows(engine, &snapshot)?, prepared.text()))
 }
