@@ -9,6 +9,8 @@ mod tables;
 mod admin;
 mod keys;
 mod kill;
+#[cfg(target_os = "linux")]
+mod kill_sql;
 mod pipe;
 mod prompt;
 mod rows;
