@@ -3,6 +3,7 @@
 //! A query becomes one for the query builder of the optimizer. What is not understood here is
 //! [`Error::Unsupported`](crate::Error::Unsupported), and says so before anything is read.
 
+mod distinct;
 mod expression;
 mod from;
 mod function;
@@ -11,6 +12,7 @@ mod grouping;
 mod information;
 mod interval;
 mod literals;
+mod merge;
 mod operators;
 mod query;
 mod recursive;

@@ -8,15 +8,15 @@
 //! The dialect is that of `PostgreSQL`: names are in lower case unless they are quoted, nulls sort
 //! above all values, whole numbers divide to whole numbers. There are CREATE (also of a query),
 //! ALTER and DROP TABLE, CREATE and DROP INDEX of every kind, CREATE and DROP VIEW, INSERT (also
-//! with ON CONFLICT), UPDATE and DELETE, each with RETURNING, COPY, SELECT with joins, groups and
-//! grouping sets, window functions, set operations, subqueries, WITH and WITH RECURSIVE,
+//! with ON CONFLICT), UPDATE, DELETE and MERGE, each with RETURNING, COPY, SELECT with joins,
+//! groups and grouping sets, window functions, set operations, subqueries, WITH and WITH RECURSIVE,
 //! transactions with savepoints, SHOW, ANALYZE, EXPLAIN.
 //! Parameters are `$1` or `?`. Whole numbers have 64 bits whatever their type is called, and what
 //! does not fit is an error.
 //!
 //! It is not:
 //! * all of SQL: what is not understood is [`Error::Unsupported`] and names what it is, such as
-//!   MERGE and definitions within a transaction;
+//!   ALTER TABLE with several changes;
 //! * a server, or a type checker at compile time.
 //!
 //! # Examples
@@ -47,8 +47,8 @@
 //! # Features
 //! * `text` (default): `CREATE INDEX .. USING fulltext`.
 //! * `tokio`: [`AsyncSql`], statements of tasks on a bounded number of threads.
-//! * `vector`: queries that the binder does not understand run on DataFusion: its functions, frames
-//!   of windows by a distance, more of `information_schema`.
+//! * `vector`: queries that the binder does not understand run on DataFusion: its functions, more of
+//!   `information_schema`.
 //! * `spatial` (default): `CREATE INDEX .. USING rtree`.
 //!
 //! # Invariants
@@ -90,6 +90,7 @@ mod names;
 
 mod lift;
 mod parse;
+mod reference;
 mod show;
 
 /// Arrow, as [`Connection::query_arrow`] gives it.

@@ -4,11 +4,17 @@
 //! a tree of them. Trees of hostile texts are bounded before they are made: the parser bounds what
 //! it nests, and chains such as `1 + 1 + ..`, which it builds in a loop, are bounded here.
 
+mod distinct_from;
+
 use sqlparser::ast;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+
+pub(crate) use distinct_from::is_distinct;
+#[cfg(feature = "vector")]
+pub(crate) use distinct_from::plain;
 
 use crate::error::{Error, Position, Result};
 
@@ -54,6 +60,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Parsed>> {
         .map_err(|error| of_tokenizer(&error))?;
     let parameters = number_parameters(&mut tokens)?;
     check_chains(&tokens)?;
+    distinct_from::as_operators(&mut tokens);
     let uses_moment = tokens.iter().any(|token| names_moment(&token.token));
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);

@@ -6,7 +6,7 @@ use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lightning_db_query::{ResultColumn, Source, Statement as Query};
+use lightning_db_query::{Hints, ResultColumn, Source, Statement as Query};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast;
 
@@ -16,6 +16,7 @@ use crate::connection::Executor;
 use crate::connection::Session;
 use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
+use crate::names;
 use crate::parse::Parsed;
 #[cfg(feature = "vector")]
 use crate::prepared::state;
@@ -179,7 +180,7 @@ pub(crate) fn plan(
             #[cfg(not(feature = "vector"))]
             Err(error) => return Err(error),
         };
-        let query = engine.queries().prepare(&bound.builder)?;
+        let query = engine.queries().prepare_with(&bound.builder, hints(&query.body)?)?;
         let types = query.columns().into_iter().map(|column| column.value_type);
         let columns = bound.columns.into_iter().zip(types);
         let columns = columns.map(|(output, value_type)| {
@@ -209,6 +210,21 @@ pub(crate) fn plan(
         #[cfg(feature = "vector")]
         executor,
         form,
+    })
+}
+
+/// What comments `/*+ .. */` behind the first SELECT of a query say of its plan.
+fn hints(body: &ast::SetExpr) -> Result<Hints> {
+    let select = match body {
+        ast::SetExpr::Select(select) => select,
+        ast::SetExpr::Query(query) => return hints(&query.body),
+        ast::SetExpr::SetOperation { left, .. } => return hints(left),
+        _ => return Ok(Hints::default()),
+    };
+    let meant = select.optimizer_hints.iter().filter(|hint| hint.prefix.is_empty());
+    let text = meant.map(|hint| &*hint.text).collect::<Vec<_>>().join(" ");
+    text.parse().map_err(|error: lightning_db_optimizer::Error| {
+        Error::invalid(error.to_string(), names::begin(select.select_token.0.span))
     })
 }
 

@@ -376,6 +376,9 @@ pub(crate) fn is_query(statement: &ast::Statement) -> bool {
 pub(crate) fn is_write(statement: &ast::Statement) -> bool {
     matches!(
         statement,
-        ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_)
+        ast::Statement::Insert(_)
+            | ast::Statement::Update(_)
+            | ast::Statement::Delete(_)
+            | ast::Statement::Merge(_)
     )
 }

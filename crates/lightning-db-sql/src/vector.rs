@@ -29,6 +29,7 @@ use sqlparser::ast;
 
 use crate::bind::VIEW_DEPTH_MAX;
 use crate::error::{Error, Result};
+use crate::parse::plain;
 use crate::views;
 
 /// Rows of a batch.
@@ -171,7 +172,7 @@ async fn planned(
     memory_limit: usize,
 ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>), Failure> {
     let session = session(state, memory_limit, 0)?;
-    let statement = Statement::Statement(Box::new(statement.clone()));
+    let statement = Statement::Statement(Box::new(plain(statement)));
     let plan = session.statement_to_plan(statement).await?;
     let parameters = parameters.iter().map(arrow::scalar).collect::<Result<Vec<_>, _>>()?;
     let plan = plan.with_param_values(parameters)?;
@@ -196,7 +197,7 @@ async fn view(
     }
     let query = views::query(name, &definition).map_err(failed)?;
     let session = session(state, memory_limit, depth).map_err(|Failure(error)| *error)?;
-    let plan = session.statement_to_plan(Statement::Statement(Box::new(query))).await?;
+    let plan = session.statement_to_plan(Statement::Statement(Box::new(plain(&query)))).await?;
     Ok(Some(plan))
 }
 

@@ -2,6 +2,7 @@
 
 mod change;
 mod insert;
+mod merge;
 mod returning;
 mod scalar;
 
@@ -9,7 +10,8 @@ use lightning_db_table::{Row, Table, TableTransaction};
 use lightning_db_types::{Value, ValueRef};
 
 pub(crate) use change::{Change, Target};
-pub(crate) use insert::{Assignments, Conflict, ConflictKey, Insert, Source};
+pub(crate) use insert::{Assignments, Conflict, ConflictKey, Insert, Source, position_of};
+pub(crate) use merge::{Action, Clause, Merge, When};
 pub(crate) use returning::{Returning, Written};
 pub(crate) use scalar::{EXCLUDED, Frame, expression};
 
@@ -21,6 +23,7 @@ use crate::planned::Given;
 pub(crate) enum Write {
     Insert(Insert),
     Change(Change),
+    Merge(Merge),
 }
 
 impl Write {
@@ -34,6 +37,7 @@ impl Write {
         let outcome = match self {
             Self::Insert(insert) => insert.run(transaction, given),
             Self::Change(change) => change.run(transaction, given),
+            Self::Merge(merge) => merge.run(transaction, given),
         };
         if outcome.is_err() {
             transaction.rollback_to(savepoint)?;
@@ -48,7 +52,8 @@ impl Write {
         match self {
             Self::Insert(Insert { source: Source::Values(_), .. }) => true,
             Self::Insert(Insert { source: Source::Query(query), .. })
-            | Self::Change(Change { rows: Target::Keys { query, .. }, .. }) => query.finds_by_key(),
+            | Self::Change(Change { rows: Target::Keys { query, .. }, .. })
+            | Self::Merge(Merge { query, .. }) => query.finds_by_key(),
             Self::Change(Change { rows: Target::Scan { .. }, .. }) => false,
         }
     }
@@ -70,6 +75,9 @@ impl Write {
                 };
                 format!("{what} {}\n{rows}", change.table)
             }
+            Self::Merge(Merge { table, query, .. }) => {
+                format!("Merge into {table}\n{}", query.explain())
+            }
         }
     }
 
@@ -77,6 +85,7 @@ impl Write {
         match self {
             Self::Insert(insert) => insert.returning.as_ref(),
             Self::Change(change) => change.returning.as_ref(),
+            Self::Merge(merge) => merge.returning.as_ref(),
         }
     }
 }

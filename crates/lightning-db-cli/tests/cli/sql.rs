@@ -190,6 +190,10 @@ INSERT INTO \"odd name\" (id, region, part, weight, seen, ident, doc, place, raw
 b'), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 CREATE TABLE plain (n BIGINT);
 INSERT INTO plain VALUES (1), (1), (NULL);
+CREATE TABLE given (id INTEGER PRIMARY KEY, a TEXT);
+CREATE TABLE numbered (a TEXT, n BIGINT GENERATED ALWAYS AS IDENTITY);
+INSERT INTO given (a) VALUES ('x'), ('y');
+INSERT INTO numbered (a) VALUES ('x'), ('y'), ('z');
 CREATE VIEW b AS SELECT n FROM plain WHERE n = 1;
 CREATE VIEW a (m) AS SELECT n + 1 FROM b;
 ";
@@ -204,12 +208,17 @@ fn a_dump_makes_the_same_tables_anew() {
     let loaded = again.run_with_input([""; 0], dump.as_bytes());
     assert_eq!((loaded.code, &loaded.out[..], &loaded.err[..]), (0, "", ""), "{dump}");
     assert_eq!(again.ok(["-c", ".dump"]), dump);
-    for table in ["odd name", "region", "plain"] {
+    for table in ["odd name", "region", "plain", "given", "numbered"] {
         assert_eq!(again.ok(["schema", table]), shell.ok(["schema", table]));
         let rows = format!("SELECT * FROM \"{table}\" ORDER BY 1");
         assert_eq!(again.ok(["--csv", "-c", &rows]), shell.ok(["--csv", "-c", &rows]));
     }
     assert_eq!(again.ok(["--csv", "-c", "SELECT * FROM a"]), "m\n2\n2\n");
+    // Numbers go on behind those that were loaded.
+    for (table, number) in [("given", "id = 3"), ("numbered", "n > 3")] {
+        let sql = format!("INSERT INTO {table} (a) VALUES ('w') RETURNING {number} AS follows");
+        assert_eq!(again.ok(["--csv", "-c", &sql]), "follows\ntrue\n");
+    }
     let refused = again.run(["-c", "INSERT INTO \"odd name\" (id, part) VALUES (9, 1.234)"]);
     assert!(refused.err.contains("odd name_part_precision"), "{refused:?}");
 
@@ -220,6 +229,23 @@ fn a_dump_makes_the_same_tables_anew() {
     assert_eq!((to_file.code, shell.read("plain.sql")), (0, one), "{to_file:?}");
     let missing = shell.run(["-c", ".dump none"]);
     assert_eq!((missing.code, &missing.out[..]), (1, ""), "{missing:?}");
+}
+
+#[test]
+fn bytes_that_are_no_text_end_the_run_with_an_error() {
+    let shell = cities();
+    for input in
+        [&b"SELECT 1;\nSELECT '\xff\xfe';\nDELETE FROM city;\n"[..], b"\xc3(; DELETE FROM city;"]
+    {
+        let outcome = shell.run_with_input(["--csv"], input);
+        assert_eq!(outcome.code, 1, "{outcome:?}");
+        assert!(outcome.err.contains("UTF-8"), "{outcome:?}");
+    }
+    let file = shell.file("rows.csv", b"7,Bern,1\n8,\xff,2\n");
+    let outcome = shell.run(["-c", &format!("COPY city FROM '{file}'")]);
+    assert_eq!(outcome.code, 1, "{outcome:?}");
+    assert!(outcome.err.contains("line 2") && outcome.err.contains("UTF-8"), "{outcome:?}");
+    assert_eq!(shell.ok(["--csv", "-c", "SELECT count(*) FROM city"]), "count\n3\n");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::window::Windows;
 use super::{Binder, grouped::Grouped, literals};
 use crate::error::{Error, Position, Result};
 use crate::names::{at, begin, folded};
+use crate::parse::is_distinct;
 
 /// Where an expression stands: the columns that it may use, and the groups if there are any.
 #[derive(Clone, Copy)]
@@ -109,10 +110,6 @@ impl Binder<'_> {
             Expr::IsNotTrue(operand) => self.is_truth(operand, true, place).map(negated),
             Expr::IsFalse(operand) => self.is_truth(operand, false, place),
             Expr::IsNotFalse(operand) => self.is_truth(operand, false, place).map(negated),
-            Expr::IsDistinctFrom(left, right) => self.distinct_from(expr, left, right, place),
-            Expr::IsNotDistinctFrom(left, right) => {
-                self.distinct_from(expr, left, right, place).map(negated)
-            }
             Expr::InList { expr: operand, list, negated } => {
                 let found = self.in_list(operand, list, place)?;
                 Ok(negated_if(found, *negated))
@@ -162,6 +159,10 @@ impl Binder<'_> {
             let terms = terms.collect::<Result<Vec<_>>>()?;
             let all = *op == BinaryOperator::And;
             return Ok(Typed::truth(if all { Term::And(terms) } else { Term::Or(terms) }));
+        }
+        if let Some(is_distinct) = is_distinct(op) {
+            let found = self.distinct_from(whole, left, right, place)?;
+            return Ok(negated_if(found, !is_distinct));
         }
         let (from, left_at) = (place_of(whole), place_of(left));
         if let (Expr::Interval(interval), BinaryOperator::Plus | BinaryOperator::Minus) =

@@ -9,63 +9,7 @@ use super::Binder;
 use super::expression::{Place, place_of, plain_arguments};
 use super::typed::Typed;
 use crate::error::{Error, Position, Result};
-use crate::names;
-
-/// Names of functions, for suggestions.
-const NAMES: [&str; 52] = [
-    "abs",
-    "avg",
-    "bool_and",
-    "bool_or",
-    "btrim",
-    "ceil",
-    "ceiling",
-    "char_length",
-    "coalesce",
-    "concat",
-    "count",
-    "current_date",
-    "current_timestamp",
-    "date_part",
-    "date_trunc",
-    "floor",
-    "greatest",
-    "grouping",
-    "ifnull",
-    "instr",
-    "json_extract",
-    "least",
-    "left",
-    "length",
-    "lower",
-    "ltrim",
-    "match",
-    "max",
-    "min",
-    "mod",
-    "now",
-    "nullif",
-    "point",
-    "position",
-    "replace",
-    "right",
-    "round",
-    "rtrim",
-    "score",
-    "sign",
-    "snippet",
-    "st_distance",
-    "st_dwithin",
-    "st_within",
-    "starts_with",
-    "strpos",
-    "substr",
-    "substring",
-    "sum",
-    "trim",
-    "trunc",
-    "upper",
-];
+use crate::{names, reference};
 
 impl Binder<'_> {
     pub(crate) fn function(&self, whole: &Expr, place: Place<'_>) -> Result<Typed> {
@@ -197,7 +141,7 @@ fn named(name: &str, arguments: Vec<Typed>, at: Option<Position>) -> Result<Type
             return of_moment(part, moment, at);
         }
         _ => {
-            let hint = lightning_db_query::build::nearest(name, NAMES);
+            let hint = lightning_db_query::build::nearest(name, reference::names());
             let hint = hint.map_or_else(String::new, |name| format!("did you mean {name}?"));
             return Err(Error::unsupported_hint(format!("the function {name}"), hint, at));
         }

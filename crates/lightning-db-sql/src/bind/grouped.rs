@@ -230,8 +230,6 @@ fn visit(expr: &Expr, each: &mut dyn FnMut(&Expr)) {
             | Expr::Floor { expr: one, .. }
             | Expr::InSubquery { expr: one, .. } => open.push(one),
             Expr::BinaryOp { left, right, .. }
-            | Expr::IsDistinctFrom(left, right)
-            | Expr::IsNotDistinctFrom(left, right)
             | Expr::AnyOp { left, right, .. }
             | Expr::AllOp { left, right, .. }
             | Expr::Position { expr: left, r#in: right }

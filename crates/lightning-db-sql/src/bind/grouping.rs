@@ -95,6 +95,8 @@ impl Binder<'_> {
         outer: Option<&Scope<'_>>,
         tail: &Tail<'_>,
     ) -> Result<Bound> {
+        let is_on = matches!(select.distinct, Some(ast::Distinct::On(_)));
+        super::refuse(is_on, "DISTINCT ON with grouping sets")?;
         let none = Tail { order: &[], limit: None, offset: 0 };
         let mut all: Option<Bound> = None;
         for has in &sets.sets {

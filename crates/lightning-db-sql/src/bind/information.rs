@@ -1,5 +1,6 @@
 //! `information_schema`: what the tables are, as rows that stand in the query.
 
+use lightning_db_expression::Expression;
 use lightning_db_query::QueryBuilder;
 use lightning_db_table::ColumnType;
 use lightning_db_types::{Value, ValueType};
@@ -22,15 +23,28 @@ const TABLES: [(&str, ValueType); 4] = [
     ("table_type", ValueType::Text),
 ];
 
-const COLUMNS: [(&str, ValueType); 7] = [
+const COLUMNS: [(&str, ValueType); 10] = [
     ("table_catalog", ValueType::Text),
     ("table_schema", ValueType::Text),
     ("table_name", ValueType::Text),
     ("column_name", ValueType::Text),
     ("ordinal_position", ValueType::I64),
+    ("column_default", ValueType::Text),
     ("is_nullable", ValueType::Text),
     ("data_type", ValueType::Text),
+    ("is_identity", ValueType::Text),
+    ("identity_generation", ValueType::Text),
 ];
+
+/// What is said of a column of a table or a view.
+struct Described {
+    name: String,
+    default: Option<String>,
+    nullable: bool,
+    kind: &'static str,
+    /// How the table gives its numbers, if it does.
+    identity: Option<&'static str>,
+}
 
 impl Binder<'_> {
     /// The rows of a table of this schema. Views are no part of the state of the definitions, so
@@ -71,28 +85,45 @@ impl Binder<'_> {
 
     fn column_rows(&self) -> Result<Vec<Vec<Value>>> {
         let mut rows = Vec::new();
-        let mut add = |table: &str, columns: Vec<(String, bool, &str)>| {
-            for (number, (column, nullable, kind)) in (1_i64..).zip(columns) {
+        let mut add = |table: &str, columns: Vec<Described>| {
+            let word = |is: bool| Value::from(if is { "YES" } else { "NO" });
+            for (number, column) in (1_i64..).zip(columns) {
                 let mut row: Vec<Value> = PLACE.into_iter().map(Value::from).collect();
-                row.extend([Value::from(table), Value::Text(column), Value::I64(number)]);
-                row.extend([Value::from(if nullable { "YES" } else { "NO" }), Value::from(kind)]);
+                row.extend([Value::from(table), Value::Text(column.name), Value::I64(number)]);
+                row.extend([
+                    column.default.map_or(Value::Null, Value::Text),
+                    word(column.nullable),
+                    Value::from(column.kind),
+                    word(column.identity.is_some()),
+                    column.identity.map_or(Value::Null, Value::from),
+                ]);
                 rows.push(row);
             }
         };
         for name in self.source.names().into_iter().filter(|name| name != views::TABLE) {
             let table = self.source.table(&name)?;
-            let columns = table.columns().map(|column| {
-                (column.name.clone(), column.nullable, type_name(column.column_type))
+            let serial = table.serial();
+            let columns = table.columns().enumerate().map(|(position, column)| Described {
+                name: column.name.clone(),
+                default: column.default.clone().map(|it| Expression::Literal(it).to_string()),
+                nullable: column.nullable,
+                kind: type_name(column.column_type),
+                identity: serial
+                    .filter(|serial| serial.column == position)
+                    .map(|serial| if serial.always { "ALWAYS" } else { "BY DEFAULT" }),
             });
             add(&name, columns.collect());
         }
         for name in views::names(self.source)? {
             // One whose tables have gone has no columns.
             let Ok(Some(bound)) = self.view(&name, None) else { continue };
-            let columns = bound
-                .columns
-                .into_iter()
-                .map(|column| (column.name, true, value_type_name(column.value_type)));
+            let columns = bound.columns.into_iter().map(|column| Described {
+                name: column.name,
+                default: None,
+                nullable: true,
+                kind: value_type_name(column.value_type),
+                identity: None,
+            });
             add(&name, columns.collect());
         }
         Ok(rows)

@@ -48,6 +48,22 @@ pub(super) fn moved(
     Ok(plus(moment, sign * micros))
 }
 
+/// How long an interval is in the unit of a type: days or microseconds; `None` for months.
+pub(super) fn distance(
+    interval: &Interval,
+    value_type: ValueType,
+    at: Option<Position>,
+) -> Result<Option<i64>> {
+    let span = span_of(interval, at)?;
+    Ok(match value_type {
+        ValueType::Date if span.micros == 0 && span.months == 0 => Some(span.days),
+        ValueType::Timestamp if span.months == 0 => {
+            span.days.checked_mul(MICROS_A_DAY).and_then(|days| days.checked_add(span.micros))
+        }
+        _ => None,
+    })
+}
+
 fn plus(moment: Typed, units: i64) -> Typed {
     if units == 0 {
         return moment;

@@ -43,11 +43,16 @@ impl Tail<'_> {
     pub(super) fn sorted(
         &self,
         builder: QueryBuilder,
-        mut term: impl FnMut(&Expr) -> Result<Term>,
+        term: impl FnMut(&Expr) -> Result<Term>,
     ) -> Result<QueryBuilder> {
         if self.order.is_empty() {
             return Ok(builder);
         }
+        Ok(builder.order_by(self.orders(term)?))
+    }
+
+    /// What rows are sorted by, where `term` says what each is.
+    pub(super) fn orders(&self, mut term: impl FnMut(&Expr) -> Result<Term>) -> Result<Vec<Order>> {
         let orders = self.order.iter().map(|order| {
             refuse(order.with_fill.is_some(), "WITH FILL")?;
             let descending = order.options.asc == Some(false);
@@ -55,7 +60,7 @@ impl Tail<'_> {
             let nulls_first = order.options.nulls_first.unwrap_or(descending);
             Ok(Order { term: term(&order.expr)?, descending, nulls_first })
         });
-        Ok(builder.order_by(orders.collect::<Result<Vec<_>>>()?))
+        orders.collect()
     }
 
     pub(super) fn limited(&self, builder: QueryBuilder) -> QueryBuilder {

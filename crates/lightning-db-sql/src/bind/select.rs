@@ -7,6 +7,7 @@ use sqlparser::ast::{
     self, Distinct, Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
 };
 
+use super::distinct::first_of_each;
 use super::expression::{Place, place_of};
 use super::grouped::{Grouped, has_aggregate};
 use super::grouping::{self, OneSet};
@@ -23,6 +24,15 @@ enum By {
     /// What is selected at a position.
     Selected(usize),
     Other(Term),
+}
+
+impl By {
+    fn term(&self, items: &[(String, Typed)]) -> Term {
+        match self {
+            Self::Selected(position) => items[*position].1.term.clone(),
+            Self::Other(term) => term.clone(),
+        }
+    }
 }
 
 /// A selected value that is not bound yet.
@@ -74,26 +84,26 @@ impl Binder<'_> {
         let having = select.having.as_ref().map(|having| self.condition(having, rows));
         let having = having.transpose()?;
         let names: Vec<&str> = items.iter().map(|(name, _)| &**name).collect();
-        let is_distinct = match &select.distinct {
-            None | Some(Distinct::All) => false,
-            Some(Distinct::Distinct) => true,
-            Some(Distinct::On(_)) => return Err(Error::unsupported("DISTINCT ON", None)),
-        };
+        let is_distinct = matches!(select.distinct, Some(Distinct::Distinct));
         // Orders are bound before the groups are made: they may have aggregates of their own.
-        let mut orders = Vec::with_capacity(tail.order.len());
-        for order in tail.order {
-            let selected = ordinal(&order.expr, items.len())?
-                .or_else(|| output_named(&order.expr, &names))
-                .or_else(|| wanted.iter().position(|it| it.is(&order.expr)));
-            orders.push(match selected {
+        let by = |expr: &Expr| {
+            let selected = ordinal(expr, items.len())?
+                .or_else(|| output_named(expr, &names))
+                .or_else(|| wanted.iter().position(|it| it.is(expr)));
+            Ok(match selected {
                 Some(position) => By::Selected(position),
                 None if is_distinct => {
                     let detail = "SELECT DISTINCT is sorted by what it selects";
-                    return Err(Error::invalid(detail, place_of(&order.expr)));
+                    return Err(Error::invalid(detail, place_of(expr)));
                 }
-                None => By::Other(self.expression(&order.expr, place)?.term),
-            });
-        }
+                None => By::Other(self.expression(expr, place)?.term),
+            })
+        };
+        let orders = tail.order.iter().map(|order| by(&order.expr)).collect::<Result<Vec<_>>>()?;
+        let one_of = match &select.distinct {
+            Some(Distinct::On(exprs)) => exprs.iter().map(by).collect::<Result<Vec<_>>>()?,
+            _ => Vec::new(),
+        };
         if let Some(grouped) = grouped {
             let (groups, aggregates) = grouped.into_parts();
             builder = builder.aggregate(groups, aggregates);
@@ -104,6 +114,12 @@ impl Binder<'_> {
         let windows = windows.into_found();
         if !windows.is_empty() {
             builder = builder.window(windows);
+        }
+        if !one_of.is_empty() {
+            let values = one_of.iter().map(|by| by.term(&items)).collect();
+            let mut terms = orders.iter().map(|by| by.term(&items));
+            let order = tail.orders(|_| Ok(terms.next().unwrap_or(Term::And(Vec::new()))))?;
+            builder = first_of_each(builder, values, order)?;
         }
         finish(builder, items, orders, tail, is_distinct)
     }

@@ -83,15 +83,16 @@ impl Binder<'_> {
         let all = |exprs: &[Expr]| -> Result<Vec<Term>> {
             exprs.iter().map(|expr| Ok(self.expression(expr, place)?.term)).collect()
         };
-        let order = spec.order_by.iter().map(|order| {
-            refuse(order.with_fill.is_some(), "WITH FILL")?;
-            let descending = order.options.asc == Some(false);
-            let nulls_first = order.options.nulls_first.unwrap_or(descending);
-            let term = self.expression(&order.expr, place)?.term;
-            Ok(Order { term, descending, nulls_first })
-        });
-        let order = order.collect::<Result<Vec<_>>>()?;
-        let frame = self.frame(spec, name_at)?;
+        let (mut order, mut types) = (Vec::new(), Vec::new());
+        for by in &spec.order_by {
+            refuse(by.with_fill.is_some(), "WITH FILL")?;
+            let descending = by.options.asc == Some(false);
+            let nulls_first = by.options.nulls_first.unwrap_or(descending);
+            let Typed { term, value_type } = self.expression(&by.expr, place)?;
+            types.push(value_type);
+            order.push(Order { term, descending, nulls_first });
+        }
+        let frame = self.frame(spec, &types, name_at)?;
         let argument = arguments.first().map_or(ValueType::Null, |it| it.value_type);
         let value_type = function.value_type(argument);
         let term = WindowTerm {
@@ -168,14 +169,14 @@ impl Binder<'_> {
         Ok(vec![Typed::new(term, value_type)])
     }
 
-    fn frame(&self, spec: &WindowSpec, at: Option<Position>) -> Result<Frame> {
+    fn frame(&self, spec: &WindowSpec, order: &[ValueType], at: Option<Position>) -> Result<Frame> {
         let Some(frame) = &spec.window_frame else { return Ok(Frame::default()) };
         let rows = match frame.units {
             WindowFrameUnits::Rows => true,
             WindowFrameUnits::Range => false,
             WindowFrameUnits::Groups => return Err(Error::unsupported("a frame of GROUPS", at)),
         };
-        let bound = |bound: &WindowFrameBound| {
+        let bound = |bound: &WindowFrameBound| -> Result<Bound> {
             let (expr, is_before) = match bound {
                 WindowFrameBound::CurrentRow => return Ok(Bound::Current),
                 WindowFrameBound::Preceding(None) | WindowFrameBound::Following(None) => {
@@ -184,18 +185,8 @@ impl Binder<'_> {
                 WindowFrameBound::Preceding(Some(expr)) => (expr, true),
                 WindowFrameBound::Following(Some(expr)) => (expr, false),
             };
-            if !rows {
-                let hint = "use ROWS, or UNBOUNDED and CURRENT ROW";
-                return Err(Error::unsupported_hint("a frame of RANGE by a distance", hint, at));
-            }
-            let count = match self.constant(expr)? {
-                Value::I64(count) => usize::try_from(count).ok(),
-                Value::U64(count) => usize::try_from(count).ok(),
-                _ => None,
-            };
-            let wrong = || Error::invalid("a frame is so many rows long", place_of(expr));
-            let count = count.ok_or_else(wrong)?;
-            Ok(if is_before { Bound::Before(count) } else { Bound::Behind(count) })
+            let length = if rows { self.rows(expr)? } else { self.distance(expr, order, at)? };
+            Ok(if is_before { Bound::Before(length) } else { Bound::Behind(length) })
         };
         let end = match &frame.end_bound {
             None => Bound::Current,
@@ -208,5 +199,33 @@ impl Binder<'_> {
             return Err(Error::invalid("a frame does not begin behind its end", at));
         }
         Ok(Frame { rows, start: bound(&frame.start_bound)?, end })
+    }
+
+    /// So many rows.
+    fn rows(&self, expr: &Expr) -> Result<usize> {
+        let count = match self.constant(expr)? {
+            Value::I64(count) => usize::try_from(count).ok(),
+            Value::U64(count) => usize::try_from(count).ok(),
+            _ => None,
+        };
+        count.ok_or_else(|| Error::invalid("a frame is so many rows long", place_of(expr)))
+    }
+
+    /// A distance between values of the order.
+    fn distance(&self, expr: &Expr, order: &[ValueType], at: Option<Position>) -> Result<usize> {
+        let [by] = order else {
+            let detail = "RANGE by a distance has one value in ORDER BY";
+            return Err(Error::invalid(detail, place_of(expr)));
+        };
+        let found = match (by, expr) {
+            (ValueType::I64 | ValueType::U64, _) => return self.rows(expr),
+            (ValueType::Date | ValueType::Timestamp, Expr::Interval(interval)) => {
+                super::interval::distance(interval, *by, at)?
+            }
+            _ => None,
+        };
+        let found = found.and_then(|length| usize::try_from(length).ok());
+        let hint = "there are whole numbers, and INTERVAL of days and shorter units";
+        found.ok_or_else(|| Error::unsupported_hint("a frame of RANGE by this distance", hint, at))
     }
 }

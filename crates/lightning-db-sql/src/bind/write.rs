@@ -4,7 +4,7 @@ use lightning_db_expression::Expression;
 use lightning_db_optimizer::JoinType;
 use lightning_db_query::build::{Item, Term, column};
 use lightning_db_query::{QueryBuilder, QueryEngine, ResultColumn};
-use lightning_db_table::index::{self, IndexKind};
+use lightning_db_table::index::IndexKind;
 use lightning_db_table::{ColumnDefinition, IndexState, Table};
 use sqlparser::ast::{
     self, AssignmentTarget, ConflictTarget, Expr, FromTable, OnConflictAction, OnInsert, SetExpr,
@@ -19,7 +19,7 @@ use crate::error::{Error, Position, Result};
 use crate::names::{self, at, folded, unknown};
 use crate::write::{
     Assignments, Change, Conflict, ConflictKey, EXCLUDED, Insert, Returning, Source, Target, Write,
-    expression,
+    expression, position_of,
 };
 
 impl Binder<'_> {
@@ -29,6 +29,7 @@ impl Binder<'_> {
             ast::Statement::Insert(insert) => self.insert(insert, engine).map(Write::Insert),
             ast::Statement::Update(update) => self.update(update, engine).map(Write::Change),
             ast::Statement::Delete(delete) => self.delete(delete, engine).map(Write::Change),
+            ast::Statement::Merge(merge) => self.merge(merge, engine).map(Write::Merge),
             other => Err(Error::unsupported(format!("{other}"), None)),
         }
     }
@@ -45,6 +46,9 @@ impl Binder<'_> {
             None => Source::Values(vec![Vec::new()]),
             Some(query) => self.source(query, &table, &columns, engine)?,
         };
+        for (given, (_, position)) in columns.iter().enumerate() {
+            check_given(&table, *position, source.gives(given), None)?;
+        }
         let columns = match insert.source {
             None => Vec::new(),
             Some(_) => columns,
@@ -71,14 +75,7 @@ impl Binder<'_> {
         columns: &[(ColumnDefinition, usize)],
         engine: &QueryEngine,
     ) -> Result<Source> {
-        let width = |found: usize, at: Option<Position>| {
-            if found <= columns.len() {
-                return Ok(());
-            }
-            let (table, wanted) = (table.name(), columns.len());
-            let detail = format!("{found} values are given for {wanted} columns of {table}");
-            Err(Error::invalid(detail, at))
-        };
+        let width = |found: usize, at| check_width(found, columns.len(), table, at);
         let is_plain = query.with.is_none() && query.order_by.is_none();
         if let SetExpr::Values(values) = &*query.body
             && is_plain
@@ -89,8 +86,9 @@ impl Binder<'_> {
                 let row = &row.content;
                 width(row.len(), row.last().and_then(place_of))?;
                 let row = row.iter().zip(columns);
-                let row =
-                    row.map(|(value, (column, _))| self.assigned_value(value, column, &scope));
+                let row = row.map(|(value, (column, _))| {
+                    self.assigned_value(value, column, &scope, &|_| None)
+                });
                 row.collect::<Result<Vec<_>>>()
             });
             return Ok(Source::Values(rows.collect::<Result<_>>()?));
@@ -107,18 +105,19 @@ impl Binder<'_> {
     }
 
     /// A value for a column; `None` for DEFAULT.
-    fn assigned_value(
+    pub(super) fn assigned_value(
         &self,
         value: &Expr,
         column: &ColumnDefinition,
         scope: &Scope<'_>,
+        place: &dyn Fn(&str) -> Option<usize>,
     ) -> Result<Option<Expression>> {
         if is_default(value) {
             return Ok(None);
         }
         let typed = self.expression(value, Place::rows(scope))?;
         let typed = assigned(typed, column.column_type, place_of(value))?;
-        expression(&typed.term, &|_| None).map(Some).map_err(|error| error.or_at(place_of(value)))
+        expression(&typed.term, place).map(Some).map_err(|error| error.or_at(place_of(value)))
     }
 
     fn conflict(
@@ -161,7 +160,7 @@ impl Binder<'_> {
     }
 
     /// Columns that are set, by name, and what to.
-    fn assignments(
+    pub(super) fn assignments(
         &self,
         assignments: &[ast::Assignment],
         table: &Table,
@@ -173,7 +172,8 @@ impl Binder<'_> {
                 return Err(Error::unsupported("several columns set at once", place_of(value)));
             };
             let target = targets(table, std::slice::from_ref(name))?;
-            let [(target, _)] = &target[..] else { continue };
+            let [(target, position)] = &target[..] else { continue };
+            check_given(table, *position, true, place_of(value))?;
             if set.iter().any(|(known, _)| *known == target.name) {
                 let detail = format!("column {} is set twice", target.name);
                 return Err(Error::invalid(detail, place_of(value)));
@@ -232,7 +232,7 @@ impl Binder<'_> {
         condition.map(|condition| self.condition(condition, Place::rows(scope))).transpose()
     }
 
-    fn target(&self, table: &TableWithJoins) -> Result<ChangedTable> {
+    pub(super) fn target(&self, table: &TableWithJoins) -> Result<ChangedTable> {
         refuse(!table.joins.is_empty(), "a join as the table that is changed")?;
         let TableFactor::Table { name, alias, args: None, .. } = &table.relation else {
             return Err(Error::unsupported("changing anything but a table", None));
@@ -254,7 +254,7 @@ impl Binder<'_> {
         Ok((scope, more))
     }
 
-    fn returning(
+    pub(super) fn returning(
         &self,
         items: Option<&[ast::SelectItem]>,
         table: &Table,
@@ -274,11 +274,11 @@ impl Binder<'_> {
 }
 
 /// A table that is changed.
-struct ChangedTable {
-    table: Table,
-    name: String,
+pub(super) struct ChangedTable {
+    pub(super) table: Table,
+    pub(super) name: String,
     /// How the statement calls it.
-    called: String,
+    pub(super) called: String,
 }
 
 /// How the rows that are changed are found.
@@ -319,7 +319,7 @@ fn rows(
 }
 
 /// Where a column stands in the frame of a row that is written.
-fn row_place(table: &Table, called: &str, name: &str) -> Option<usize> {
+pub(super) fn row_place(table: &Table, called: &str, name: &str) -> Option<usize> {
     let (relation, name) = name.split_once('.')?;
     if relation == called {
         return table.column_id(name).ok();
@@ -328,13 +328,47 @@ fn row_place(table: &Table, called: &str, name: &str) -> Option<usize> {
     (relation == "excluded").then_some(EXCLUDED + position)
 }
 
+/// Refuses a value that is given for a column whose numbers the table alone gives.
+pub(super) fn check_given(
+    table: &Table,
+    position: usize,
+    is_given: bool,
+    at: Option<Position>,
+) -> Result<()> {
+    let always = table.serial().filter(|serial| serial.always && serial.column == position);
+    if !is_given || always.is_none() {
+        return Ok(());
+    }
+    let name = table.columns().nth(position).map_or("", |column| &column.name);
+    let detail = format!("column {name} is GENERATED ALWAYS: leave it out, or write DEFAULT");
+    Err(Error::invalid(detail, at))
+}
+
+/// Refuses more values than columns.
+pub(super) fn check_width(
+    found: usize,
+    wanted: usize,
+    table: &Table,
+    at: Option<Position>,
+) -> Result<()> {
+    if found <= wanted {
+        return Ok(());
+    }
+    let table = table.name();
+    let detail = format!("{found} values are given for {wanted} columns of {table}");
+    Err(Error::invalid(detail, at))
+}
+
 fn is_default(value: &Expr) -> bool {
     matches!(value, Expr::Identifier(name)
         if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
 }
 
 /// The columns of these names, or all, with their positions.
-fn targets(table: &Table, names: &[ast::ObjectName]) -> Result<Vec<(ColumnDefinition, usize)>> {
+pub(super) fn targets(
+    table: &Table,
+    names: &[ast::ObjectName],
+) -> Result<Vec<(ColumnDefinition, usize)>> {
     let all: Vec<&ColumnDefinition> = table.columns().collect();
     if names.is_empty() {
         return Ok(all.into_iter().cloned().zip(0..).collect());
@@ -357,61 +391,52 @@ fn targets(table: &Table, names: &[ast::ObjectName]) -> Result<Vec<(ColumnDefini
 fn conflict_key(table: &Table, names: &[ast::Ident]) -> Result<ConflictKey> {
     let columns = names.iter().map(|name| ast::ObjectName::from(vec![name.clone()]));
     let columns = targets(table, &columns.collect::<Vec<_>>())?;
-    let mut wanted: Vec<&str> = columns.iter().map(|(column, _)| &*column.name).collect();
-    wanted.sort_unstable();
-    let position = |name: &str| columns.iter().find(|(it, _)| it.name == name).map(|it| it.1);
-    let mut key: Vec<&str> = table.primary_key().collect();
-    let in_key_order: Option<Vec<usize>> = key.iter().map(|name| position(name)).collect();
-    key.sort_unstable();
-    if key == wanted
-        && let Some(columns) = in_key_order
-    {
-        return Ok(ConflictKey { index: None, columns });
+    let is_same = |parts: &[Expression]| {
+        let has = |position: usize| {
+            parts.iter().any(|part| matches!(part, Expression::Column(it) if *it == position))
+        };
+        parts.len() == columns.len() && columns.iter().all(|(_, position)| has(*position))
+    };
+    let key = table.primary_key().map(|name| table.columns().position(|it| it.name == name));
+    let parts: Vec<Expression> = key.flatten().map(Expression::Column).collect();
+    if is_same(&parts) {
+        return Ok(ConflictKey { index: None, parts, condition: None });
     }
-    let unique = unique_indexes(table).find(|(_, parts)| {
-        let mut parts: Vec<&str> = parts.iter().map(|(name, _)| &**name).collect();
-        parts.sort_unstable();
-        parts == wanted
-    });
-    let Some((index, parts)) = unique else {
+    let plain = |key: &ConflictKey| key.condition.is_none() && is_same(&key.parts);
+    unique_indexes(table).find(plain).ok_or_else(|| {
+        let wanted = columns.iter().map(|(column, _)| &*column.name).collect::<Vec<_>>();
         let (wanted, table) = (wanted.join(", "), table.name());
         let detail = format!("({wanted}) is no primary key and no unique index of {table}");
-        return Err(Error::invalid(detail, names.first().and_then(at)));
-    };
-    let columns = parts.into_iter().map(|(_, position)| position).collect();
-    Ok(ConflictKey { index: Some(index), columns })
+        Error::invalid(detail, names.first().and_then(at))
+    })
 }
 
 fn conflict_index(table: &Table, name: &ast::ObjectName) -> Result<ConflictKey> {
     let (name, at) = names::plain(name)?;
-    let found = unique_indexes(table).find(|(index, _)| *index == name);
-    let Some((index, parts)) = found else {
-        let known = unique_indexes(table).map(|(index, _)| index);
-        return Err(unknown("unique index", &name, known, at));
-    };
-    let columns = parts.into_iter().map(|(_, position)| position).collect();
-    Ok(ConflictKey { index: Some(index), columns })
+    let found = unique_indexes(table).find(|key| key.index.as_ref() == Some(&name));
+    found.ok_or_else(|| {
+        let known = unique_indexes(table).filter_map(|key| key.index);
+        unknown("unique index", &name, known, at)
+    })
 }
 
-/// Unique indexes over plain columns and all rows: names and positions of their columns.
-fn unique_indexes(table: &Table) -> impl Iterator<Item = (String, Vec<(String, usize)>)> {
-    let part = move |part: &index::KeyPart| match part.expression {
-        Expression::Column(id) => {
-            let mut columns = table.columns().enumerate();
-            let found = columns.find(|(_, it)| table.column_id(&it.name).is_ok_and(|it| it == id));
-            found.map(|(position, column)| (column.name.clone(), position))
-        }
-        _ => None,
-    };
+/// The unique indexes of a table that are checked with each row.
+fn unique_indexes(table: &Table) -> impl Iterator<Item = ConflictKey> {
     table.indexes().filter_map(move |(index, state)| {
         let definition = index.definition();
         let is_deferred = matches!(&definition.kind, IndexKind::Ordered(it) if it.deferrable);
-        let fits = definition.is_unique() && definition.condition.is_none() && !is_deferred;
-        if !fits || state != IndexState::Ready {
+        if !definition.is_unique() || is_deferred || state != IndexState::Ready {
             return None;
         }
-        let parts = definition.parts.iter().map(part).collect::<Option<Vec<_>>>()?;
-        Some((definition.name.clone(), parts))
+        let by_position =
+            |expression: &Expression| expression.map_columns(&|id| position_of(table, id));
+        let parts = definition.parts.iter().map(|part| by_position(&part.expression));
+        let condition = definition.condition.as_ref().map(by_position);
+        Some(ConflictKey {
+            index: Some(definition.name.clone()),
+            parts: parts.collect(),
+            condition,
+        })
     })
 }
 

@@ -3,11 +3,13 @@
 use lightning_db_expression::{Expression, Function};
 use lightning_db_query::Source;
 use lightning_db_table::{
-    Check, ColumnDefinition, ColumnType, ForeignKey, IndexSpec, OnDelete, TableDefinition, Tables,
+    Check, ColumnDefinition, ColumnType, ForeignKey, IndexSpec, OnDelete, SerialColumn,
+    TableDefinition, Tables,
 };
 use lightning_db_types::{Decimal, Value};
 use sqlparser::ast::{
-    self, ColumnOption, CreateTableOptions, Expr, ReferentialAction, SqlOption, TableConstraint,
+    self, ColumnOption, CreateTableOptions, DataType, Expr, GeneratedAs, ReferentialAction,
+    SqlOption, TableConstraint,
 };
 
 use super::over_columns;
@@ -44,6 +46,7 @@ pub(crate) fn definition(create: &ast::CreateTable, tables: &Tables) -> Result<T
         made.constraint(constraint)?;
     }
     made.options(&create.table_options)?;
+    made.number_the_key(create);
     Ok(made.definition)
 }
 
@@ -79,10 +82,14 @@ struct Made<'a> {
 
 impl Made<'_> {
     fn column(&mut self, column: &ast::ColumnDef) -> Result<()> {
-        let Declared { column_type, length, precision } =
-            declared(&column.data_type, at(&column.name))?;
         let name = folded(&column.name);
         let position = self.definition.columns.len();
+        if is_serial(&column.data_type) {
+            self.definition.columns.push(ColumnDefinition::new(name, ColumnType::I64));
+            return self.serial(position, false);
+        }
+        let Declared { column_type, length, precision } =
+            declared(&column.data_type, at(&column.name))?;
         let value = Expression::Column(position);
         if let Some(length) = length {
             let length = i64::try_from(length).unwrap_or(i64::MAX);
@@ -137,12 +144,49 @@ impl Made<'_> {
                 let generated = self.over_columns(expr, false)?;
                 self.definition.columns[position].generated = Some(generated);
             }
+            ColumnOption::Generated {
+                generated_as,
+                generation_expr: None,
+                sequence_options: Some(options),
+                ..
+            } if options.is_empty() => {
+                self.serial(position, *generated_as == GeneratedAs::Always)?;
+            }
+            // As a dump of `SQLite` has it.
+            ColumnOption::DialectSpecific(_)
+                if option.to_string().eq_ignore_ascii_case("autoincrement") =>
+            {
+                self.serial(position, false)?;
+            }
             other => {
                 let what = format!("the option {other} of column {column}");
                 return Err(Error::unsupported(what, None));
             }
         }
         Ok(())
+    }
+
+    /// The table gives numbers for a column.
+    fn serial(&mut self, column: usize, always: bool) -> Result<()> {
+        if self.definition.serial.is_some_and(|serial| serial.column != column) {
+            return Err(Error::unsupported("a second column whose numbers are given", None));
+        }
+        self.definition.columns[column].nullable = false;
+        self.definition.serial = Some(SerialColumn { column, always });
+        Ok(())
+    }
+
+    /// As in `SQLite`, an `INTEGER PRIMARY KEY` that is left out gets the next number.
+    fn number_the_key(&mut self, create: &ast::CreateTable) {
+        if let [column] = self.definition.primary_key[..]
+            && self.definition.serial.is_none()
+            && matches!(create.columns[column].data_type, DataType::Integer(None))
+        {
+            let definition = &self.definition.columns[column];
+            if definition.default.is_none() && definition.generated.is_none() {
+                self.definition.serial = Some(SerialColumn { column, always: false });
+            }
+        }
     }
 
     fn constraint(&mut self, constraint: &TableConstraint) -> Result<()> {
@@ -316,6 +360,15 @@ impl Made<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a type is that of a column whose numbers the table gives, as in `PostgreSQL`.
+fn is_serial(data_type: &DataType) -> bool {
+    const NAMES: [&str; 6] =
+        ["serial", "serial4", "serial8", "bigserial", "smallserial", "serial2"];
+    let DataType::Custom(name, arguments) = data_type else { return false };
+    let plain = names::plain(name);
+    arguments.is_empty() && plain.is_ok_and(|(name, _)| NAMES.contains(&&*name))
 }
 
 /// The value of a DEFAULT, which is computed once.

@@ -28,7 +28,7 @@ pub(super) fn is_unique(index: &IndexSpec) -> bool {
 /// CREATE TABLE, without its indexes.
 pub(super) fn table(definition: &TableDefinition, tables: &Tables) -> Result<String> {
     let mut parts = Vec::new();
-    for column in &definition.columns {
+    for (position, column) in definition.columns.iter().enumerate() {
         let mut part = format!("{} {}", quoted(&column.name), type_name(column.column_type));
         if !column.nullable {
             part.push_str(" NOT NULL");
@@ -36,6 +36,10 @@ pub(super) fn table(definition: &TableDefinition, tables: &Tables) -> Result<Str
         // Writing to a string cannot fail.
         if let Some(value) = &column.default {
             let _ = write!(part, " DEFAULT {}", Expression::Literal(value.clone()));
+        }
+        if let Some(serial) = definition.serial.filter(|serial| serial.column == position) {
+            let how = if serial.always { "ALWAYS" } else { "BY DEFAULT" };
+            let _ = write!(part, " GENERATED {how} AS IDENTITY");
         }
         if let Some(expression) = &column.generated {
             let text = text(expression, definition);
@@ -179,6 +183,7 @@ fn is_same(one: &TableDefinition, other: &TableDefinition) -> bool {
         && one.primary_key == other.primary_key
         && one.foreign_keys == other.foreign_keys
         && one.expires_at == other.expires_at
+        && one.serial == other.serial
 }
 
 fn type_name(column_type: ColumnType) -> &'static str {

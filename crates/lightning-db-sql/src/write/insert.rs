@@ -1,5 +1,7 @@
 //! INSERT: rows from values or a query, and what happens where a key is taken.
 
+use std::collections::HashSet;
+
 use lightning_db_expression::Expression;
 use lightning_db_query::Statement as Query;
 use lightning_db_table::{ColumnName, IntoRow, Row, Table, TableTransaction};
@@ -7,7 +9,7 @@ use lightning_db_types::Value;
 
 use super::returning::{Returning, Written};
 use super::scalar::Frame;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::planned::Given;
 
 /// An INSERT, bound to the columns of its table.
@@ -30,6 +32,16 @@ pub(crate) enum Source {
     Query(Box<Query>),
 }
 
+impl Source {
+    /// Whether a row has a value for the column that is given at a position.
+    pub(crate) fn gives(&self, position: usize) -> bool {
+        match self {
+            Self::Values(rows) => rows.iter().any(|row| matches!(row.get(position), Some(Some(_)))),
+            Self::Query(query) => query.columns().len() > position,
+        }
+    }
+}
+
 /// What happens to a row whose key is taken.
 #[derive(Debug)]
 pub(crate) struct Conflict {
@@ -44,8 +56,10 @@ pub(crate) struct Conflict {
 pub(crate) struct ConflictKey {
     /// A unique index; `None` for the primary key.
     pub(crate) index: Option<String>,
-    /// Positions of its columns, in the order of the key.
-    pub(crate) columns: Vec<usize>,
+    /// Its parts, over the columns of the new row by position.
+    pub(crate) parts: Vec<Expression>,
+    /// Which rows a partial index has.
+    pub(crate) condition: Option<Expression>,
 }
 
 /// Columns that are set in a row that is there, over the row, the new one, and the parameters.
@@ -64,6 +78,7 @@ impl Insert {
         let parameters = given.all();
         let table = transaction.table(&self.table)?;
         let mut written = Written::default();
+        let mut touched = HashSet::new();
         match &self.source {
             Source::Values(rows) => {
                 let frame = Frame { row: None, excluded: &[], parameters };
@@ -73,38 +88,47 @@ impl Insert {
                         Some(value.map(|value| (*place, value)))
                     });
                     let values = values.collect::<Result<Vec<_>, _>>()?;
-                    self.one(transaction, &table, values, parameters, &mut written)?;
+                    let done = (&mut touched, &mut written);
+                    self.one(transaction, &table, values, parameters, done)?;
                 }
             }
             Source::Query(query) => {
                 for row in given.rows(query, &*transaction)? {
                     given.go_on()?;
                     let values = self.columns.iter().copied().zip(row).collect();
-                    self.one(transaction, &table, values, parameters, &mut written)?;
+                    let done = (&mut touched, &mut written);
+                    self.one(transaction, &table, values, parameters, done)?;
                 }
             }
         }
         Ok(written)
     }
 
+    /// Inserts a row, or does what ON CONFLICT says. Rows that it has changed are `touched`.
     fn one(
         &self,
         transaction: &mut TableTransaction,
         table: &Table,
         given: Vec<(usize, Value)>,
         parameters: &[Value],
-        written: &mut Written,
+        (touched, written): (&mut HashSet<u64>, &mut Written),
     ) -> Result<()> {
         let returning = self.returning.as_ref();
         if let Some(conflict) = &self.conflict {
             match &conflict.key {
                 Some(key) => {
-                    let row = whole_row(table, &given);
+                    let row = whole_row(table, &given)?;
                     if let Some(existing) = find(transaction, table, key, &row)? {
                         let Some(update) = &conflict.update else { return Ok(()) };
+                        if touched.contains(&existing.row_id()) {
+                            let detail = "ON CONFLICT DO UPDATE would change a row that this \
+                                          statement has written before";
+                            return Err(Error::invalid(detail, None));
+                        }
                         let found = (&existing, &row[..]);
                         let changed = update.run(transaction, table, found, parameters)?;
                         if let Some(row) = changed {
+                            touched.insert(row.row_id());
                             written.add(returning, Some(&row), parameters)?;
                         }
                         return Ok(());
@@ -124,6 +148,9 @@ impl Insert {
             }
         }
         let row_id = transaction.insert(table, Placed(given))?;
+        if self.conflict.is_some() {
+            touched.insert(row_id);
+        }
         let row = match returning {
             Some(_) => transaction.read(table)?.get_by_id(row_id)?,
             None => None,
@@ -133,7 +160,7 @@ impl Insert {
 }
 
 /// Values of a new row by the positions of their columns.
-struct Placed(Vec<(usize, Value)>);
+pub(super) struct Placed(pub(super) Vec<(usize, Value)>);
 
 impl IntoRow for Placed {
     fn for_each(
@@ -145,8 +172,9 @@ impl IntoRow for Placed {
     }
 }
 
-/// All values of the new row by position, with the defaults of the columns that are not given.
-fn whole_row(table: &Table, given: &[(usize, Value)]) -> Vec<Value> {
+/// All values of the new row by position, with the defaults of the columns that are not given, and
+/// those that are generated.
+fn whole_row(table: &Table, given: &[(usize, Value)]) -> Result<Vec<Value>> {
     let mut row: Vec<Value> =
         table.columns().map(|column| column.default.clone().unwrap_or_default()).collect();
     for (position, value) in given {
@@ -158,7 +186,19 @@ fn whole_row(table: &Table, given: &[(usize, Value)]) -> Vec<Value> {
             *place = taken.unwrap_or_else(|_| value.clone());
         }
     }
-    row
+    for (position, column) in table.columns().enumerate() {
+        if let Some(generated) = &column.generated {
+            row[position] = generated.map_columns(&|id| position_of(table, id)).evaluate(&row)?;
+        }
+    }
+    Ok(row)
+}
+
+/// Position of a column among those of a table, by its id.
+pub(crate) fn position_of(table: &Table, id: usize) -> usize {
+    let mut columns = table.columns();
+    let found = columns.position(|it| table.column_id(&it.name).is_ok_and(|known| known == id));
+    found.unwrap_or(id)
 }
 
 /// The row that has a key of a new row.
@@ -168,7 +208,14 @@ fn find(
     key: &ConflictKey,
     row: &[Value],
 ) -> Result<Option<Row>> {
-    let values: Vec<Value> = key.columns.iter().map(|column| row[*column].clone()).collect();
+    let row = row.to_vec();
+    if let Some(condition) = &key.condition
+        && !condition.is_true(&row)?
+    {
+        return Ok(None);
+    }
+    let values = key.parts.iter().map(|part| part.evaluate(&row));
+    let values = values.collect::<Result<Vec<Value>, _>>()?;
     if values.iter().any(Value::is_null) {
         return Ok(None);
     }
@@ -181,7 +228,7 @@ fn find(
 
 impl Assignments {
     /// Changes a row unless the condition is against it; gives it as it is then.
-    fn run(
+    pub(super) fn run(
         &self,
         transaction: &mut TableTransaction,
         table: &Table,

@@ -92,7 +92,6 @@ fn what_does_not_fit_says_why() {
             "plan the statement at line 1, column 27: -1 rows are less than none",
         ),
         ("SELECT 1 / 0", "evaluate 1 / 0: division by zero"),
-        ("SELECT DISTINCT ON (id) id FROM city", "run DISTINCT ON: it is not supported"),
         ("CREATE SEQUENCE s", "run CREATE SEQUENCE: it is not supported"),
         ("SELECT 1; SELECT 2", "read the statement: there are 2 statements; run them as a batch"),
         (" ; ", "read the statement: there is no statement"),

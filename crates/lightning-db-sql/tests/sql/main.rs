@@ -12,12 +12,14 @@ mod grouping;
 mod hostile;
 mod lifted;
 mod logic;
+mod merge;
 mod named;
 mod queries;
 #[cfg(feature = "vector")]
 mod random;
 mod recursive;
 mod search;
+mod serial;
 mod transactions;
 #[cfg(feature = "vector")]
 mod vector;

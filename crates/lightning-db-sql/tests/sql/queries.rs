@@ -311,3 +311,65 @@ fn visitor_may_stop_but_not_use_the_connection() {
     let refused = statement.for_each((), |_| Err(Error::Conflict));
     assert!(matches!(refused, Err(Error::Conflict)));
 }
+
+#[test]
+fn distinct_on_gives_the_first_row_of_each() {
+    let db = cities();
+    let largest = "SELECT DISTINCT ON (country) country, name FROM city
+                   ORDER BY country, people DESC NULLS LAST";
+    check(&db, largest, "CH|Bern\nFR|Lyon\nIT|Rome");
+    check(&db, &format!("{largest} LIMIT 1 OFFSET 1"), "FR|Lyon");
+    let by_other = "SELECT DISTINCT ON (length(name), 1) country AS c, height FROM city
+                    ORDER BY height DESC, c LIMIT 2";
+    check(&db, by_other, "FR|null\nCH|593.0");
+    let grouped = "SELECT DISTINCT ON (count(*)) count(*), country FROM city GROUP BY country
+                   ORDER BY count(*), country DESC";
+    check(&db, grouped, "1|FR\n2|IT");
+    let numbered = "SELECT DISTINCT ON (n) rank() OVER (ORDER BY country) AS n, id FROM city
+                    ORDER BY n, id DESC";
+    check(&db, numbered, "1|2\n3|5\n4|4");
+}
+
+#[test]
+fn is_distinct_from_binds_as_is_does() {
+    let db = cities();
+    let count = |condition: &str| {
+        let sql = format!("SELECT count(*) FROM city WHERE {condition}");
+        shown(&db.query(&sql, ()).unwrap_or_else(|error| panic!("{}", error.shown_in(&sql))))
+    };
+    for (condition, expected) in [
+        ("people IS DISTINCT FROM 90000 AND id < 4", "3"),
+        ("id = 5 OR people IS NOT DISTINCT FROM 90000 AND id < 4", "1"),
+        ("people IS NOT DISTINCT FROM NULL OR id = 1", "2"),
+        ("NOT people IS DISTINCT FROM NULL AND id > 1", "1"),
+        ("people IS DISTINCT FROM id + 1 AND founded IS DISTINCT FROM NULL", "3"),
+        ("(people IS DISTINCT FROM 1) IS DISTINCT FROM (id > 2)", "2"),
+    ] {
+        assert_eq!(count(condition), expected, "{condition}");
+    }
+    let case = "SELECT CASE WHEN people IS DISTINCT FROM 1 THEN id END FROM city WHERE id = 1";
+    check(&db, case, "1");
+}
+
+#[test]
+fn hints_choose_the_way_and_never_the_rows() {
+    let db = cities();
+    let asked = |hint: &str| format!("SELECT {hint} id FROM city c WHERE country = 'CH'");
+    let plan = |hint: &str| shown(&db.query(&format!("EXPLAIN {}", asked(hint)), ()).unwrap());
+    for (hint, expected) in [
+        ("/*+ scan(c) */", "Access c by scan"),
+        ("/*+ index(c city_country) */", "Access c by index city_country"),
+        ("/*+ index(c city_name) */", "no plan was found that does so"),
+        ("/*+ index(c nothing) */", "c has no index nothing"),
+    ] {
+        assert!(plan(hint).contains(expected), "{hint}: {}", plan(hint));
+        let mut rows: Vec<String> =
+            shown(&db.query(&asked(hint), ()).unwrap()).lines().map(str::to_owned).collect();
+        rows.sort();
+        assert_eq!(rows, ["1", "2"], "{hint}");
+    }
+    // A comment that is no hint.
+    assert!(!plan("/* scan(c) */").contains("Hint"), "{}", plan("/* scan(c) */"));
+    let wrong = db.query(&asked("/*+ index(c */"), ()).unwrap_err();
+    assert!(wrong.to_string().starts_with("plan the statement at line 1, column 1: "), "{wrong}");
+}

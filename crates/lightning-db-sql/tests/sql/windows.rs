@@ -74,6 +74,33 @@ fn aggregates_run_over_frames() {
 }
 
 #[test]
+fn frames_by_distances_between_values() {
+    let db = database(
+        "CREATE TABLE m (id BIGINT PRIMARY KEY, at BIGINT, day DATE, moment TIMESTAMP);
+         INSERT INTO m VALUES
+             (1, 10, '2024-02-27', '2024-02-27 12:00:00'),
+             (2, 11, '2024-02-28', '2024-02-27 12:00:30'),
+             (3, 11, '2024-02-28', '2024-02-27 12:01:00'),
+             (4, 14, '2024-03-01', '2024-02-27 13:00:00'),
+             (5, NULL, NULL, NULL), (6, NULL, NULL, NULL)",
+    );
+    for (frame, expected) in [
+        ("at RANGE 1 PRECEDING", "1,3,3,1,2,2"),
+        ("at RANGE BETWEEN 1 PRECEDING AND 3 FOLLOWING", "3,4,4,1,2,2"),
+        ("at DESC RANGE 1 PRECEDING", "3,2,2,1,2,2"),
+        ("at DESC NULLS FIRST RANGE BETWEEN UNBOUNDED PRECEDING AND 3 FOLLOWING", "6,6,6,5,2,2"),
+        ("at NULLS FIRST RANGE BETWEEN 4 PRECEDING AND 1 PRECEDING", "0,1,1,3,2,2"),
+        ("at RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING", "5,3,3,2,2,2"),
+        ("day RANGE INTERVAL '2' DAY PRECEDING", "1,3,3,3,2,2"),
+        ("moment RANGE BETWEEN INTERVAL '30 seconds' PRECEDING AND CURRENT ROW", "1,2,2,1,2,2"),
+    ] {
+        let sql = format!("SELECT count(*) OVER (ORDER BY {frame}) FROM m ORDER BY id");
+        let rows = db.query(&sql, ()).unwrap_or_else(|error| panic!("{}", error.shown_in(&sql)));
+        assert_eq!(crate::shown(&rows).replace('\n', ","), expected, "{frame}");
+    }
+}
+
+#[test]
 fn what_cannot_be_is_told() {
     let db = sales();
     on_rows_alone(&db);
@@ -87,7 +114,20 @@ fn what_cannot_be_is_told() {
         ("SELECT rank() OVER v FROM sale WINDOW w AS ()", "find window v at line 1, column 20"),
         ("SELECT rank() OVER (w) FROM sale WINDOW w AS ()", "a window of a window"),
         ("SELECT sum(DISTINCT id) OVER () FROM sale", "sum with clauses over a window"),
-        ("SELECT sum(id) OVER (ORDER BY id RANGE 1 PRECEDING) FROM sale", "use ROWS"),
+        (
+            "SELECT sum(id) OVER (ORDER BY land RANGE 1 PRECEDING) FROM sale",
+            "RANGE by this distance",
+        ),
+        (
+            "SELECT sum(id) OVER (ORDER BY DATE '2024-01-01' RANGE INTERVAL '1' MONTH PRECEDING) \
+             FROM sale",
+            "there are whole numbers, and INTERVAL of days",
+        ),
+        (
+            "SELECT sum(id) OVER (ORDER BY id, day RANGE 1 PRECEDING) FROM sale",
+            "one value in ORDER",
+        ),
+        ("SELECT sum(id) OVER (ORDER BY id RANGE -1 PRECEDING) FROM sale", "so many rows"),
         ("SELECT sum(id) OVER (ORDER BY id GROUPS 1 PRECEDING) FROM sale", "a frame of GROUPS"),
         (
             "SELECT sum(id) OVER (ROWS BETWEEN -1 PRECEDING AND CURRENT ROW) FROM sale",

@@ -53,6 +53,49 @@ fn insert_on_conflict() {
 }
 
 #[test]
+fn conflicts_of_any_unique_index_and_no_row_twice() {
+    let db = database(
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, name TEXT, live BOOLEAN NOT NULL DEFAULT true,
+                         hits BIGINT DEFAULT 1, upped TEXT GENERATED ALWAYS AS (upper(name)) STORED);
+         CREATE UNIQUE INDEX t_lower ON t (lower(name));
+         CREATE UNIQUE INDEX t_live ON t (hits) WHERE live;
+         CREATE UNIQUE INDEX t_upped ON t (upped, live);
+         INSERT INTO t VALUES (1, 'Ab', true, 10), (2, 'cd', false, 20)",
+    );
+    let insert = |values: &str, conflict: &str| {
+        let set = "DO UPDATE SET id = t.id + 100 RETURNING id, name";
+        let sql = format!(
+            "INSERT INTO t (id, name, live, hits) VALUES {values} ON CONFLICT {conflict} {set}"
+        );
+        db.execute("BEGIN", ()).unwrap();
+        let outcome = db.query(&sql, ()).map(|rows| shown(&rows)).map_err(|it| it.to_string());
+        db.execute("ROLLBACK", ()).unwrap();
+        outcome
+    };
+    let name = |name: &str| format!("ON CONSTRAINT {name}");
+    assert_eq!(insert("(7, 'aB', true, 1)", &name("t_lower")).unwrap(), "101|Ab");
+    assert_eq!(insert("(7, 'ef', true, 10)", &name("t_live")).unwrap(), "101|Ab");
+    // Rows that a partial index has not are in nobody's way.
+    assert_eq!(insert("(7, 'ef', false, 10)", &name("t_live")).unwrap(), "7|ef");
+    assert_eq!(insert("(7, 'ef', true, 20)", &name("t_live")).unwrap(), "7|ef");
+    assert_eq!(insert("(7, 'aB', true, 1)", "(upped, live)").unwrap(), "101|Ab");
+    // Another key than that which is named.
+    let other = insert("(7, 'AB', true, 1)", &name("t_live")).unwrap_err();
+    assert!(other.contains("t_lower") || other.contains("t_upped"), "{other}");
+    let twice = "plan the statement: ON CONFLICT DO UPDATE would change a row that this statement \
+                 has written before";
+    for values in ["(1, 'x', true, 1), (101, 'y', true, 2)", "(5, 'x', true, 1), (5, 'y', true, 2)"]
+    {
+        assert_eq!(insert(values, "(id)").unwrap_err(), twice, "{values}");
+    }
+    assert_eq!(
+        db.execute("INSERT INTO t (id) VALUES (1), (1) ON CONFLICT DO NOTHING", ()).unwrap(),
+        0
+    );
+    check(&db, "SELECT id, name FROM t ORDER BY id", "1|Ab\n2|cd");
+}
+
+#[test]
 fn update_and_delete_by_condition() {
     let db = cities();
     let update = "UPDATE city SET people = people + 1, name = upper(name) WHERE country = 'CH'
