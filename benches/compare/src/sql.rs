@@ -5,7 +5,10 @@
 //! turns that rotate from round to round. Figures are medians over the rounds.
 
 mod data;
+#[cfg(test)]
+mod random;
 mod reads;
+mod regret;
 mod writes;
 
 use std::path::{Path, PathBuf};
@@ -92,17 +95,18 @@ impl Both {
 
 impl Args {
     fn scenarios(&self) -> Result<Vec<&'static Scenario>> {
-        let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+        let names = SCENARIOS.iter().map(|scenario| scenario.name).chain([regret::NAME]);
+        let names: Vec<&str> = names.collect();
         for want in &self.scenario {
             if !names.iter().any(|name| name.starts_with(want.as_str())) {
                 bail!("unknown scenario {want}, there are {}", names.join(", "));
             }
         }
-        let wants = |scenario: &&Scenario| {
-            self.scenario.is_empty()
-                || self.scenario.iter().any(|want| scenario.name.starts_with(want.as_str()))
-        };
-        Ok(SCENARIOS.iter().filter(wants).collect())
+        Ok(SCENARIOS.iter().filter(|scenario| self.wants(scenario.name)).collect())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.scenario.is_empty() || self.scenario.iter().any(|want| name.starts_with(want.as_str()))
     }
 
     fn turns(&self) -> Turns {
@@ -155,9 +159,18 @@ fn contests(
     dir: &Path,
     report: &mut Report,
 ) -> Result<Vec<String>> {
+    let mut failures = Vec::new();
+    if args.wants(regret::NAME) {
+        let measured = regret::run(dir, args.quick, args.turns());
+        if let Some(comparisons) = noted(measured, regret::NAME, &mut failures) {
+            comparisons.into_iter().try_for_each(|one| report.add(one))?;
+        }
+    }
+    if scenarios.is_empty() {
+        return Ok(failures);
+    }
     crate::progress("filling the tables");
     let both = Both::new(dir, args.scale())?;
-    let mut failures = Vec::new();
     for Scenario { name, contest } in scenarios {
         let (subject, level, keys) = ("sql", lightning::LEVEL, both.rows);
         let case = Case { subject, scenario: name, level, keys, threads: 1 };

@@ -47,8 +47,8 @@
 //! # Features
 //! * `text` (default): `CREATE INDEX .. USING fulltext`.
 //! * `tokio`: [`AsyncSql`], statements of tasks on a bounded number of threads.
-//! * `vector`: queries that the binder does not understand run on DataFusion: its functions, more of
-//!   `information_schema`.
+//! * `vector`: queries that the binder does not understand run on DataFusion: its functions, and
+//!   more of `information_schema`.
 //! * `spatial` (default): `CREATE INDEX .. USING rtree`.
 //!
 //! # Invariants

@@ -56,7 +56,8 @@ fn insert_on_conflict() {
 fn conflicts_of_any_unique_index_and_no_row_twice() {
     let db = database(
         "CREATE TABLE t (id BIGINT PRIMARY KEY, name TEXT, live BOOLEAN NOT NULL DEFAULT true,
-                         hits BIGINT DEFAULT 1, upped TEXT GENERATED ALWAYS AS (upper(name)) STORED);
+                         hits BIGINT DEFAULT 1,
+                         upped TEXT GENERATED ALWAYS AS (upper(name)) STORED);
          CREATE UNIQUE INDEX t_lower ON t (lower(name));
          CREATE UNIQUE INDEX t_live ON t (hits) WHERE live;
          CREATE UNIQUE INDEX t_upped ON t (upped, live);
