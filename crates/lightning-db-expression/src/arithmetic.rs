@@ -125,9 +125,13 @@ const QUOTIENT_SCALE_MIN: u8 = 6;
 fn exact(operation: Arithmetic, left: Decimal, right: Decimal) -> Result<Value, Fault> {
     match operation {
         Arithmetic::Multiply => {
-            let (left, right) = (left.normalized(), right.normalized());
-            let mantissa = left.mantissa().checked_mul(right.mantissa()).ok_or_else(overflow)?;
-            decimal(mantissa, left.scale() + right.scale())
+            // All digits of both behind the point, or as few as there can be.
+            let product = |left: Decimal, right: Decimal| {
+                let mantissa =
+                    left.mantissa().checked_mul(right.mantissa()).ok_or_else(overflow)?;
+                decimal(mantissa, left.scale() + right.scale())
+            };
+            product(left, right).or_else(|_| product(left.normalized(), right.normalized()))
         }
         Arithmetic::Divide => quotient(left, right),
         Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Remainder => {

@@ -257,4 +257,4 @@ impl Expression {
 }
 
 /// Raised whenever a function gives another result than before.
-const FUNCTIONS_VERSION: u32 = 1;
+const FUNCTIONS_VERSION: u32 = 2;

@@ -51,3 +51,4 @@ pub use error::{Error, Result};
 pub use evaluate::Evaluated;
 pub use expression::{Arithmetic, Comparison, Expression};
 pub use function::{DatePart, Function};
+pub use like::Pattern;

@@ -31,7 +31,10 @@ pub(crate) fn signs(pattern: &str, escape: Option<char>) -> Result<Vec<Sign>, Fa
 /// Whether the whole text is like the pattern. When a sign does not fit, the search goes back to
 /// the last `%` only, which is enough: at most length of text times length of pattern steps.
 pub(crate) fn matches(text: &str, pattern: &str, escape: Option<char>) -> Result<bool, Fault> {
-    let signs = signs(pattern, escape)?;
+    Ok(signs_match(text, &signs(pattern, escape)?))
+}
+
+fn signs_match(text: &str, signs: &[Sign]) -> bool {
     let mut rest = text.chars();
     let (mut at, mut retry) = (0, None);
     loop {
@@ -43,7 +46,7 @@ pub(crate) fn matches(text: &str, pattern: &str, escape: Option<char>) -> Result
                 retry = Some((at, here));
                 continue;
             }
-            (None, None) => return Ok(true),
+            (None, None) => return true,
             (Some(Sign::AnyChar), Some(_)) => {
                 at += 1;
                 continue;
@@ -54,12 +57,66 @@ pub(crate) fn matches(text: &str, pattern: &str, escape: Option<char>) -> Result
             }
             _ => {}
         }
-        let Some((after, from)) = &mut retry else { return Ok(false) };
+        let Some((after, from)) = &mut retry else { return false };
         if from.next().is_none() {
-            return Ok(false);
+            return false;
         }
         at = *after;
         rest = from.clone();
+    }
+}
+
+/// A pattern of `LIKE` that is looked for in many texts.
+///
+/// # Examples
+/// ```
+/// use lightning_db_expression::Pattern;
+/// let pattern = Pattern::new("%special%requests", None).unwrap();
+/// assert!(pattern.matches("no special requests"));
+/// assert!(!pattern.matches("special requests, none"));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Pattern(Form);
+
+#[derive(Debug, Clone)]
+enum Form {
+    /// Texts with any text between them, and before the first or behind the last if that is empty.
+    Parts(Vec<String>),
+    Signs(Vec<Sign>),
+}
+
+impl Pattern {
+    /// Reads a pattern; see [`Expression::Like`](crate::Expression::Like). `None` if it ends with
+    /// its escape character.
+    pub fn new(pattern: &str, escape: Option<char>) -> Option<Self> {
+        let signs = signs(pattern, escape).ok()?;
+        if signs.contains(&Sign::AnyChar) {
+            return Some(Self(Form::Signs(signs)));
+        }
+        let mut parts = vec![String::new()];
+        for sign in signs {
+            match (sign, parts.last_mut()) {
+                (Sign::Char(char), Some(part)) => part.push(char),
+                _ => parts.push(String::new()),
+            }
+        }
+        Some(Self(Form::Parts(parts)))
+    }
+
+    /// Whether the whole of a text is like it.
+    pub fn matches(&self, text: &str) -> bool {
+        let parts = match &self.0 {
+            Form::Parts(parts) => &parts[..],
+            Form::Signs(signs) => return signs_match(text, signs),
+        };
+        let [first, between @ .., last] = parts else { return parts.iter().eq([text]) };
+        let Some(mut rest) = text.strip_prefix(&**first) else { return false };
+        // Each as early as it can be leaves most for those behind it.
+        for part in between {
+            let Some(at) = rest.find(&**part) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+        rest.ends_with(&**last)
     }
 }
 
@@ -71,6 +128,8 @@ mod tests {
     fn patterns_match_whole_texts() {
         let check = |text: &str, pattern: &str, expected: bool| {
             assert_eq!(matches(text, pattern, Some('\\')).unwrap(), expected, "{text} {pattern}");
+            let read = Pattern::new(pattern, Some('\\')).unwrap();
+            assert_eq!(read.matches(text), expected, "{text} {pattern}");
         };
         check("", "", true);
         check("", "%", true);
@@ -88,7 +147,10 @@ mod tests {
         check("\u{e9}", "_", true);
         check("ABC", "abc", false);
         check("aaa", "%a%a%a%a%", false);
+        check("aba", "ab%ba", false);
+        check("abba", "ab%ba", true);
         assert!(matches("a", "a\\", Some('\\')).is_err());
+        assert!(Pattern::new("a\\", Some('\\')).is_none());
         assert!(matches("a\\", "a\\", None).unwrap());
     }
 }

@@ -7,6 +7,7 @@
 
 mod access;
 mod aggregate;
+mod batch;
 mod function;
 mod join;
 mod kept;
@@ -30,7 +31,7 @@ use lightning_db_types::{Clock, Value, ValueRef};
 
 use crate::error::{Error, Result};
 use crate::program::{
-    Computed, Frame, Part, Program, Question, ROW_ID, Side, Sorted, Step, Values,
+    Computed, Frame, Part, Path, Program, Question, ROW_ID, Side, Sorted, Step, Values,
 };
 use function::Member;
 use kept::{Kept, RowSet};
@@ -104,6 +105,13 @@ impl Run<'_> {
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>> {
         match self.program.step(id)? {
+            // Rows that are only read, or of which few may be wanted, are lent as they stand.
+            Step::Access(access)
+                if access.filter.is_empty() || !matches!(access.path, Path::All) =>
+            {
+                self.access(access, outer, sink)
+            }
+            _ if self.program.is_batched(id) => self.rows_of_batches(id, outer, sink),
             Step::Access(access) => self.access(access, outer, sink),
             Step::First(first) => self.first(first, outer, sink),
             Step::Values(rows) => {

@@ -8,8 +8,10 @@
 //! one by one from the tables to the caller, and nothing is copied but what must stay. Sorts,
 //! groups and sides of joins have a limit of memory.
 //!
-//! It is not: a parser, nor an engine for scans of everything: rows come one by one, on one thread,
-//! and window functions are not run.
+//! What reads much, such as sums over whole tables, is run in batches of rows, column by column,
+//! with the same results.
+//!
+//! It is not: a parser, nor an engine that runs one query on several threads.
 //!
 //! # Examples
 //! ```

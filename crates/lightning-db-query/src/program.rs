@@ -4,6 +4,7 @@
 //! other snapshots, as long as the definitions of the tables stay the same.
 
 mod access;
+mod batch;
 mod function;
 mod scalar;
 mod window;
@@ -21,7 +22,9 @@ pub(crate) use access::{
     Access, Check, Entries, First, Key, KeyScan, Part as KeyPart, Path, Place, Set,
 };
 pub(crate) use function::{Asked, MemberSet, Nearest};
-pub(crate) use scalar::{Computed, Frame, Pair, Part, Question, ROW_ID, Scope, Values};
+pub(crate) use scalar::{
+    Computed, Frame, Located, Pair, Part, Question, ROW_ID, Scope, Values, located,
+};
 pub(crate) use window::{Window, Windows};
 
 use crate::catalog::TableCatalog;
@@ -32,6 +35,8 @@ use crate::error::{Error, Result};
 pub(crate) struct Program {
     /// By the position of the node; `None` for nodes that nothing runs.
     pub(crate) steps: Vec<Option<Step>>,
+    /// Whether each is run in batches.
+    pub(crate) batched: Vec<bool>,
     pub(crate) root: PlanId,
     /// The tables that it reads.
     pub(crate) tables: Vec<TableId>,
@@ -113,13 +118,24 @@ impl Program {
     /// # Errors
     /// [`Error::Unsupported`] for what only the SQL crate runs.
     pub(crate) fn new(plan: &Plan, catalog: &TableCatalog) -> Result<Self> {
-        let steps = (0..plan.nodes().len()).map(|_| None).collect();
-        let (tables, parameters) = (Vec::new(), BTreeMap::new());
-        let members = Vec::new();
-        let mut compiler = Compiler { plan, catalog, steps, tables, parameters, members };
+        let nodes = plan.nodes().len();
+        let mut compiler = Compiler {
+            plan,
+            catalog,
+            steps: (0..nodes).map(|_| None).collect(),
+            batched: vec![false; nodes],
+            tables: Vec::new(),
+            parameters: BTreeMap::new(),
+            members: Vec::new(),
+        };
         compiler.step(plan.root(), &[])?;
-        let Compiler { steps, tables, parameters, members, .. } = compiler;
-        Ok(Self { steps, root: plan.root(), tables, parameters, members })
+        let Compiler { steps, batched, tables, parameters, members, .. } = compiler;
+        Ok(Self { steps, batched, root: plan.root(), tables, parameters, members })
+    }
+
+    /// Whether a node is run in batches.
+    pub(crate) fn is_batched(&self, id: PlanId) -> bool {
+        self.batched.get(id.index()).copied().unwrap_or(false)
     }
 
     pub(crate) fn step(&self, id: PlanId) -> Result<&Step> {
@@ -132,6 +148,7 @@ pub(super) struct Compiler<'a> {
     plan: &'a Plan,
     catalog: &'a TableCatalog,
     steps: Vec<Option<Step>>,
+    batched: Vec<bool>,
     tables: Vec<TableId>,
     parameters: BTreeMap<usize, ValueType>,
     members: Vec<MemberSet>,
@@ -198,6 +215,7 @@ impl Compiler<'_> {
                 return Err(Error::unsupported("an exchange", "plan for one worker"));
             }
         };
+        self.batched[id.index()] = self.is_batched(id, &step);
         self.steps[id.index()] = Some(step);
         Ok(())
     }

@@ -116,13 +116,28 @@ impl Prepared {
         Ok(Self { version: plan.version(), program, tables, columns, plan })
     }
 
-    /// The rows as of a snapshot, and the plan as text: for tests of plans.
+    /// The rows as of a snapshot: for tests of plans, as the functions below.
     #[cfg(test)]
     pub(crate) fn rows(
         &self,
         engine: &crate::QueryEngine,
         snapshot: &lightning_db_table::TableSnapshot,
     ) -> Result<Vec<Vec<Value>>> {
+        let mut rows = Vec::new();
+        self.each(engine, snapshot, &mut |row| {
+            rows.push(row.iter().map(|value| value.to_value()).collect());
+        })?;
+        Ok(rows)
+    }
+
+    /// Calls `visit` with each row, up to one that fails.
+    #[cfg(test)]
+    pub(crate) fn each(
+        &self,
+        engine: &crate::QueryEngine,
+        snapshot: &lightning_db_table::TableSnapshot,
+        visit: &mut dyn FnMut(&[ValueRef<'_>]),
+    ) -> Result<()> {
         let readers = self.tables.iter().map(|(table, _)| Source::from(snapshot).read(table));
         let readers = readers.collect::<Result<Vec<_>>>()?;
         let run = Run {
@@ -135,12 +150,23 @@ impl Prepared {
             cancel: None,
             counted: None,
         };
-        let mut rows = Vec::new();
         run.each(&mut |row| {
-            rows.push(row.iter().map(|value| value.to_value()).collect());
+            visit(row);
             Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(rows)
+        })
+    }
+
+    /// Whether a part of the plan is run in batches.
+    #[cfg(test)]
+    pub(crate) fn is_batched(&self) -> bool {
+        self.program.batched.contains(&true)
+    }
+
+    /// The same, run row by row.
+    #[cfg(test)]
+    pub(crate) fn by_rows(mut self) -> Self {
+        self.program.batched.fill(false);
+        self
     }
 
     #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Statements over tables on a simulated disk.
 
+mod batches;
 mod random;
 #[cfg(all(feature = "spatial", feature = "text"))]
 mod search;

@@ -32,7 +32,7 @@ pub(crate) struct Layout {
 
 /// Where one column stands.
 #[derive(Debug, Clone, Copy)]
-struct Slot {
+pub(crate) struct Slot {
     null_bit: usize,
     place: Place,
     column_type: ColumnType,
@@ -44,6 +44,27 @@ enum Place {
     Fixed(usize),
     /// Position among the columns of variable width.
     Variable(usize),
+}
+
+impl Slot {
+    pub(crate) fn column_type(self) -> ColumnType {
+        self.column_type
+    }
+
+    #[inline]
+    pub(crate) fn is_null(self, row: &[u8]) -> bool {
+        let bits = row.get(VERSION_LEN + self.null_bit / 8).copied().unwrap_or(0);
+        bits >> (self.null_bit % 8) & 1 == 1
+    }
+
+    /// Where a value of fixed width begins.
+    #[inline]
+    pub(crate) fn fixed_at(self) -> Option<usize> {
+        match self.place {
+            Place::Fixed(at) => Some(at),
+            Place::Variable(_) => None,
+        }
+    }
 }
 
 fn fixed_width(column_type: ColumnType) -> Option<usize> {
@@ -107,9 +128,24 @@ impl Layout {
     /// Value of a column in a row that was not refused; `None` if the version does not have it.
     #[inline]
     pub(crate) fn column<'a>(&self, row: &'a [u8], id: usize) -> Option<ValueRef<'a>> {
-        let slot = self.slots.get(id)?.as_ref()?;
-        let null = row.get(VERSION_LEN + slot.null_bit / 8)? >> (slot.null_bit % 8) & 1 == 1;
-        if null {
+        self.value(row, self.slot(id)?)
+    }
+
+    /// Where a column stands; `None` if the version does not have it.
+    #[inline]
+    pub(crate) fn slot(&self, id: usize) -> Option<Slot> {
+        *self.slots.get(id)?
+    }
+
+    /// Whether it is of the same version.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.version == other.version
+    }
+
+    /// Value of a column in a row that was not refused.
+    #[inline]
+    pub(crate) fn value<'a>(&self, row: &'a [u8], slot: Slot) -> Option<ValueRef<'a>> {
+        if slot.is_null(row) {
             return Some(ValueRef::Null);
         }
         match slot.place {

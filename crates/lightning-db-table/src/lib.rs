@@ -125,6 +125,7 @@ mod upkeep;
 
 mod statement;
 
+mod chunk;
 #[cfg(any(feature = "spatial", feature = "text"))]
 mod ranked;
 mod snapshot;
@@ -160,6 +161,7 @@ pub use alter::Alteration;
 pub use build::{BuildOutcome, BuildProgress, BuildStage, BuildStatus};
 pub use catalog::IndexState;
 pub use check::{TableCheckReport, TableProblem};
+pub use chunk::{ChunkColumn, RowChunk, StoredColumn};
 pub use error::{Error, Result, RowName};
 pub use field::{Date, Field, Json, Point, RecordKey, Timestamp};
 pub use lightning_db_derive::Record;

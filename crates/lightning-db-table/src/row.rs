@@ -55,9 +55,25 @@ impl<'a> RowView<'a> {
         if let Some(value) = self.layout.column(self.stored, id) {
             return value;
         }
-        // The row is older than the column.
-        match self.schema.record.columns.get(id) {
-            Some(column) if column.dropped_in.is_none() && !self.layout.has(id) => {
+        self.schema.older(self.layout, id)
+    }
+
+    /// Where its columns stand.
+    pub(crate) fn layout(&self) -> &'a Layout {
+        self.layout
+    }
+
+    /// Its bytes.
+    pub(crate) fn stored(&self) -> &'a [u8] {
+        self.stored
+    }
+}
+
+impl Schema {
+    /// What rows of a layout without a column have there: its default, if they are older than it.
+    pub(crate) fn older(&self, layout: &Layout, id: usize) -> ValueRef<'_> {
+        match self.record.columns.get(id) {
+            Some(column) if column.dropped_in.is_none() && !layout.has(id) => {
                 column.definition.default.as_ref().map_or(ValueRef::Null, Value::as_value_ref)
             }
             _ => ValueRef::Null,

@@ -3,6 +3,7 @@
 mod alter;
 mod build;
 mod check;
+mod chunk;
 mod constraints;
 mod crash;
 mod expiry;

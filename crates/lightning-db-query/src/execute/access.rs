@@ -72,10 +72,8 @@ impl Run<'_> {
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>> {
         let reader = &self.readers[access.table];
-        for check in &access.checks {
-            if !self.perhaps(reader, check, outer)? {
-                return MORE;
-            }
+        if !self.passes(reader, access, outer)? {
+            return MORE;
         }
         self.path(reader, &access.path, outer, &mut |row| {
             self.go_on()?;
@@ -85,6 +83,21 @@ impl Run<'_> {
             let value = |place: usize| row.column(access.columns[place]);
             with_values(access.columns.len(), value, &mut *sink)
         })
+    }
+
+    /// Whether there may be rows, as far as Bloom filters know.
+    pub(super) fn passes(
+        &self,
+        reader: &TableReader<'_>,
+        access: &Access,
+        outer: &[ValueRef<'_>],
+    ) -> Result<bool> {
+        for check in &access.checks {
+            if !self.perhaps(reader, check, outer)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// One row with what is computed of the first rows of searches.
@@ -111,7 +124,7 @@ impl Run<'_> {
         with_values(found.len(), |place| found[place].as_value_ref(), sink)
     }
 
-    fn path(
+    pub(super) fn path(
         &self,
         reader: &TableReader<'_>,
         path: &Path,

@@ -41,6 +41,11 @@ fn count(count: u64) -> Value {
 }
 
 impl State {
+    /// Of an aggregate whose values are not looked at for being distinct.
+    pub(super) fn of(count: u64, value: Value) -> Self {
+        Self { count, value, seen: None }
+    }
+
     pub(super) fn new(aggregated: &Aggregated) -> Self {
         let seen = aggregated.distinct.then(HashSet::default);
         Self { count: 0, value: Value::Null, seen }
@@ -98,7 +103,7 @@ impl State {
     }
 }
 
-fn sum(known: Value, value: Value) -> Result<Value> {
+pub(super) fn sum(known: Value, value: Value) -> Result<Value> {
     if let (Value::I64(known), Value::I64(value)) = (&known, &value)
         && let Some(sum) = known.checked_add(*value)
     {

@@ -24,6 +24,10 @@ pub(crate) struct Access {
     pub(crate) filter: Vec<Computed>,
     /// Numbers of the columns that are given.
     pub(crate) columns: Vec<usize>,
+    /// Numbers of the columns that conditions look at, each once.
+    pub(crate) looked_at: Vec<usize>,
+    /// Numbers of the columns that are given or looked at, each once.
+    pub(crate) read: Vec<usize>,
 }
 
 /// How rows are found.
@@ -178,16 +182,32 @@ impl<'a> Compiler<'a> {
             own.map(|(_, id)| *id)
                 .ok_or_else(|| Error::unsupported("a column", "it is of another table"))
         });
-        let columns = columns.collect::<Result<_>>()?;
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         let checks =
             checks.iter().map(|check| self.check(check, &relation)).collect::<Result<_>>()?;
-        let (path, first) = match access {
+        let (mut path, first) = match access {
             Planned::Scan => (Path::All, Vec::new()),
             Planned::Index(scan) => self.path(scan, &relation)?,
             Planned::Sets(set) => (Path::Set(self.set(set, &relation)?), Vec::new()),
         };
         let filter = [first, self.scalars(filter, relation.scope())?].concat();
-        Ok(Access { table: self.table(*table), path, checks, filter, columns })
+        let mut looked_at = Vec::new();
+        let mut look = |number| looked_at.push(number);
+        for condition in &filter {
+            condition.each_column(&mut look);
+        }
+        let looked_at = each_once(looked_at);
+        let read = each_once([&columns[..], &looked_at].concat());
+        if let Path::Entries(entries) = &mut path {
+            // What nobody asks for is not decoded.
+            let mut wanted = read.clone();
+            let mut want = |number| wanted.push(number);
+            for condition in &entries.filter {
+                condition.each_column(&mut want);
+            }
+            entries.places.retain(|(number, _)| wanted.contains(number));
+        }
+        Ok(Access { table: self.table(*table), path, checks, filter, columns, looked_at, read })
     }
 
     pub(super) fn first(&mut self, node: &PlanNode, outer: &[ColumnId]) -> Result<First> {
@@ -300,6 +320,12 @@ impl<'a> Compiler<'a> {
             KeyPart::Any => return Ok(None),
         }))
     }
+}
+
+fn each_once(mut numbers: Vec<usize>) -> Vec<usize> {
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }
 
 /// Where the entries of an index have columns, by number.

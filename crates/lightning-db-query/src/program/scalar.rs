@@ -111,17 +111,39 @@ impl Columns for Pair<'_> {
     }
 }
 
+/// What a position in an expression stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Located {
+    /// A column of the row itself.
+    Own(usize),
+    /// A column of the rows around it.
+    Outer(usize),
+    Parameter(usize),
+    /// A part that is no expression.
+    Part(usize),
+}
+
+#[inline]
+pub(crate) fn located(position: usize) -> Located {
+    if position < OUTER {
+        return Located::Own(position);
+    }
+    let place = position & WITHIN;
+    match position & !WITHIN {
+        OUTER => Located::Outer(place),
+        PARAMETERS => Located::Parameter(place),
+        _ => Located::Part(place),
+    }
+}
+
 impl<R: Columns + ?Sized> Columns for Frame<'_, R> {
     #[inline]
     fn column(&self, position: usize) -> ValueRef<'_> {
-        if position < OUTER {
-            return self.row.column(position);
-        }
-        let place = position & WITHIN;
-        match position & !WITHIN {
-            OUTER => self.outer.get(place).copied().unwrap_or_default(),
-            PARAMETERS => self.parameters.column(place),
-            _ => self.parts.column(place),
+        match located(position) {
+            Located::Own(number) => self.row.column(number),
+            Located::Outer(place) => self.outer.get(place).copied().unwrap_or_default(),
+            Located::Parameter(number) => self.parameters.column(number),
+            Located::Part(number) => self.parts.column(number),
         }
     }
 }
@@ -227,6 +249,39 @@ impl Compiler<'_> {
 }
 
 impl Computed {
+    /// Calls `visit` with each column of the row itself that it is computed from.
+    pub(crate) fn each_column(&self, visit: &mut dyn FnMut(usize)) {
+        self.expression.visit(&mut |part| {
+            if let Expression::Column(position) = part
+                && let Located::Own(number) = located(*position)
+            {
+                visit(number);
+            }
+        });
+        for part in &self.parts {
+            match part {
+                Part::Subquery { question, captured, .. } => {
+                    for number in captured {
+                        visit(*number);
+                    }
+                    if let Question::Quantified { value, .. } = question {
+                        value.each_column(visit);
+                    }
+                }
+                Part::Member { value, .. } => {
+                    visit(ROW_ID);
+                    value.each_column(visit);
+                }
+                Part::Score { row: one, .. } => one.each_column(visit),
+                Part::Function { arguments, .. } | Part::Snippet { arguments, .. } => {
+                    for argument in arguments {
+                        argument.each_column(visit);
+                    }
+                }
+            }
+        }
+    }
+
     /// Where the value stands in the row itself, if that is all there is to it.
     pub(crate) fn position(&self) -> Option<usize> {
         match self.expression {

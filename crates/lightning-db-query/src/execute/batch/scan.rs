@@ -1,0 +1,142 @@
+//! Rows of tables in batches.
+
+use std::ops::ControlFlow;
+
+use lightning_db_table::{ChunkColumn, ColumnType, RowChunk, StoredColumn};
+use lightning_db_types::ValueRef;
+
+use super::super::{MORE, Run};
+use super::vector::{Values, Vector};
+use super::{BATCH_ROWS, Batch, BatchSink, Collector, give};
+use crate::error::Result;
+use crate::program::{Access, Path, ROW_ID};
+
+impl Run<'_> {
+    /// Rows of a table for which conditions are true.
+    pub(super) fn scanned(
+        &self,
+        access: &Access,
+        outer: &[ValueRef<'_>],
+        sink: &mut BatchSink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let reader = &self.readers[access.table];
+        if !self.passes(reader, access, outer)? {
+            return MORE;
+        }
+        if matches!(access.path, Path::All) {
+            return reader.visit_chunks(BATCH_ROWS, &mut |chunk| {
+                self.go_on()?;
+                self.chunk(access, chunk, outer, sink)
+            });
+        }
+        let (ids, mut rows) = (&access.read[..], Collector::new(access.read.len()));
+        let give = &mut |batch: &Batch<'_>| {
+            self.go_on()?;
+            let all = Batch { ids: Some(ids), ..batch.with_rows(batch.rows) };
+            let (rows, failed) = self.filtered(&access.filter, &all, outer);
+            let columns = access.columns.iter().filter_map(|id| all.column(*id)).collect();
+            give(&Batch { columns, ids: None, rows: &rows, len: all.len }, failed, sink)
+        };
+        let read = self.path(reader, &access.path, outer, &mut |row| {
+            rows.push(|place: usize| row.column(ids[place]), give)
+        });
+        rows.end(read, give)
+    }
+
+    /// The columns that conditions look at are decoded first, and the others for the rows that
+    /// are left.
+    fn chunk(
+        &self,
+        access: &Access,
+        chunk: &RowChunk<'_>,
+        outer: &[ValueRef<'_>],
+        sink: &mut BatchSink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let ids = &access.looked_at[..];
+        let len = chunk.len();
+        let all: Vec<u32> = (0..u32::try_from(len).unwrap_or(u32::MAX)).collect();
+        let looked_at: Vec<Vector> = ids.iter().map(|id| decoded(chunk, *id, &all)).collect();
+        let columns = looked_at.iter().collect();
+        let batch = Batch { columns, ids: Some(ids), rows: &all, len };
+        let (rows, failed) = self.filtered(&access.filter, &batch, outer);
+        let others = access.columns.iter().map(|id| match batch.column(*id) {
+            Some(_) => Vector::default(),
+            None => decoded(chunk, *id, &rows),
+        });
+        let others: Vec<Vector> = others.collect();
+        let columns = access.columns.iter().zip(&others);
+        let columns = columns.map(|(id, other)| batch.column(*id).unwrap_or(other)).collect();
+        give(&Batch { columns, ids: None, rows: &rows, len }, failed, sink)
+    }
+}
+
+/// The values of a column for some rows.
+fn decoded(chunk: &RowChunk<'_>, id: usize, rows: &[u32]) -> Vector {
+    let len = chunk.len();
+    if id == ROW_ID {
+        return Vector::new(Values::U64(chunk.row_ids().to_vec()));
+    }
+    let stored = match chunk.column(id) {
+        ChunkColumn::Stored(stored) => stored,
+        ChunkColumn::Same(value) => return each(Vector::default(), rows, |_| value),
+    };
+    let signed = |row: usize| stored.bits(row).cast_signed();
+    let values = match stored.column_type() {
+        ColumnType::I64 => Values::I64(fixed(0, len, rows, signed)),
+        ColumnType::Timestamp => Values::Timestamp(fixed(0, len, rows, signed)),
+        ColumnType::U64 => Values::U64(fixed(0, len, rows, |row| stored.bits(row))),
+        ColumnType::F64 => {
+            Values::F64(fixed(0.0, len, rows, |row| f64::from_bits(stored.bits(row))))
+        }
+        ColumnType::Date => Values::Date(fixed(0, len, rows, |row| stored.date(row))),
+        ColumnType::Decimal => match decimals(&stored, len, rows) {
+            Some(values) => values,
+            None => return each(Vector::default(), rows, |row| stored.value(row)),
+        },
+        ColumnType::Text | ColumnType::Json => {
+            return each(Vector::texts(), rows, |row| stored.value(row));
+        }
+        _ => return each(Vector::default(), rows, |row| stored.value(row)),
+    };
+    let mut nulls = Vec::new();
+    for row in rows {
+        if stored.is_null(*row as usize) {
+            nulls.resize(len, false);
+            nulls[*row as usize] = true;
+        }
+    }
+    Vector::new(values).with_nulls(nulls)
+}
+
+#[inline]
+fn fixed<T: Copy>(zero: T, len: usize, rows: &[u32], value: impl Fn(usize) -> T) -> Vec<T> {
+    let mut values = vec![zero; len];
+    for row in rows {
+        values[*row as usize] = value(*row as usize);
+    }
+    values
+}
+
+/// Decimals of one scale; `None` if there are others.
+fn decimals(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Option<Values> {
+    let is_there = |row: &u32| !stored.is_null(*row as usize);
+    let Some(first) = rows.iter().copied().find(is_there) else { return Some(Values::Null(len)) };
+    let (_, scale) = stored.decimal(first as usize)?;
+    let mut values = vec![0; len];
+    for row in rows {
+        let at = *row as usize;
+        match stored.decimal(at)? {
+            (mantissa, same) if same == scale => values[at] = mantissa,
+            _ if stored.is_null(at) => {}
+            _ => return None,
+        }
+    }
+    Some(Values::Decimal(scale, values))
+}
+
+fn each<'c>(mut vector: Vector, rows: &[u32], value: impl Fn(usize) -> ValueRef<'c>) -> Vector {
+    for row in rows {
+        vector.put(*row as usize, value(*row as usize));
+    }
+    vector
+}

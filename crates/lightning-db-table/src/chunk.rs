@@ -1,0 +1,211 @@
+//! Some rows of a table at once: copied as they are stored, and decoded column by column.
+//!
+//! Whoever reads much decodes a column in one loop, in which its type and place are known, and
+//! only for the rows that are still wanted by then.
+
+use std::ops::ControlFlow;
+
+use lightning_db_index::row_id_of;
+use lightning_db_types::{Decimal, ValueRef};
+
+use crate::catalog::Schema;
+use crate::error::{Error, Result};
+use crate::layout::{Layout, Slot};
+use crate::row::RowView;
+use crate::schema::ColumnType;
+use crate::snapshot::TableReader;
+
+/// Rows of the first chunk: whoever wants few does not wait for many.
+const FIRST_ROWS: usize = 64;
+/// Bytes after which a chunk ends, whatever its rows.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// Rows of a table, by their places from zero.
+#[derive(Debug)]
+pub struct RowChunk<'a> {
+    schema: &'a Schema,
+    /// All rows have this one.
+    layout: &'a Layout,
+    bytes: Vec<u8>,
+    /// Where each row ends.
+    ends: Vec<usize>,
+    row_ids: Vec<u64>,
+}
+
+/// A column of the rows of a chunk.
+#[derive(Debug)]
+pub enum ChunkColumn<'c> {
+    /// Rows that are older than the column have its default.
+    Same(ValueRef<'c>),
+    /// Values where they are stored.
+    Stored(StoredColumn<'c>),
+}
+
+/// Values of a column where they are stored. Rows are named by their places in the chunk; a null
+/// of fixed width is read as zero.
+#[derive(Debug)]
+pub struct StoredColumn<'c> {
+    layout: &'c Layout,
+    slot: Slot,
+    bytes: &'c [u8],
+    ends: &'c [usize],
+}
+
+impl<'a> RowChunk<'a> {
+    fn new(schema: &'a Schema, layout: &'a Layout) -> Self {
+        Self { schema, layout, bytes: Vec::new(), ends: Vec::new(), row_ids: Vec::new() }
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Numbers of the rows in their table.
+    pub fn row_ids(&self) -> &[u64] {
+        &self.row_ids
+    }
+
+    /// A column, by id.
+    pub fn column(&self, id: usize) -> ChunkColumn<'_> {
+        match self.layout.slot(id) {
+            Some(slot) => ChunkColumn::Stored(StoredColumn {
+                layout: self.layout,
+                slot,
+                bytes: &self.bytes,
+                ends: &self.ends,
+            }),
+            None => ChunkColumn::Same(self.schema.older(self.layout, id)),
+        }
+    }
+
+    fn push(&mut self, row: &RowView<'_>) {
+        self.bytes.extend_from_slice(row.stored());
+        self.ends.push(self.bytes.len());
+        self.row_ids.push(row.row_id());
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.row_ids.clear();
+    }
+}
+
+impl<'c> StoredColumn<'c> {
+    /// Type of the values.
+    pub fn column_type(&self) -> ColumnType {
+        self.slot.column_type()
+    }
+
+    #[inline]
+    fn row(&self, row: usize) -> &'c [u8] {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[row]]
+    }
+
+    /// Whether the value of a row is null.
+    #[inline]
+    pub fn is_null(&self, row: usize) -> bool {
+        self.slot.is_null(self.row(row))
+    }
+
+    /// The value of a row, whatever its type.
+    #[inline]
+    pub fn value(&self, row: usize) -> ValueRef<'c> {
+        self.layout.value(self.row(row), self.slot).unwrap_or_default()
+    }
+
+    /// The bytes of a value of fixed width; zeros if it has fewer.
+    #[inline]
+    fn fixed<const N: usize>(&self, row: usize) -> [u8; N] {
+        let at = self.slot.fixed_at().and_then(|at| self.row(row).get(at..)?.first_chunk());
+        at.copied().unwrap_or([0; N])
+    }
+
+    /// The value as 64 bits: of an `i64`, `u64`, `f64` or timestamp.
+    #[inline]
+    pub fn bits(&self, row: usize) -> u64 {
+        u64::from_le_bytes(self.fixed(row))
+    }
+
+    /// The value of a date.
+    #[inline]
+    pub fn date(&self, row: usize) -> i32 {
+        i32::from_le_bytes(self.fixed(row))
+    }
+
+    /// Mantissa and scale of a decimal; `None` if the mantissa takes more than 64 bits.
+    #[inline]
+    pub fn decimal(&self, row: usize) -> Option<(i64, u8)> {
+        let bytes: [u8; 17] = self.fixed(row);
+        let half = |at: usize| bytes[at..].first_chunk().map_or(0, |it| i64::from_le_bytes(*it));
+        let (low, high) = (half(0), half(8));
+        (high == low >> 63 && bytes[16] <= Decimal::SCALE_MAX).then_some((low, bytes[16]))
+    }
+}
+
+impl TableReader<'_> {
+    /// Calls `visit` with all rows, in the order of their numbers, in chunks of up to `rows_max`,
+    /// until it breaks. The first chunks are smaller. Rows that were read before an error are
+    /// given first.
+    ///
+    /// # Errors
+    /// Those of the store, and those of `visit`.
+    pub fn visit_chunks<E: From<Error>>(
+        &self,
+        rows_max: usize,
+        visit: &mut dyn FnMut(&RowChunk<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
+        let schema = &*self.table.schema;
+        let mut range = self.reader.range::<&[u8]>(&self.table.rows.keyspace, ..);
+        let mut chunk: Option<RowChunk<'_>> = None;
+        let mut wanted = FIRST_ROWS.min(rows_max);
+        let failed = loop {
+            match range.advance().map_err(Error::of_index(self.table.name())) {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(error) => break Some(error),
+            }
+            let Some((key, stored)) = range.current() else { break None };
+            let row = match RowView::new(schema, row_id_of(key).unwrap_or(0), stored) {
+                Ok(row) => row,
+                Err(error) => break Some(error),
+            };
+            if self.is_over(&row) {
+                continue;
+            }
+            if let Some(done) = chunk.take_if(|chunk| !chunk.layout.is(row.layout()))
+                && visit(&done)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+            let these = match &mut chunk {
+                Some(these) => these,
+                none => match Layout::version_of(stored).and_then(|it| schema.layout_of(it)) {
+                    Some(layout) => none.insert(RowChunk::new(schema, layout)),
+                    None => continue,
+                },
+            };
+            these.push(&row);
+            if these.len() >= wanted || these.bytes.len() >= CHUNK_BYTES {
+                if visit(these)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                these.clear();
+                wanted = (wanted * 4).min(rows_max);
+            }
+        };
+        if let Some(rest) = chunk.filter(|chunk| !chunk.is_empty())
+            && visit(&rest)?.is_break()
+        {
+            return Ok(ControlFlow::Break(()));
+        }
+        failed.map_or(Ok(ControlFlow::Continue(())), |error| Err(error.into()))
+    }
+}
