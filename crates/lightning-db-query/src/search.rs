@@ -6,7 +6,7 @@
 //! | function | value | answered by |
 //! |---|---|---|
 //! | `match(text, query)` | whether words match, see [`matches()`] | text indexes |
-//! | `score(text, query, row)` | how well they match, see [`score()`] | text indexes |
+//! | `score(text, query, row)` | how well they match, see [`score()`] | text indexes, as an order |
 //! | `snippet(text, query, ..)` | where they match, see [`snippet()`] | text indexes |
 //! | `st_distance(point, point)` | metres on the sphere | spatial indexes, as an order |
 //! | `st_dwithin(point, point, metres)` | whether it is at most so far | spatial indexes |

@@ -300,17 +300,22 @@ impl Maker<'_, '_> {
         Some(self.path(Access::Index(found.scan), filter, cost, order))
     }
 
-    /// Rows by the value of a function that the index gives them by.
+    /// Rows by the value of a function that the index gives them by: the nearest, or the best.
     fn nearest(&self, found: &Found) -> Option<Path> {
         let index = self.search.relation.index(found.scan.index);
+        let by_score = found.kind == IndexKind::Text;
         let mut firsts = self.search.orders.iter().filter_map(|wanted| wanted.first());
         let key = firsts.find(|key| {
             let Scalar::External { function, arguments, .. } = self.search.query.scalar(key.scalar)
             else {
                 return false;
             };
-            let fits = self.search.fits(found.scan.index, arguments);
-            key.descending != Some(true) && index.orders.contains(function) && fits
+            let fits = if by_score {
+                self.is_searched(found, arguments)
+            } else {
+                self.search.fits(found.scan.index, arguments)
+            };
+            key.descending != Some(!by_score) && index.orders.contains(function) && fits
         })?;
         // Rows without a place have no distance, and are not in the index.
         let nullable = self.search.relation.parts[found.scan.index].iter().flatten().any(|part| {
@@ -319,14 +324,23 @@ impl Maker<'_, '_> {
                 _ => true,
             }
         });
-        if nullable {
+        if nullable && !by_score {
             return None;
         }
         let mut found = found.clone();
         found.scan.nearest = Some(key.scalar);
-        let part = OrderPart { scalars: vec![key.scalar], descending: false, nulls_first: None };
+        let part = OrderPart { scalars: vec![key.scalar], descending: by_score, nulls_first: None };
         let order = Order { parts: vec![part], constants: self.constants.clone() };
-        self.by_index(&found, false, order, true)
+        self.by_index(&found, by_score, order, true)
+    }
+
+    /// Whether the index finds the rows that have a score: those for which a condition is true that
+    /// is about the same text and the same query.
+    fn is_searched(&self, found: &Found, arguments: &[ScalarId]) -> bool {
+        found.scan.functions.iter().any(|id| match self.search.query.scalar(*id) {
+            Scalar::External { arguments: asked, .. } => arguments.starts_with(asked),
+            _ => false,
+        })
     }
 
     /// The way by a set of rows that costs this much, of which so many conditions are true.

@@ -27,7 +27,8 @@ pub struct IndexScan {
     pub key: Vec<KeyPart>,
     /// Conditions on functions that the index answers.
     pub functions: Vec<ScalarId>,
-    /// The function by whose value the index gives the rows, ascending, nulls left out.
+    /// The function by whose value the index gives the rows, ascending, or with `reverse`
+    /// descending, nulls left out.
     pub nearest: Option<ScalarId>,
     /// Whether it is read from its end to its start.
     pub reverse: bool,

@@ -61,12 +61,14 @@ impl IndexScan {
             text = format!("{text} ({})", wanted.join(", "));
         }
         if let Some(nearest) = self.nearest {
-            text = format!("{text} nearest by {}", query.scalar_text(nearest));
+            let first = if self.reverse { "best" } else { "nearest" };
+            text = format!("{text} {first} by {}", query.scalar_text(nearest));
         }
         if !self.filter.is_empty() {
             text = format!("{text} where {}", conditions(query, &self.filter));
         }
-        for (is, word) in [(self.reverse, " backward"), (self.covering, " covering")] {
+        let is_backward = self.reverse && self.nearest.is_none();
+        for (is, word) in [(is_backward, " backward"), (self.covering, " covering")] {
             text.push_str(if is { word } else { "" });
         }
         text

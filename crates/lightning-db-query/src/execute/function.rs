@@ -132,15 +132,29 @@ impl Run<'_> {
 
     /// Rows by distance are there with the feature `spatial` alone.
     #[cfg(not(feature = "spatial"))]
-    #[expect(clippy::unused_self, reason = "it is called as the other one is")]
     pub(super) fn nearest(
         &self,
-        _reader: &TableReader<'_>,
+        reader: &TableReader<'_>,
         nearest: &Nearest,
-        _outer: &[ValueRef<'_>],
-        _found: &mut Found<'_>,
+        outer: &[ValueRef<'_>],
+        found: &mut Found<'_>,
     ) -> Result<ControlFlow<()>> {
-        let _ = (&nearest.centre, &nearest.asked);
-        Err(Error::unsupported(&*nearest.index, "the feature `spatial` is off"))
+        self.best(reader, nearest, outer, found)
+    }
+
+    /// Scores that are known of some rows, all that were given so far among them.
+    #[cfg(feature = "text")]
+    pub(super) fn know_scores(&self, set: usize, scores: HashMap<u64, f64, FixedState>) {
+        let mut members = self.members.borrow_mut();
+        if members.is_empty() {
+            members.resize_with(self.program.members.len(), || None);
+        }
+        let is_more = match &members[set] {
+            Some(Member::Scores(known)) => scores.len() > known.len(),
+            _ => true,
+        };
+        if is_more {
+            members[set] = Some(Member::Scores(scores));
+        }
     }
 }

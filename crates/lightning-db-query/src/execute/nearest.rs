@@ -10,6 +10,7 @@ use super::access::{Found, each, give_row};
 use super::{MORE, Run};
 use crate::error::{Error, Result};
 use crate::program::{Nearest, Values};
+use crate::search::Form;
 
 /// Rows that are asked for at first; each time that is not enough, more of them.
 const NEAREST_FIRST: usize = 32;
@@ -24,11 +25,14 @@ impl Run<'_> {
         outer: &[ValueRef<'_>],
         found: &mut Found<'_>,
     ) -> Result<ControlFlow<()>> {
+        if nearest.by.function.form() == Form::Score {
+            return self.best(reader, nearest, outer, found);
+        }
         let asked = match &nearest.asked[..] {
             [] => None,
             asked => Some(self.functions(reader, &nearest.index, asked, outer)?),
         };
-        let centre = match self.value(&nearest.centre, &Values(&[]), outer)? {
+        let centre = match self.value(&nearest.by.given[0], &Values(&[]), outer)? {
             Value::Point { x, y } => Location::new(x, y),
             // All are at no distance: any order will do.
             Value::Null => {

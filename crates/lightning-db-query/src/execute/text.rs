@@ -1,13 +1,21 @@
 //! What text indexes know of rows: scores and snippets.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use foldhash::fast::FixedState;
 use lightning_db_table::TableReader;
 use lightning_db_table::index::IndexQuery;
-use lightning_db_types::Value;
+use lightning_db_types::{Value, ValueRef};
 
+use super::Run;
+use super::access::Found;
+#[cfg(feature = "text")]
+use super::{MORE, access::give_row};
 use crate::error::{Error, Result};
+use crate::program::Nearest;
+#[cfg(feature = "text")]
+use crate::program::Values;
 
 /// Bytes of a text that are shown, about.
 #[cfg(feature = "text")]
@@ -26,6 +34,69 @@ pub(super) fn scores(
     let count = text.count(reader.reader(), &query).map_err(Error::Index)?;
     let hits = reader.search(index, &query, usize::try_from(count).unwrap_or(usize::MAX))?;
     Ok(hits.into_iter().map(|hit| (hit.row_id, f64::from(hit.score))).collect())
+}
+
+/// Rows that are asked for at first; each time that is not enough, more of them.
+#[cfg(feature = "text")]
+const BEST_FIRST: usize = 32;
+#[cfg(feature = "text")]
+const BEST_GROWTH: usize = 4;
+
+impl Run<'_> {
+    /// Rows that match a query, the best first.
+    #[cfg(feature = "text")]
+    pub(super) fn best(
+        &self,
+        reader: &TableReader<'_>,
+        nearest: &Nearest,
+        outer: &[ValueRef<'_>],
+        found: &mut Found<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let given = self.value(&nearest.by.given[0], &Values(&[]), outer)?;
+        let kind = &reader.index(&nearest.index)?.definition().kind;
+        let question = nearest.by.function.question(kind, nearest.by.part, &[given])?;
+        let Some(IndexQuery::Text(query)) = question else { return MORE };
+        // The rows that have a score are those for which a condition about the same is true.
+        let asked = match &nearest.asked[..] {
+            [_] => None,
+            asked => Some(self.functions(reader, &nearest.index, asked, outer)?),
+        };
+        let (mut given, mut count) = (0, BEST_FIRST);
+        loop {
+            let best = reader.search(&nearest.index, &query, count)?;
+            if let Some(set) = nearest.scores {
+                let scores = best.iter().map(|hit| (hit.row_id, f64::from(hit.score)));
+                self.know_scores(set, scores.collect());
+            }
+            for hit in &best[given.min(best.len())..] {
+                let is_asked = asked.as_ref().is_none_or(|rows| rows.contains(hit.row_id));
+                if is_asked
+                    && let Some(row) = reader.get_by_id(hit.row_id)?
+                    && give_row(&row, found)?.is_break()
+                {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            if best.len() < count {
+                return MORE;
+            }
+            (given, count) = (count, count.saturating_mul(BEST_GROWTH));
+        }
+    }
+
+    /// Texts are searched with the feature `text` alone.
+    #[cfg(not(feature = "text"))]
+    #[expect(clippy::unused_self, reason = "it is called as the other one is")]
+    pub(super) fn best(
+        &self,
+        _reader: &TableReader<'_>,
+        nearest: &Nearest,
+        _outer: &[ValueRef<'_>],
+        _found: &mut Found<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let _ = (&nearest.by, &nearest.asked);
+        Err(Error::unsupported(&*nearest.index, "the feature `text` is off"))
+    }
 }
 
 /// The fragment of a text that shows the most different words of a query, with a text before and

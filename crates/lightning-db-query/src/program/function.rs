@@ -20,13 +20,17 @@ pub(crate) struct Asked {
     pub(crate) given: Vec<Computed>,
 }
 
-/// Rows by their distance from a point.
+/// Rows by their distance from a point, or by how well they match a query.
 #[derive(Debug)]
 pub(crate) struct Nearest {
     pub(crate) index: Arc<str>,
-    pub(crate) centre: Computed,
-    /// What must be true besides.
+    /// The distance or the score, with the point or the query.
+    pub(crate) by: Asked,
+    /// What must be true besides, or of what the score is.
     pub(crate) asked: Vec<Asked>,
+    /// The scores of the run.
+    #[cfg_attr(not(feature = "text"), expect(dead_code, reason = "texts have scores alone"))]
+    pub(crate) scores: Option<usize>,
 }
 
 /// The rows of a table that an index finds, or their scores: the same for all rows of a run.
@@ -35,6 +39,8 @@ pub(crate) struct MemberSet {
     pub(crate) table: usize,
     pub(crate) index: Arc<str>,
     pub(crate) asked: Asked,
+    /// The text and the query of a score.
+    of: Vec<ScalarId>,
 }
 
 impl Compiler<'_> {
@@ -44,7 +50,7 @@ impl Compiler<'_> {
         Ok(Set::Functions { index, asked: self.all_asked(scan, relation)? })
     }
 
-    /// The way by distance.
+    /// The way by distance or score.
     pub(super) fn nearest(&mut self, scan: &IndexScan, relation: &Relation<'_>) -> Result<Nearest> {
         let index = named(relation.known, scan.index)?;
         let plan = self.plan;
@@ -55,13 +61,21 @@ impl Compiler<'_> {
         };
         let function = search::named(function)?;
         let of_index = |id: &ScalarId| self.part_of(*id, relation, scan.index);
-        let part = arguments.iter().find_map(of_index);
-        let asked = self.asked(function, part.unwrap_or(0), arguments, relation.outside())?;
-        let [centre] = &asked.given[..] else {
+        let part = arguments.iter().find_map(of_index).unwrap_or(0);
+        // The last argument of a score is the number of the row.
+        let by_score = function.form() == Form::Score;
+        let arguments = &arguments[..arguments.len() - usize::from(by_score)];
+        let by = self.asked(function, part, arguments, relation.outside())?;
+        if by.given.len() != 1 {
             return Err(Error::unsupported(format!("function {}", function.name()), "its values"));
+        }
+        let scores = if by_score {
+            let asked = self.asked(function, part, arguments, Scope::new(&[], &[])).ok();
+            asked.map(|it| self.score_set(relation.known, Arc::clone(&index), it, arguments))
+        } else {
+            None
         };
-        let centre = centre.clone();
-        Ok(Nearest { index, centre, asked: self.all_asked(scan, relation)? })
+        Ok(Nearest { index, by, asked: self.all_asked(scan, relation)?, scores })
     }
 
     fn all_asked(&mut self, scan: &IndexScan, relation: &Relation<'_>) -> Result<Vec<Asked>> {
@@ -173,9 +187,9 @@ impl Compiler<'_> {
         let index = named(known, index)?;
         if function.form() == Form::Score {
             let row = self.scalar(*last, scope)?;
-            let asked = &arguments[..arguments.len() - 1];
-            let asked = self.asked(function, part, asked, Scope::new(&[], &[]))?;
-            return Ok(Part::Score { row, set: self.member_set(known, index, asked) });
+            let of = &arguments[..arguments.len() - 1];
+            let asked = self.asked(function, part, of, Scope::new(&[], &[]))?;
+            return Ok(Part::Score { row, set: self.score_set(known, index, asked, of) });
         }
         let asked = Asked { function, part, given: Vec::new() };
         let arguments = self.scalars(arguments, scope)?;
@@ -185,8 +199,26 @@ impl Compiler<'_> {
     /// The place of a set among those that the program asks for.
     pub(super) fn member_set(&mut self, known: &Known, index: Arc<str>, asked: Asked) -> usize {
         let table = self.table(known.id);
-        self.members.push(MemberSet { table, index, asked });
+        self.members.push(MemberSet { table, index, asked, of: Vec::new() });
         self.members.len() - 1
+    }
+
+    /// The place of the scores of a text and a query, which is one for all that ask for them.
+    fn score_set(
+        &mut self,
+        known: &Known,
+        index: Arc<str>,
+        asked: Asked,
+        of: &[ScalarId],
+    ) -> usize {
+        let table = self.table(known.id);
+        let is_same = |set: &MemberSet| set.table == table && set.index == index && set.of == of;
+        if let Some(there) = self.members.iter().position(is_same) {
+            return there;
+        }
+        let set = self.member_set(known, index, asked);
+        self.members[set].of = of.to_vec();
+        set
     }
 }
 

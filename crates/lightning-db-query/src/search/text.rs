@@ -58,6 +58,10 @@ impl Function for OfText {
         self.form == Form::Member && matches!(kind, IndexKind::Text(_))
     }
 
+    fn orders(&self, kind: &IndexKind) -> bool {
+        self.form == Form::Score && matches!(kind, IndexKind::Text(_))
+    }
+
     fn question(
         &self,
         kind: &IndexKind,

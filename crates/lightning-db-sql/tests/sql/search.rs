@@ -52,6 +52,42 @@ fn the_best_come_first_with_what_matches_in_them() {
 }
 
 #[test]
+fn the_index_gives_the_best_and_no_more() {
+    let db = documents();
+    let words = ["storm", "sea", "wind", "calm", "rain"];
+    for id in 0..300_usize {
+        let text: Vec<&str> = (0..3 + id % 7).map(|at| words[(id * 7 + at * at) % 5]).collect();
+        let row = params![format!("d{id:03}"), format!("t{}", id % 3), text.join(" ")];
+        db.execute("INSERT INTO doc VALUES ($1, $2, $3)", row).unwrap();
+    }
+    for (condition, order, is_by_index) in [
+        ("match(body, 'storm sea')", "ORDER BY score() DESC LIMIT 5", true),
+        ("match(body, 'storm sea') AND title <> 't1'", "ORDER BY s DESC LIMIT 3 OFFSET 2", true),
+        ("match(body, 'storm') AND match(title, 't2')", "ORDER BY score(body) DESC LIMIT 4", true),
+        ("match(body, '+storm -sea')", "ORDER BY score() DESC NULLS LAST LIMIT 40", true),
+        ("match(body, 'storm')", "ORDER BY score() LIMIT 5", false),
+        ("match(body, 'none')", "ORDER BY score() DESC LIMIT 5", true),
+    ] {
+        let of = if condition.contains("title,") { "body" } else { "" };
+        let all = format!("SELECT id, score({of}) AS s FROM doc WHERE {condition}");
+        let sql = format!("{all} {order}");
+        let mut expected = scores(&db, &all);
+        expected.sort_by(|one, other| other.1.total_cmp(&one.1));
+        if !order.contains("DESC") {
+            expected.reverse();
+        }
+        let skipped = if order.contains("OFFSET") { 2 } else { 0 };
+        let found = scores(&db, &sql);
+        let of_expected: Vec<f64> =
+            expected.iter().skip(skipped).take(found.len()).map(|it| it.1).collect();
+        let of_found: Vec<f64> = found.iter().map(|it| it.1).collect();
+        assert_eq!(of_found, of_expected, "{sql}");
+        let plan = shown(&db.query(&format!("EXPLAIN {sql}"), ()).unwrap());
+        assert_eq!(plan.contains("best by score("), is_by_index, "{plan}");
+    }
+}
+
+#[test]
 fn scores_are_those_of_the_column_that_is_searched() {
     let db = documents();
     let both = "SELECT id, score(title), score(body) FROM doc
