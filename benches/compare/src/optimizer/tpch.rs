@@ -208,7 +208,12 @@ pub(crate) fn rows(
     }
 }
 
-fn parse(definition: &TableDefinition, line: &str) -> Result<Vec<Value>> {
+/// The values of a line with bars between the columns.
+///
+/// # Errors
+///
+/// When a field is not of its column's type.
+pub(crate) fn parse(definition: &TableDefinition, line: &str) -> Result<Vec<Value>> {
     let mut fields = line.split('|');
     let row = definition.columns.iter().map(|column| {
         let field = fields.next().with_context(|| format!("no {} in {line}", column.name))?;
