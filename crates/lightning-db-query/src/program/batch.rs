@@ -27,7 +27,11 @@ impl Compiler<'_> {
                 );
                 hashes && of_kind && (self.is_large(join.left) || self.is_large(join.right))
             }
-            Step::Aggregate(grouping) => !grouping.streams && self.is_large(grouping.input),
+            Step::Aggregate(grouping) => {
+                // Groups that end one by one keep no more than one of them.
+                let one_by_one = grouping.streams && !grouping.groups.is_empty();
+                !one_by_one && self.is_large(grouping.input)
+            }
             _ => false,
         }
     }

@@ -6,7 +6,7 @@ use lightning_db_table::{ChunkColumn, ColumnType, RowChunk, StoredColumn};
 use lightning_db_types::ValueRef;
 
 use super::super::{MORE, Run};
-use super::vector::{Values, Vector};
+use super::vector::{Texts, Values, Vector};
 use super::{BATCH_ROWS, Batch, BatchSink, Collector, give};
 use crate::error::Result;
 use crate::program::{Access, Path, ROW_ID};
@@ -78,7 +78,7 @@ fn decoded(chunk: &RowChunk<'_>, id: usize, rows: &[u32]) -> Vector {
     }
     let stored = match chunk.column(id) {
         ChunkColumn::Stored(stored) => stored,
-        ChunkColumn::Same(value) => return each(Vector::default(), rows, |_| value),
+        ChunkColumn::Same(value) => return each(rows, |_| value),
     };
     let signed = |row: usize| stored.bits(row).cast_signed();
     let values = match stored.column_type() {
@@ -91,25 +91,46 @@ fn decoded(chunk: &RowChunk<'_>, id: usize, rows: &[u32]) -> Vector {
         ColumnType::Date => Values::Date(fixed(0, len, rows, |row| stored.date(row))),
         ColumnType::Decimal => match decimals(&stored, len, rows) {
             Some(values) => values,
-            None => return each(Vector::default(), rows, |row| stored.value(row)),
+            None => return each(rows, |row| stored.value(row)),
         },
-        ColumnType::Text | ColumnType::Json => {
-            return each(Vector::texts(), rows, |row| stored.value(row));
-        }
-        _ => return each(Vector::default(), rows, |row| stored.value(row)),
+        ColumnType::Text | ColumnType::Json => return texts(&stored, len, rows),
+        _ => return each(rows, |row| stored.value(row)),
     };
+    Vector::new(values).with_nulls(nulls(len, rows, |row| stored.is_null(row)))
+}
+
+/// Which rows are null; empty if none is.
+#[inline]
+fn nulls(len: usize, rows: &[u32], is_null: impl Fn(usize) -> bool) -> Vec<bool> {
     let mut nulls = Vec::new();
     for row in rows {
-        if stored.is_null(*row as usize) {
+        if is_null(*row as usize) {
             nulls.resize(len, false);
             nulls[*row as usize] = true;
         }
     }
-    Vector::new(values).with_nulls(nulls)
+    nulls
+}
+
+fn texts(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Vector {
+    let mut texts = Texts::default();
+    let mut absent = Vec::new();
+    for row in rows {
+        if let ValueRef::Text(text) = stored.value(*row as usize) {
+            texts.put(*row as usize, text);
+        } else {
+            absent.push(*row);
+            texts.put(*row as usize, "");
+        }
+    }
+    Vector::new(Values::Text(texts)).with_nulls(nulls(len, &absent, |_| true))
 }
 
 #[inline]
 fn fixed<T: Copy>(zero: T, len: usize, rows: &[u32], value: impl Fn(usize) -> T) -> Vec<T> {
+    if rows.len() == len {
+        return (0..len).map(value).collect();
+    }
     let mut values = vec![zero; len];
     for row in rows {
         values[*row as usize] = value(*row as usize);
@@ -134,7 +155,8 @@ fn decimals(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Option<Value
     Some(Values::Decimal(scale, values))
 }
 
-fn each<'c>(mut vector: Vector, rows: &[u32], value: impl Fn(usize) -> ValueRef<'c>) -> Vector {
+fn each<'c>(rows: &[u32], value: impl Fn(usize) -> ValueRef<'c>) -> Vector {
+    let mut vector = Vector::default();
     for row in rows {
         vector.put(*row as usize, value(*row as usize));
     }

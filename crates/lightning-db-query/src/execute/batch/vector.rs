@@ -59,6 +59,13 @@ impl Texts {
         self.text.push_str(text);
         self.ends.push(self.text.len());
     }
+
+    /// Puts the text of a row, which is behind all that are there; what is between does not count.
+    #[inline]
+    pub(super) fn put(&mut self, row: usize, text: &str) {
+        self.ends.resize(row, self.text.len());
+        self.push(text);
+    }
 }
 
 /// A decimal of a scale that a vector has, and a mantissa that fits into 64 bits.
@@ -76,11 +83,6 @@ impl Vector {
     /// Of values that are all there.
     pub(super) fn new(values: Values) -> Self {
         Self { values, ..Self::default() }
-    }
-
-    /// Without values, and for texts.
-    pub(super) fn texts() -> Self {
-        Self::new(Values::Text(Texts::default()))
     }
 
     /// The same values, of which these are nulls.
