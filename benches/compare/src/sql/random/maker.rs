@@ -16,7 +16,7 @@ const DEPTH: usize = 2;
 
 /// What a value is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Whole,
     Part,
     Word,
@@ -37,6 +37,17 @@ pub(super) struct Maker {
 impl Maker {
     pub(super) fn new(seed: u64) -> Self {
         Self { rng: Rng::new(seed), names: 0, named: Vec::new() }
+    }
+
+    /// Forgets the names of the statement before.
+    pub(super) fn begin(&mut self) {
+        self.names = 0;
+        self.named.clear();
+    }
+
+    /// A number below another.
+    pub(super) fn index(&mut self, below: usize) -> usize {
+        self.rng.index(below)
     }
 
     fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
@@ -68,7 +79,8 @@ impl Maker {
                     ));
                 }
             }
-            let rows: Vec<String> = (0..self.rng.below(30)).map(|id| self.row(id)).collect();
+            let count = if self.is_one_in(8) { 0 } else { 5 + self.rng.below(30) };
+            let rows: Vec<String> = (0..count).map(|id| self.row(id)).collect();
             if !rows.is_empty() {
                 statements.push(format!("INSERT INTO {table} VALUES {}", rows.join(", ")));
             }
@@ -76,7 +88,7 @@ impl Maker {
         statements.join(";")
     }
 
-    fn row(&mut self, id: u64) -> String {
+    pub(super) fn row(&mut self, id: u64) -> String {
         let small =
             if self.is_one_in(6) { "NULL".to_owned() } else { self.rng.below(5).to_string() };
         let (many, part, word) = (self.whole_value(), self.part_value(), self.one(&WORDS));
@@ -110,7 +122,7 @@ impl Maker {
         [Kind::Whole, Kind::Whole, Kind::Part, Kind::Word][self.rng.index(4)]
     }
 
-    fn term(&mut self, names: &Names, kind: Kind, depth: usize) -> String {
+    pub(super) fn term(&mut self, names: &Names, kind: Kind, depth: usize) -> String {
         if depth == 0 || self.is_one_in(3) {
             if self.is_one_in(3) {
                 return match kind {
@@ -208,7 +220,7 @@ impl Maker {
         call
     }
 
-    fn condition(&mut self, names: &Names, depth: usize) -> String {
+    pub(super) fn condition(&mut self, names: &Names, depth: usize) -> String {
         let below = depth.saturating_sub(1);
         match self.rng.below(if depth == 0 { 6 } else { 12 }) {
             0..=2 => {
@@ -351,8 +363,7 @@ impl Maker {
 
     /// A query, and whether its rows are in an order.
     pub(super) fn query(&mut self) -> (String, bool) {
-        self.names = 0;
-        self.named.clear();
+        self.begin();
         let mut with = Vec::new();
         while self.is_one_in(5) {
             let query = self.derived();
