@@ -121,6 +121,12 @@ impl<'c> StoredColumn<'c> {
         self.layout.value(self.row(row), self.slot).unwrap_or_default()
     }
 
+    /// The bytes of a text, of which nobody has checked that they are UTF-8; none of a null.
+    #[inline]
+    pub fn bytes(&self, row: usize) -> &'c [u8] {
+        self.layout.bytes(self.row(row), self.slot).unwrap_or_default()
+    }
+
     /// The bytes of a value of fixed width; zeros if it has fewer.
     #[inline]
     fn fixed<const N: usize>(&self, row: usize) -> [u8; N] {

@@ -150,20 +150,27 @@ impl Layout {
         }
         match slot.place {
             Place::Fixed(at) => decode_fixed(row.get(at..)?, slot.column_type),
-            Place::Variable(index) => {
-                let end_at = self.ends_at + 4 * index;
-                let end = u32::from_le_bytes(*row.get(end_at..)?.first_chunk()?) as usize;
-                let start = match index {
-                    0 => 0,
-                    _ => u32::from_le_bytes(*row.get(end_at - 4..)?.first_chunk()?) as usize,
-                };
-                let bytes = row.get(self.data_at + start..self.data_at + end)?;
+            Place::Variable(_) => {
+                let bytes = self.bytes(row, slot)?;
                 Some(match slot.column_type {
                     ColumnType::Bytes => ValueRef::Bytes(bytes),
                     _ => ValueRef::Text(std::str::from_utf8(bytes).ok()?),
                 })
             }
         }
+    }
+
+    /// Bytes of a value of variable width in a row that was not refused; none of a null.
+    #[inline]
+    pub(crate) fn bytes<'a>(&self, row: &'a [u8], slot: Slot) -> Option<&'a [u8]> {
+        let Place::Variable(index) = slot.place else { return None };
+        let end_at = self.ends_at + 4 * index;
+        let end = u32::from_le_bytes(*row.get(end_at..)?.first_chunk()?) as usize;
+        let start = match index {
+            0 => 0,
+            _ => u32::from_le_bytes(*row.get(end_at - 4..)?.first_chunk()?) as usize,
+        };
+        row.get(self.data_at + start..self.data_at + end)
     }
 
     /// Appends a row: `value_of` gives each column that the version has, of its type or null.

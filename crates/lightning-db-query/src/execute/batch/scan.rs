@@ -112,18 +112,22 @@ fn nulls(len: usize, rows: &[u32], is_null: impl Fn(usize) -> bool) -> Vec<bool>
     nulls
 }
 
+/// Texts are checked together; if one is none, each by itself.
 fn texts(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Vector {
-    let mut texts = Texts::default();
-    let mut absent = Vec::new();
+    let (mut ends, mut bytes) = (Vec::with_capacity(len), Vec::new());
     for row in rows {
-        if let ValueRef::Text(text) = stored.value(*row as usize) {
-            texts.put(*row as usize, text);
-        } else {
-            absent.push(*row);
-            texts.put(*row as usize, "");
-        }
+        let row = *row as usize;
+        // What is between rows that are wanted is empty.
+        ends.resize(row, bytes.len());
+        bytes.extend_from_slice(stored.bytes(row));
+        ends.push(bytes.len());
     }
-    Vector::new(Values::Text(texts)).with_nulls(nulls(len, &absent, |_| true))
+    match Texts::new(ends, bytes) {
+        Some(texts) => {
+            Vector::new(Values::Text(texts)).with_nulls(nulls(len, rows, |row| stored.is_null(row)))
+        }
+        None => each(rows, |row| stored.value(row)),
+    }
 }
 
 #[inline]

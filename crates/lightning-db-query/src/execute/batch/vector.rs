@@ -48,6 +48,13 @@ pub(super) struct Texts {
 }
 
 impl Texts {
+    /// Texts that end at these places; `None` if one is not UTF-8.
+    pub(super) fn new(ends: Vec<usize>, bytes: Vec<u8>) -> Option<Self> {
+        let text = String::from_utf8(bytes).ok()?;
+        let are_texts = ends.iter().all(|end| text.is_char_boundary(*end));
+        are_texts.then_some(Self { ends, text })
+    }
+
     #[inline]
     pub(super) fn at(&self, row: usize) -> &str {
         let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
@@ -58,13 +65,6 @@ impl Texts {
     fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.ends.push(self.text.len());
-    }
-
-    /// Puts the text of a row, which is behind all that are there; what is between does not count.
-    #[inline]
-    pub(super) fn put(&mut self, row: usize, text: &str) {
-        self.ends.resize(row, self.text.len());
-        self.push(text);
     }
 }
 
