@@ -412,7 +412,8 @@ impl Run<'_> {
         })
     }
 
-    /// Ends a run that was cancelled. Called for each row of a table and each pair of a join.
+    /// Ends a run that was cancelled. Called for each row or batch of a table, and each pair of a
+    /// join or some of them.
     #[inline]
     fn go_on(&self) -> Result<()> {
         match self.cancel {

@@ -240,7 +240,8 @@ impl Statement {
         self.for_each_until(source, (parameters, None), visit)
     }
 
-    /// The same, until a flag is set, which another thread may do: the run ends within a row then.
+    /// The same, until a flag is set, which another thread may do: the run ends within a batch of
+    /// rows then.
     ///
     /// # Errors
     /// [`Error::Cancelled`]; those of [`for_each`](Self::for_each).

@@ -195,6 +195,7 @@ impl Joining<'_> {
         batch: &Batch<'_>,
         sink: &mut BatchSink<'_>,
     ) -> Result<ControlFlow<()>> {
+        self.run.go_on()?;
         let (held, failed) = self.held(pairs, batch);
         let all =
             Pairs { looked_up: pick(&pairs.looked_up, &held), kept: pick(&pairs.kept, &held) };
