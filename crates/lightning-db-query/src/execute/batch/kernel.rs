@@ -13,6 +13,10 @@ use super::vector::{Values, Vector};
 use super::{Batch, BatchRow, arithmetic, compare};
 use crate::program::{Computed, Located, located};
 
+/// Longest list of an IN that is made ready for each batch; what a longer one takes of memory is
+/// not worth it.
+const LISTED_MAX: usize = 64;
+
 /// A value for each row of a batch.
 #[derive(Debug)]
 pub(super) enum Operand<'b> {
@@ -284,6 +288,9 @@ impl<'b> Frame<'b> {
             Expression::IsNull(operand) => {
                 let operand = self.evaluate(operand, rows)?;
                 Some(truths(rows, len, |row| operand.is_null(row)))
+            }
+            Expression::In(_, list) if list.len() > LISTED_MAX => {
+                self.truth_by_rows(expression, rows)
             }
             Expression::In(operand, list) => {
                 let operand = self.evaluate(operand, rows)?;
