@@ -143,6 +143,24 @@ impl Query {
         self.parameters[parameter] = Some(value);
     }
 
+    /// The same query where tables have other identifiers: for queries of one catalog that are to
+    /// run on another.
+    #[cfg(feature = "reference")]
+    #[must_use]
+    pub fn with_tables(mut self, of: impl Fn(TableId) -> TableId) -> Self {
+        for node in &mut self.nodes {
+            if let Node::Scan { table, .. } = node {
+                *table = of(*table);
+            }
+        }
+        for column in &mut self.columns {
+            if let Origin::Table(table, _) = &mut column.origin {
+                *table = of(*table);
+            }
+        }
+        self
+    }
+
     /// The root, once there is one.
     pub fn root(&self) -> Option<NodeId> {
         self.root

@@ -28,7 +28,11 @@ use crate::source::Source;
 pub struct TableCatalog {
     version: u64,
     names: HashMap<String, TableId, FixedState>,
+    /// In the order of their names.
     tables: Vec<Known>,
+    /// Where a table stands. Its identifier is the one that it has in the store, so that what was
+    /// learned of it outlives changes of others.
+    places: HashMap<TableId, usize, FixedState>,
     /// What indexes are asked for estimates with.
     snapshot: Option<TableSnapshot>,
 }
@@ -65,26 +69,24 @@ impl TableCatalog {
     }
 
     pub(crate) fn of(source: Source<'_>, snapshot: Option<TableSnapshot>) -> Result<Self> {
-        let names = source.names();
-        let ids = (0..).map(TableId);
-        let ids: HashMap<String, TableId, FixedState> = names.iter().cloned().zip(ids).collect();
-        let known = |(name, id): (&String, u32)| {
+        let known = |name: &String| {
             let table = source.table(name)?;
-            Known::new(TableId(id), table.clone(), &source.read(&table)?)
+            Known::new(table.clone(), &source.read(&table)?)
         };
-        let mut tables = names.iter().zip(0..).map(known).collect::<Result<Vec<_>>>()?;
-        let foreign_keys: Vec<_> =
-            tables.iter().map(|known| known.references(&ids, &tables)).collect();
+        let mut tables = source.names().iter().map(known).collect::<Result<Vec<_>>>()?;
+        let names = tables.iter().map(|known| (known.definition.name.clone(), known.id)).collect();
+        let places = tables.iter().zip(0..).map(|(known, place)| (known.id, place)).collect();
+        let foreign_keys: Vec<_> = tables.iter().map(|known| known.references(&tables)).collect();
         for (known, foreign_keys) in tables.iter_mut().zip(foreign_keys) {
             let definition =
                 TableDefinition { foreign_keys, ..TableDefinition::clone(&known.definition) };
             known.definition = Arc::new(definition);
         }
-        Ok(Self { version: source.version(), names: ids, tables, snapshot })
+        Ok(Self { version: source.version(), names, tables, places, snapshot })
     }
 
     pub(crate) fn known(&self, table: TableId) -> Option<&Known> {
-        self.tables.get(table.0 as usize)
+        self.tables.get(*self.places.get(&table)?)
     }
 
     /// Whether a source sees these definitions.
@@ -103,7 +105,8 @@ impl TableCatalog {
 }
 
 impl Known {
-    fn new(id: TableId, table: Table, reader: &TableReader<'_>) -> Result<Self> {
+    fn new(table: Table, reader: &TableReader<'_>) -> Result<Self> {
+        let id = TableId(table.id());
         let names: Vec<String> = table.columns().map(|column| column.name.clone()).collect();
         let ids = names.iter().map(|name| table.column_id(name));
         let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
@@ -191,14 +194,10 @@ impl Known {
     }
 
     /// Its foreign keys, whose columns are looked up in the tables that they name.
-    fn references(
-        &self,
-        ids: &HashMap<String, TableId, FixedState>,
-        tables: &[Self],
-    ) -> Vec<ForeignKey> {
+    fn references(&self, tables: &[Self]) -> Vec<ForeignKey> {
         let keys = self.table.foreign_keys().iter().filter_map(|key| {
-            let table = *ids.get(&key.table)?;
-            let other = &tables.get(table.0 as usize)?.definition;
+            let other = tables.iter().find(|known| known.definition.name == key.table)?;
+            let (table, other) = (other.id, &other.definition);
             let places = |names: &[String], of: &TableDefinition| {
                 let place =
                     |name: &String| of.columns.iter().position(|column| column.name == *name);
@@ -296,7 +295,8 @@ impl Catalog for TableCatalog {
     }
 
     fn definition(&self, table: TableId) -> Arc<TableDefinition> {
-        Arc::clone(&self.tables[table.0 as usize].definition)
+        let place = self.places[&table];
+        Arc::clone(&self.tables[place].definition)
     }
 
     fn statistics(&self, table: TableId) -> Option<Arc<TableStatistics>> {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use lightning_db_optimizer::{Hints, Optimizer, QueryBuilder, Settings};
+use lightning_db_optimizer::{Context, Hints, Optimizer, Plan, Query, QueryBuilder, Settings};
 use lightning_db_table::Tables;
 use lightning_db_types::Clock;
 
 use crate::catalog::TableCatalog;
 use crate::error::Result;
+use crate::learn::Learned;
 use crate::source::Source;
 use crate::statement::Statement;
 
@@ -24,11 +25,14 @@ pub struct EngineOptions {
     pub memory_limit: usize,
     /// How plans are made. They are for one worker.
     pub settings: Settings,
+    /// Whether rows are counted in a few runs of each statement, and plans follow what was counted:
+    /// so by default.
+    pub learning: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { memory_limit: 64 << 20, settings: Settings::default() }
+        Self { memory_limit: 64 << 20, settings: Settings::default(), learning: true }
     }
 }
 
@@ -43,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) tables: Tables,
     pub(crate) optimizer: Optimizer,
     pub(crate) memory_limit: usize,
+    /// What runs have taught, if they do.
+    pub(crate) learned: Option<Learned>,
     /// The newest definitions and statistics, as long as these are near.
     catalog: ArcSwapOption<TableCatalog>,
 }
@@ -55,10 +61,11 @@ impl QueryEngine {
 
     /// An engine with options.
     pub fn with_options(tables: &Tables, options: EngineOptions) -> Self {
-        let EngineOptions { memory_limit, settings } = options;
+        let EngineOptions { memory_limit, settings, learning } = options;
         let optimizer = Optimizer::new(Settings { workers: 1, ..settings });
+        let learned = learning.then(|| Learned::open(tables.store()));
         let (tables, catalog) = (tables.clone(), ArcSwapOption::empty());
-        Self { inner: Arc::new(Inner { tables, optimizer, memory_limit, catalog }) }
+        Self { inner: Arc::new(Inner { tables, optimizer, memory_limit, learned, catalog }) }
     }
 
     /// Bytes of rows that a query may keep.
@@ -77,6 +84,18 @@ impl QueryEngine {
     /// Those of the tables.
     pub fn catalog(&self) -> Result<Arc<TableCatalog>> {
         self.inner.catalog()
+    }
+
+    /// Keeps what was learned in the store, a commit of its own: engines that are made later begin
+    /// with it. Without learning it does nothing.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn save_learned(&self) -> Result<()> {
+        match &self.inner.learned {
+            Some(learned) => learned.save(self.tables().store()),
+            None => Ok(()),
+        }
     }
 
     /// Plans a query, to be run any number of times.
@@ -118,6 +137,21 @@ impl Inner {
             return Ok(newest);
         }
         Ok(Arc::new(TableCatalog::of(source, None)?))
+    }
+
+    /// The best plan of a query: the one that is hinted at, or by what was learned.
+    pub(crate) fn plan(
+        &self,
+        (query, hints): (&Query, &Hints),
+        catalog: &TableCatalog,
+    ) -> Result<Plan> {
+        match &self.learned {
+            Some(learned) if hints.is_empty() => learned.plan(&self.optimizer, query, catalog),
+            _ => {
+                let context = Context::new(catalog).with_hints(hints);
+                Ok(self.optimizer.optimize_with(query, &context)?)
+            }
+        }
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

@@ -23,6 +23,7 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering as Atomic};
+use std::time::Duration;
 
 use lightning_db_expression::{Columns, Expression};
 use lightning_db_optimizer::{Actual, PlanId, SetOperation};
@@ -61,8 +62,24 @@ pub(crate) struct Run<'a> {
 
 /// Counters of a run that is watched.
 pub(crate) struct Counted<'a> {
-    pub(crate) clock: &'a dyn Clock,
+    /// What times are taken by, if they are.
+    pub(crate) clock: Option<&'a dyn Clock>,
     pub(crate) actual: RefCell<Vec<Actual>>,
+}
+
+impl Counted<'_> {
+    fn now(&self) -> Option<Duration> {
+        self.clock.map(Clock::monotonic)
+    }
+
+    /// Adds a run of a node.
+    fn add(&self, id: PlanId, rows: u64, begun: Option<Duration>) {
+        let time = self.now().zip(begun).map(|(now, begun)| now.saturating_sub(begun));
+        let actual = &mut self.actual.borrow_mut()[id.index()];
+        actual.rows += rows;
+        actual.loops += 1;
+        actual.time = time.map(|time| actual.time.unwrap_or_default() + time);
+    }
 }
 
 impl Run<'_> {
@@ -84,17 +101,13 @@ impl Run<'_> {
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>> {
         let Some(counted) = &self.counted else { return self.step(id, outer, sink) };
-        let begun = counted.clock.monotonic();
+        let begun = counted.now();
         let mut rows = 0;
         let outcome = self.step(id, outer, &mut |row| {
             rows += 1;
             sink(row)
         });
-        let time = counted.clock.monotonic().saturating_sub(begun);
-        let actual = &mut counted.actual.borrow_mut()[id.index()];
-        actual.rows += rows;
-        actual.loops += 1;
-        actual.time = Some(actual.time.unwrap_or_default() + time);
+        counted.add(id, rows, begun);
         outcome
     }
 

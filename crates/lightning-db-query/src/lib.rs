@@ -58,6 +58,7 @@ mod statement;
 mod table_query;
 
 mod engine;
+mod learn;
 
 mod execute;
 mod program;

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
-use lightning_db_optimizer::{
-    Actual, Context, Explain, Hints, Operator, Plan, PlanId, Query, QueryBuilder,
-};
+use lightning_db_optimizer::{Actual, Explain, Hints, Operator, Plan, PlanId, Query, QueryBuilder};
 use lightning_db_table::{Table, TableReader};
 use lightning_db_types::{Value, ValueRef, ValueType};
 
@@ -17,6 +15,7 @@ use crate::catalog::TableCatalog;
 use crate::engine::{Inner, is_near};
 use crate::error::{Error, Result};
 use crate::execute::{Counted, Run};
+use crate::learn::Lessons;
 use crate::program::Program;
 use crate::source::Source;
 
@@ -72,6 +71,8 @@ pub(crate) struct Prepared {
     /// The tables that it reads, with the rows that they had.
     tables: Vec<(Table, u64)>,
     columns: Vec<ResultColumn>,
+    /// What its runs teach, if they have anything to teach.
+    lessons: Option<Lessons>,
 }
 
 /// A run that was watched.
@@ -103,8 +104,7 @@ impl Prepared {
         (query, hints): (&Query, &Hints),
         catalog: &TableCatalog,
     ) -> Result<Self> {
-        let context = Context::new(catalog).with_hints(hints);
-        let plan = engine.optimizer.optimize_with(query, &context)?;
+        let plan = engine.plan((query, hints), catalog)?;
         let program = Program::new(&plan, catalog)?;
         let known = program.tables.iter().filter_map(|table| catalog.known(*table));
         let tables = known.map(|known| (known.table.clone(), known.rows())).collect();
@@ -113,7 +113,23 @@ impl Prepared {
             ResultColumn { name: column.name.to_string(), value_type: column.value_type }
         });
         let columns = columns.collect();
-        Ok(Self { version: plan.version(), program, tables, columns, plan })
+        let teaches = engine.learned.is_some() && hints.is_empty() && !finds_by_key(&plan);
+        let lessons = teaches.then(|| Lessons::new(query));
+        Ok(Self { version: plan.version(), program, tables, columns, lessons, plan })
+    }
+
+    /// A place for what is counted of each node.
+    fn uncounted(&self) -> RefCell<Vec<Actual>> {
+        RefCell::new(vec![Actual::default(); self.plan.nodes().len()])
+    }
+
+    /// What was counted of the nodes that ran.
+    fn counted(&self, actual: Vec<Actual>) -> Vec<(PlanId, Actual)> {
+        let plan = &self.plan;
+        let roots = std::iter::once(plan.root()).chain(plan.subqueries().iter().map(|(_, id)| *id));
+        let nodes = roots.flat_map(|root| plan.below(root));
+        let counted = nodes.filter_map(|id| Some((id, *actual.get(id.index())?)));
+        counted.filter(|(_, actual)| actual.loops > 0).collect()
     }
 
     /// The rows as of a snapshot: for tests of plans, as the functions below.
@@ -206,14 +222,7 @@ impl Statement {
     /// Whether the plan finds each row that it reads by the whole of a unique key: no other values
     /// of the parameters have a better one.
     pub fn finds_by_key(&self) -> bool {
-        let prepared = self.prepared.load();
-        let plan = &prepared.plan;
-        let mut nodes = plan.nodes().iter();
-        nodes.all(|node| match node.operator {
-            Operator::Access { .. } => node.rows.high <= 1.0,
-            Operator::IndexAggregate { .. } => false,
-            _ => true,
-        })
+        finds_by_key(&self.prepared.load().plan)
     }
 
     /// The plan as text: operators with estimates and costs.
@@ -312,19 +321,13 @@ impl Statement {
             prepared = self.prepare_again(source)?;
         }
         let clock = &**self.engine.clock();
-        let actual = RefCell::new(vec![Actual::default(); prepared.plan.nodes().len()]);
         let mut rows = 0;
-        let counted = Counted { clock, actual };
+        let counted = Counted { clock: Some(clock), actual: prepared.uncounted() };
         self.run(&prepared, source, (parameters, None), Some(&counted), &mut |_| {
             rows += 1;
             Ok(ControlFlow::Continue(()))
         })?;
-        let actual = counted.actual.into_inner();
-        let plan = &prepared.plan;
-        let roots = std::iter::once(plan.root()).chain(plan.subqueries().iter().map(|(_, id)| *id));
-        let nodes = roots.flat_map(|root| plan.below(root));
-        let actual = nodes.filter_map(|id| Some((id, *actual.get(id.index())?)));
-        let actual = actual.filter(|(_, actual)| actual.loops > 0).collect();
+        let actual = prepared.counted(counted.actual.into_inner());
         Ok(Analyzed { prepared, actual, rows })
     }
 
@@ -376,8 +379,71 @@ impl Statement {
             cancel,
             counted,
         };
-        run.each(visit)
+        match &prepared.lessons {
+            Some(lessons) if counted.is_none() && lessons.begin_run() => {
+                self.teach((prepared, lessons), source, run, visit)
+            }
+            _ => run.each(visit),
+        }
     }
+
+    /// Runs, and takes what there is to be learned of it.
+    #[cold]
+    fn teach(
+        &self,
+        (prepared, lessons): (&Prepared, &Lessons),
+        source: Source<'_>,
+        run: Run<'_>,
+        visit: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let counted = Counted { clock: None, actual: prepared.uncounted() };
+        let begun = self.engine.clock().monotonic();
+        let mut is_whole = true;
+        Run { counted: Some(&counted), ..run }.each(&mut |row| {
+            let flow = visit(row)?;
+            is_whole &= flow.is_continue();
+            Ok(flow)
+        })?;
+        let time = self.engine.clock().monotonic().saturating_sub(begun);
+        let Some(learned) = self.engine.learned.as_ref().filter(|_| is_whole) else {
+            return Ok(());
+        };
+        let counted = prepared.counted(counted.actual.into_inner());
+        if learned.take(lessons, &prepared.plan, &counted, time) {
+            self.plan_by_lessons(prepared, source);
+        }
+        Ok(())
+    }
+
+    /// Makes the plan anew for what was learned, and keeps it if it is another one.
+    fn plan_by_lessons(&self, prepared: &Prepared, source: Source<'_>) {
+        let again = || -> Result<Prepared> {
+            let catalog = self.engine.catalog_of(source)?;
+            Prepared::new(&self.engine, (&self.query, &self.hints), &catalog)
+        };
+        let is_kept = |again: &Prepared| {
+            let now = self.prepared.load();
+            now.version == again.version && std::ptr::eq(&**now, prepared)
+        };
+        // The rows are there; a plan that fails to get better is no error of theirs.
+        if let Some(again) = again().ok().filter(is_kept) {
+            if Hints::pin(&again.plan) == Hints::pin(&prepared.plan)
+                && let (Some(new), Some(old)) = (&again.lessons, &prepared.lessons)
+            {
+                new.go_on_from(old);
+            }
+            self.prepared.store(Arc::new(again));
+        }
+    }
+}
+
+/// Whether a plan finds each row that it reads by the whole of a unique key.
+fn finds_by_key(plan: &Plan) -> bool {
+    plan.nodes().iter().all(|node| match node.operator {
+        Operator::Access { .. } => node.rows.high <= 1.0,
+        Operator::IndexAggregate { .. } => false,
+        _ => true,
+    })
 }
 
 impl Analyzed {

@@ -310,6 +310,11 @@ impl Table {
         self.state.name()
     }
 
+    /// Its number, which no other table of the store ever gets.
+    pub fn id(&self) -> u32 {
+        self.state.schema.record.id
+    }
+
     /// Its columns, in order.
     pub fn columns(&self) -> impl Iterator<Item = &ColumnDefinition> {
         let schema = &self.state.schema;

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 const RUNS_MIN: u32 = 3;
 /// A plan that takes so many times as long as the one before it is taken back.
 const SLOWER_MAX: f64 = 1.2;
+/// A plan that takes so many times as long is taken back before it has run so often: one run may
+/// be slow by chance, but a verdict that is wrong costs a gain, and waiting costs slow queries.
+const SLOWER_AT_ONCE: f64 = 1.5;
 
 /// What is to be done with a plan that ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +31,12 @@ pub enum Verdict {
 /// for _ in 0..3 {
 ///     trials.ran(1, 10, 100.0);
 /// }
-/// assert_eq!(trials.ran(1, 11, 300.0), Verdict::Probation);
-/// assert_eq!(trials.ran(1, 11, 310.0), Verdict::Probation);
-/// assert_eq!(trials.ran(1, 11, 290.0), Verdict::RollBack(10));
+/// assert_eq!(trials.ran(1, 11, 130.0), Verdict::Probation);
+/// assert_eq!(trials.ran(1, 11, 131.0), Verdict::Probation);
+/// assert_eq!(trials.ran(1, 11, 129.0), Verdict::RollBack(10));
 /// assert!(trials.is_refused(1, 11));
+/// // What is much slower is taken back at once.
+/// assert_eq!(trials.ran(1, 12, 300.0), Verdict::RollBack(10));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Trials {
@@ -80,8 +85,9 @@ impl Trials {
     }
 
     /// Notes that a plan of a query took so long, in any unit, and judges it. The first plan of a
-    /// query is kept; another is on probation for three runs. If the first has not run three times
-    /// itself, there is nothing to compare with, and the other takes its place.
+    /// query is kept; another is on probation for three runs, or until it takes half as long again.
+    /// If the first has not run three times itself, there is nothing to compare with, and the other
+    /// takes its place.
     pub fn ran(&mut self, query: u64, plan: u64, time: f64) -> Verdict {
         self.now += 1;
         let new =
@@ -121,19 +127,28 @@ impl Trial {
             }
             next => *next.insert(Runs::new(plan, time)),
         };
-        if self.plan.count >= RUNS_MIN && next.count < RUNS_MIN {
-            return Verdict::Probation;
+        if self.plan.count >= RUNS_MIN {
+            let is_new = next.count < RUNS_MIN;
+            let slower_max = if is_new { SLOWER_AT_ONCE } else { SLOWER_MAX };
+            if next.time > self.plan.time * slower_max {
+                self.refuse(plan);
+                return Verdict::RollBack(self.plan.plan);
+            }
+            if is_new {
+                return Verdict::Probation;
+            }
         }
         self.next = None;
-        if self.plan.count >= RUNS_MIN && next.time > self.plan.time * SLOWER_MAX {
-            if self.refused.len() == REFUSED_MAX {
-                self.refused.remove(0);
-            }
-            self.refused.push(plan);
-            return Verdict::RollBack(self.plan.plan);
-        }
         self.plan = next;
         Verdict::Keep
+    }
+
+    fn refuse(&mut self, plan: u64) {
+        self.next = None;
+        if self.refused.len() == REFUSED_MAX {
+            self.refused.remove(0);
+        }
+        self.refused.push(plan);
     }
 }
 
@@ -158,7 +173,7 @@ mod tests {
             assert_eq!(trials.ran(1, 11, time), verdict);
         }
         assert!(!trials.is_refused(1, 11));
-        assert_eq!(trials.ran(1, 10, 400.0), Verdict::Probation, "the old one is the other now");
+        assert_eq!(trials.ran(1, 10, 140.0), Verdict::Probation, "the old one is the other now");
     }
 
     #[test]
@@ -168,6 +183,15 @@ mod tests {
         let back = Verdict::RollBack(10);
         assert_eq!(verdicts, [Verdict::Probation, Verdict::Probation, back, back]);
         assert!(trials.is_refused(1, 11) && !trials.is_refused(1, 10) && !trials.is_refused(2, 11));
+    }
+
+    #[test]
+    fn a_plan_that_is_much_slower_is_taken_back_at_once() {
+        let mut trials = settled();
+        assert_eq!(trials.ran(1, 11, 149.0), Verdict::Probation);
+        assert_eq!(trials.ran(1, 11, 155.0), Verdict::RollBack(10), "152 in the middle");
+        assert_eq!(trials.ran(1, 12, 151.0), Verdict::RollBack(10));
+        assert!(trials.is_refused(1, 11) && trials.is_refused(1, 12));
     }
 
     #[test]

@@ -151,17 +151,13 @@ impl Run<'_> {
             return rows.end(read, sink);
         }
         let Some(counted) = &self.counted else { return self.batch_step(id, outer, sink) };
-        let begun = counted.clock.monotonic();
+        let begun = counted.now();
         let mut rows = 0;
         let outcome = self.batch_step(id, outer, &mut |batch| {
             rows += batch.rows.len() as u64;
             sink(batch)
         });
-        let time = counted.clock.monotonic().saturating_sub(begun);
-        let actual = &mut counted.actual.borrow_mut()[id.index()];
-        actual.rows += rows;
-        actual.loops += 1;
-        actual.time = Some(actual.time.unwrap_or_default() + time);
+        counted.add(id, rows, begun);
         outcome
     }
 
