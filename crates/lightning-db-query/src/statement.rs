@@ -124,7 +124,7 @@ impl Prepared {
     }
 
     /// What was counted of the nodes that ran.
-    fn counted(&self, actual: Vec<Actual>) -> Vec<(PlanId, Actual)> {
+    fn counted(&self, actual: &[Actual]) -> Vec<(PlanId, Actual)> {
         let plan = &self.plan;
         let roots = std::iter::once(plan.root()).chain(plan.subqueries().iter().map(|(_, id)| *id));
         let nodes = roots.flat_map(|root| plan.below(root));
@@ -327,7 +327,7 @@ impl Statement {
             rows += 1;
             Ok(ControlFlow::Continue(()))
         })?;
-        let actual = prepared.counted(counted.actual.into_inner());
+        let actual = prepared.counted(&counted.actual.into_inner());
         Ok(Analyzed { prepared, actual, rows })
     }
 
@@ -408,7 +408,7 @@ impl Statement {
         let Some(learned) = self.engine.learned.as_ref().filter(|_| is_whole) else {
             return Ok(());
         };
-        let counted = prepared.counted(counted.actual.into_inner());
+        let counted = prepared.counted(&counted.actual.into_inner());
         if learned.take(lessons, &prepared.plan, &counted, time) {
             self.plan_by_lessons(prepared, source);
         }
@@ -423,7 +423,7 @@ impl Statement {
         };
         let is_kept = |again: &Prepared| {
             let now = self.prepared.load();
-            now.version == again.version && std::ptr::eq(&**now, prepared)
+            now.version == again.version && std::ptr::eq(Arc::as_ptr(&now), prepared)
         };
         // The rows are there; a plan that fails to get better is no error of theirs.
         if let Some(again) = again().ok().filter(is_kept) {

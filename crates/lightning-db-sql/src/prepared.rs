@@ -155,6 +155,9 @@ impl Prepared {
                 return Ok(Outcome::Written { count, rows: None });
             }
             define::run(statement, host.tables())?;
+            if matches!(statement, ast::Statement::Analyze(_)) {
+                host.queries().save_learned()?;
+            }
             return Ok(Outcome::Done);
         }
         if let ast::Statement::Explain { .. } = statement {

@@ -10,6 +10,7 @@ mod errors;
 mod functions;
 mod grouping;
 mod hostile;
+mod learning;
 mod lifted;
 mod logic;
 mod merge;
