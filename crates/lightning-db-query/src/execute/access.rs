@@ -406,7 +406,7 @@ fn one(reader: &TableReader<'_>, row_id: u64, found: &mut Found<'_>) -> Result<C
 }
 
 /// Gives a row with its number.
-#[cfg(feature = "spatial")]
+#[cfg(any(feature = "spatial", feature = "text"))]
 pub(super) fn give_row(row: &Row, found: &mut Found<'_>) -> Result<ControlFlow<()>> {
     found(&Numbered(row))
 }
