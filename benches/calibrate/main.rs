@@ -2,7 +2,7 @@
 //!
 //! Tables and indexes are our own: each piece of work is done by the crate that an executor would
 //! call. What works on rows that have been read (hashing, sorting, merging, passing on) is a plain
-//! loop over the standard library's structures, which stands for operators that do not exist yet.
+//! loop over the standard library's structures, which stands for the operators of the executor.
 //! Full-text search is not measured: its constants stay as shipped.
 //!
 //! `calibrate [--quick] [FILE]` prints the constants, and writes them to a file that

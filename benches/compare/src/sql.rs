@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn both_engines_give_the_same_answers_in_each_scenario() {
         let dir = tempfile::tempdir().unwrap();
-        let both = Both::new(dir.path(), 0.001).unwrap();
+        let both = Both::new(dir.path(), tpch::SCALE_MIN).unwrap();
         let turns = Turns { rounds: 1, time_min: Duration::from_millis(1) };
         for Scenario { name, contest } in SCENARIOS {
             let case = Case { subject: "sql", scenario: name, level: "none", keys: 1, threads: 1 };

@@ -312,7 +312,7 @@ impl Table {
 
     /// Its number, which no other table of the store ever gets.
     pub fn id(&self) -> u32 {
-        self.state.schema.record.id
+        self.state.id()
     }
 
     /// Its columns, in order.

@@ -67,7 +67,9 @@ fn both(
 ) -> Result<[Vec<String>; 2]> {
     let mut found = [ours(db, sql).context("lightning")?, theirs(peer, sql).context("sqlite")?];
     if !is_ordered {
-        found.iter_mut().for_each(|rows| rows.sort());
+        for rows in &mut found {
+            rows.sort();
+        }
     }
     Ok(found)
 }

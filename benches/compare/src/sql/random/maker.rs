@@ -445,12 +445,11 @@ impl Maker {
 
     /// A window function whose value is the same whatever the order of equal rows.
     fn window(&mut self, names: &Names, kind: Kind) -> String {
-        let partition = match self.rng.below(3) {
-            0 => String::new(),
-            _ => {
-                let kind = self.kind();
-                format!("PARTITION BY {} ", self.column(names, kind))
-            }
+        let partition = if self.rng.below(3) == 0 {
+            String::new()
+        } else {
+            let kind = self.kind();
+            format!("PARTITION BY {} ", self.column(names, kind))
         };
         let by = self.column(names, Kind::Whole);
         let order = format!("ORDER BY {by} {} NULLS FIRST", self.one(&["ASC", "DESC"]));

@@ -1,6 +1,6 @@
 //! Makes statements that write, which both engines understand alike.
 //!
-//! Values that are set have no subqueries: SQLite reads rows that the statement has changed before.
+//! Values that are set have no subqueries: `SQLite` reads rows that the statement has changed.
 
 use super::maker::{Kind, Maker};
 

@@ -47,6 +47,14 @@ struct Pairs {
     kept: Vec<u32>,
 }
 
+impl Pairs {
+    /// As many at once as a batch has: one row may have more partners than fit into memory beside
+    /// copies of it.
+    fn parts(&self) -> impl Iterator<Item = (&[u32], &[u32])> {
+        self.looked_up.chunks(BATCH_ROWS).zip(self.kept.chunks(BATCH_ROWS))
+    }
+}
+
 impl Run<'_> {
     /// The pairs of a hash join, or the rows that have a partner or none.
     pub(super) fn batch_join(
@@ -231,38 +239,41 @@ impl Joining<'_> {
         if self.join.on.is_empty() || all.is_empty() {
             return (all, None);
         }
-        let vectors = self.joined(pairs, batch);
-        let columns = vectors.iter().collect();
-        let joined = Batch { columns, ids: None, rows: &all, len: all.len() };
-        if let Some(held) = self.run.narrowed(&self.join.on, &joined, self.outer) {
-            return (held, None);
-        }
         let first_only =
             !self.keeps_left && matches!(self.join.kind, JoinKind::Semi | JoinKind::Anti);
         let (mut held, mut last) = (Vec::new(), None);
-        for (number, row) in all.iter().zip(&pairs.looked_up) {
-            // One match says all.
-            if first_only && last == Some(*row) {
+        for (these, numbers) in pairs.parts().zip(all.chunks(BATCH_ROWS)) {
+            let vectors = self.joined(these, batch);
+            let (rows, columns) = (&all[..numbers.len()], vectors.iter().collect());
+            let joined = Batch { columns, ids: None, rows, len: rows.len() };
+            if let Some(places) = self.run.narrowed(&self.join.on, &joined, self.outer) {
+                last = places.last().map(|place| these.0[*place as usize]).or(last);
+                held.extend(pick(numbers, &places));
                 continue;
             }
-            let values = BatchRow(&joined, *number as usize);
-            let values: &dyn Columns = &values;
-            match self.run.holds(&self.join.on, values, self.outer) {
-                Ok(true) => {
-                    held.push(*number);
-                    last = Some(*row);
+            for (place, row) in these.0.iter().enumerate() {
+                // One match says all.
+                if first_only && last == Some(*row) {
+                    continue;
                 }
-                Ok(false) => {}
-                Err(error) => return (held, Some((*row, error))),
+                let values: &dyn Columns = &BatchRow(&joined, place);
+                match self.run.holds(&self.join.on, values, self.outer) {
+                    Ok(true) => {
+                        held.push(numbers[place]);
+                        last = Some(*row);
+                    }
+                    Ok(false) => {}
+                    Err(error) => return (held, Some((*row, error))),
+                }
             }
         }
         (held, None)
     }
 
     /// The columns of pairs, those of the left side first.
-    fn joined(&self, pairs: &Pairs, batch: &Batch<'_>) -> Vec<Vector> {
-        let kept = self.kept.columns.iter().map(|vector| vector.gathered(&pairs.kept));
-        let other = batch.columns.iter().map(|vector| vector.gathered(&pairs.looked_up));
+    fn joined(&self, (looked_up, kept): (&[u32], &[u32]), batch: &Batch<'_>) -> Vec<Vector> {
+        let kept = self.kept.columns.iter().map(|vector| vector.gathered(kept));
+        let other = batch.columns.iter().map(|vector| vector.gathered(looked_up));
         if self.keeps_left { kept.chain(other).collect() } else { other.chain(kept).collect() }
     }
 
@@ -273,10 +284,16 @@ impl Joining<'_> {
         failed: Option<Error>,
         sink: &mut BatchSink<'_>,
     ) -> Result<ControlFlow<()>> {
-        let vectors = self.joined(pairs, batch);
-        let rows: Vec<u32> = (0..u32::try_from(pairs.kept.len()).unwrap_or(NOWHERE)).collect();
-        let columns = vectors.iter().collect();
-        give(&Batch { columns, ids: None, rows: &rows, len: rows.len() }, failed, sink)
+        for these in pairs.parts() {
+            let vectors = self.joined(these, batch);
+            let rows: Vec<u32> = (0..u32::try_from(these.0.len()).unwrap_or(NOWHERE)).collect();
+            let columns = vectors.iter().collect();
+            let joined = Batch { columns, ids: None, rows: &rows, len: rows.len() };
+            if give(&joined, None, sink)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        failed.map_or(MORE, Err)
     }
 
     /// Gives the rows of a kept left side that have met a partner, or none.
