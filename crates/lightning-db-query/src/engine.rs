@@ -113,7 +113,22 @@ impl QueryEngine {
     /// # Errors
     /// As [`prepare`](Self::prepare).
     pub fn prepare_with(&self, query: &QueryBuilder, hints: Hints) -> Result<Statement> {
-        Statement::new(&self.inner, query.clone(), hints)
+        Statement::new(&self.inner, (query.clone(), hints), &*self.inner.catalog()?)
+    }
+
+    /// [`prepare_with`](Self::prepare_with), for the definitions that a source sees, which may be
+    /// older than the newest ones.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn prepare_for<'s>(
+        &self,
+        source: impl Into<Source<'s>>,
+        query: &QueryBuilder,
+        hints: Hints,
+    ) -> Result<Statement> {
+        let catalog = self.inner.catalog_of(source.into())?;
+        Statement::new(&self.inner, (query.clone(), hints), &catalog)
     }
 }
 

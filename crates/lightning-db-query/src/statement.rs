@@ -207,9 +207,12 @@ impl Prepared {
 }
 
 impl Statement {
-    pub(crate) fn new(engine: &Arc<Inner>, query: QueryBuilder, hints: Hints) -> Result<Self> {
-        let catalog = engine.catalog()?;
-        let prepared = Prepared::new(engine, (&query, &hints), &catalog)?;
+    pub(crate) fn new(
+        engine: &Arc<Inner>,
+        (query, hints): (QueryBuilder, Hints),
+        catalog: &TableCatalog,
+    ) -> Result<Self> {
+        let prepared = Prepared::new(engine, (&query, &hints), catalog)?;
         let (engine, prepared) = (Arc::clone(engine), ArcSwap::from_pointee(prepared));
         Ok(Self { engine, query, hints, prepared })
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lightning_db_storage::{Savepoint, Store, TransactionOptions};
-use lightning_db_table::{TableTransaction, Tables};
+use lightning_db_table::{TableSnapshot, TableTransaction, Tables};
 use lightning_db_types::Value;
 
 use crate::copy::Stream;
@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) savepoints: Vec<(String, Savepoint)>,
     /// Statements that PREPARE has named.
     pub(crate) named: BTreeMap<String, Arc<Prepared>>,
+    /// States that it holds for AS OF, the newest last.
+    pub(crate) held: Vec<Arc<TableSnapshot>>,
     /// Isolation and durability of transactions from now on.
     pub(crate) options: TransactionOptions,
     #[cfg(feature = "vector")]
@@ -118,6 +120,7 @@ impl Connection {
             began: None,
             savepoints: Vec::new(),
             named: BTreeMap::new(),
+            held: Vec::new(),
             options,
             #[cfg(feature = "vector")]
             executor: Executor::default(),

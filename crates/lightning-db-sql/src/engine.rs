@@ -11,6 +11,7 @@ use crate::connection::Connection;
 use crate::error::Result;
 use crate::lift::Lifted;
 use crate::parse;
+use crate::past::HeldSnapshots;
 use crate::prepared::Prepared;
 
 /// Statements that are kept with their plans, by their text.
@@ -36,6 +37,7 @@ struct Inner {
     lifted: Cache<String, Lift>,
     plans_found: AtomicU64,
     plans_made: AtomicU64,
+    held: HeldSnapshots,
 }
 
 /// Plans of statements since the engine was made.
@@ -72,6 +74,7 @@ impl SqlEngine {
             lifted: Cache::new(CACHED),
             plans_found: AtomicU64::new(0),
             plans_made: AtomicU64::new(0),
+            held: HeldSnapshots::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -102,6 +105,11 @@ impl SqlEngine {
         let Inner { plans_found, plans_made, .. } = &*self.inner;
         let count = if is_known { plans_found } else { plans_made };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The states that connections hold.
+    pub(crate) fn held(&self) -> &HeldSnapshots {
+        &self.inner.held
     }
 
     #[cfg(feature = "vector")]

@@ -88,6 +88,17 @@ pub enum Error {
         detail: &'static str,
     },
 
+    /// A state of the past that is not held, or one that is not there yet.
+    #[error("read the state as of commit {lsn}: {}", not_held(*newest, *lsn, held))]
+    NotHeld {
+        /// The number behind AS OF.
+        lsn: u64,
+        /// That of the newest commit.
+        newest: u64,
+        /// Those whose states are held, ascending.
+        held: Vec<u64>,
+    },
+
     /// Another commit stands against that of the transaction, which has ended without a change.
     #[error("commit: another commit stands against it; run the transaction again")]
     Conflict,
@@ -243,6 +254,15 @@ const EXCERPT: usize = 100;
 
 fn at_text(at: Option<Position>) -> String {
     at.map_or_else(String::new, |at| format!(" at {at}"))
+}
+
+fn not_held(newest: u64, lsn: u64, held: &[u64]) -> String {
+    if lsn > newest {
+        return format!("the newest commit is {newest}");
+    }
+    let held: Vec<String> = held.iter().map(u64::to_string).collect();
+    let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
+    format!("it is not held, held are: {held}; CALL hold_snapshot() holds the state of now")
 }
 
 fn meant(suggestion: Option<&str>) -> String {

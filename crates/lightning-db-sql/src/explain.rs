@@ -11,8 +11,6 @@ use crate::engine::SqlEngine;
 use crate::error::{Error, Position, Result};
 use crate::names::{at, folded, unknown};
 use crate::planned::{Form, Given, plan};
-#[cfg(feature = "vector")]
-use crate::prepared::state;
 use crate::prepared::{is_query, is_write};
 use crate::rows::Rows;
 #[cfg(feature = "vector")]
@@ -32,7 +30,7 @@ pub(crate) fn run(
     if !is_query(statement) && !is_write(statement) {
         return Err(Error::unsupported(format!("EXPLAIN {statement}"), None));
     }
-    let seen = session.seen(engine);
+    let seen = given.seen(engine, session);
     let source = seen.source();
     let planned = plan(statement, engine, (source, session), given)?;
     let text = match &planned.form {
@@ -43,7 +41,7 @@ pub(crate) fn run(
         }
         #[cfg(feature = "vector")]
         Form::Vector => {
-            let (state, limit) = (state(engine, session), engine.memory_limit());
+            let (state, limit) = (given.state(engine, session), engine.memory_limit());
             vector::explain(statement, &state, given.vector().0, limit)?
         }
         Form::Query { query, .. } if analyze => {

@@ -10,7 +10,7 @@
 //! ALTER and DROP TABLE, CREATE and DROP INDEX of every kind, CREATE and DROP VIEW, INSERT (also
 //! with ON CONFLICT), UPDATE, DELETE and MERGE, each with RETURNING, COPY, SELECT with joins,
 //! groups and grouping sets, window functions, set operations, subqueries, WITH and WITH RECURSIVE,
-//! transactions with savepoints, SHOW, ANALYZE, EXPLAIN.
+//! transactions with savepoints, AS OF a commit whose state is held, SHOW, ANALYZE, EXPLAIN.
 //! Parameters are `$1` or `?`. Whole numbers have 64 bits whatever their type is called, and what
 //! does not fit is an error.
 //!
@@ -68,6 +68,7 @@ mod engine;
 
 mod explain;
 mod named;
+mod past;
 mod planned;
 mod prepared;
 mod session;

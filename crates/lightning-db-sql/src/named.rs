@@ -61,6 +61,7 @@ fn prepare(
         statement: statement.clone(),
         parameters: parsed.parameters,
         uses_moment: parsed.uses_moment,
+        as_of: parsed.as_of,
     });
     if !prepared.is_planned() {
         return Err(Error::unsupported(format!("PREPARE of {}", prepared.text()), at(name)));

@@ -4,6 +4,7 @@
 //! a tree of them. Trees of hostile texts are bounded before they are made: the parser bounds what
 //! it nests, and chains such as `1 + 1 + ..`, which it builds in a loop, are bounded here.
 
+mod as_of;
 mod distinct_from;
 
 use sqlparser::ast;
@@ -12,6 +13,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
+pub(crate) use as_of::AsOf;
 pub(crate) use distinct_from::is_distinct;
 #[cfg(feature = "vector")]
 pub(crate) use distinct_from::plain;
@@ -37,6 +39,8 @@ pub(crate) struct Parsed {
     pub(crate) parameters: usize,
     /// Whether it may use `now()`.
     pub(crate) uses_moment: bool,
+    /// The state that it reads, where it says so.
+    pub(crate) as_of: Option<AsOf>,
 }
 
 /// Names of the moment that a transaction began.
@@ -61,6 +65,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Parsed>> {
     let parameters = number_parameters(&mut tokens)?;
     check_chains(&tokens)?;
     distinct_from::as_operators(&mut tokens);
+    let as_of = as_of::cut(&mut tokens)?;
     let uses_moment = tokens.iter().any(|token| names_moment(&token.token));
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
@@ -69,9 +74,14 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Parsed>> {
     let statements = statements.map_err(|error| of_parser(error, &near))?;
     let parsed = statements.into_iter().map(|statement| {
         let statement = crate::show::as_query(statement)?;
-        Ok(Parsed { text: text.to_owned(), statement, parameters, uses_moment })
+        Ok(Parsed { text: text.to_owned(), statement, parameters, uses_moment, as_of: None })
     });
-    parsed.collect()
+    let mut parsed = parsed.collect::<Result<Vec<_>>>()?;
+    if let (Some((as_of, place)), Some(last)) = (as_of, parsed.last_mut()) {
+        as_of::check(&last.statement, place)?;
+        last.as_of = Some(as_of);
+    }
+    Ok(parsed)
 }
 
 /// The one statement of a text.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lightning_db_query::{Hints, ResultColumn, Source, Statement as Query};
+use lightning_db_table::TableSnapshot;
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast;
 
@@ -18,8 +19,7 @@ use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::parse::Parsed;
-#[cfg(feature = "vector")]
-use crate::prepared::state;
+use crate::session::Seen;
 #[cfg(feature = "vector")]
 use crate::vector;
 use crate::views;
@@ -41,11 +41,13 @@ impl Deref for Host<'_> {
 }
 
 /// What a statement runs with: the values of its parameters, and behind them the moment that
-/// `now()` means, if it uses that.
+/// `now()` means, if it uses that; and the state that AS OF names.
 pub(crate) struct Given<'a> {
     values: Cow<'a, [Value]>,
     has_moment: bool,
     cancel: &'a AtomicBool,
+    /// The older state that is read.
+    past: Option<Arc<TableSnapshot>>,
 }
 
 impl<'a> Given<'a> {
@@ -54,13 +56,32 @@ impl<'a> Given<'a> {
         parameters: &'a [Value],
         host: Host<'a>,
         session: &Session,
-    ) -> Self {
+    ) -> Result<Self> {
+        let past = parsed.as_of.map(|as_of| host.past(as_of, parameters)).transpose()?;
         let has_moment = parsed.uses_moment;
         let mut values = Cow::Borrowed(parameters);
         if has_moment {
             values.to_mut().push(session.moment(&host));
         }
-        Self { values, has_moment, cancel: host.cancel }
+        Ok(Self { values, has_moment, cancel: host.cancel, past })
+    }
+
+    /// The state that is read.
+    pub(crate) fn seen<'s>(&self, engine: &SqlEngine, session: &'s Session) -> Seen<'s> {
+        match &self.past {
+            Some(past) => Seen::Snapshot(TableSnapshot::clone(past)),
+            None => session.seen(engine),
+        }
+    }
+
+    /// The state that is read, for as long as the statement runs.
+    #[cfg(feature = "vector")]
+    pub(crate) fn state(&self, engine: &SqlEngine, session: &Session) -> vector::State {
+        match (&self.past, &session.transaction) {
+            (Some(past), _) => vector::State::Snapshot(TableSnapshot::clone(past)),
+            (None, Some(transaction)) => vector::State::Transaction(Arc::clone(transaction)),
+            (None, None) => vector::State::Snapshot(engine.tables().snapshot()),
+        }
     }
 
     /// The parameters, and the moment behind them.
@@ -180,7 +201,7 @@ pub(crate) fn plan(
             #[cfg(not(feature = "vector"))]
             Err(error) => return Err(error),
         };
-        let query = engine.queries().prepare_with(&bound.builder, hints(&query.body)?)?;
+        let query = engine.queries().prepare_for(source, &bound.builder, hints(&query.body)?)?;
         let types = query.columns().into_iter().map(|column| column.value_type);
         let columns = bound.columns.into_iter().zip(types);
         let columns = columns.map(|(output, value_type)| {
@@ -251,7 +272,7 @@ fn otherwise(
     if !matches!(error, Error::Unsupported { .. }) || session.executor == Executor::Rows {
         return Err(error);
     }
-    let (state, limit) = (state(engine, session), engine.memory_limit());
+    let (state, limit) = (given.state(engine, session), engine.memory_limit());
     if let Err(refused) = vector::check(statement, &state, given.vector().0, limit) {
         // Whichever says more: ours has the place in the text, and perhaps the nearest name.
         let is_better = matches!(&error, Error::Unsupported { hint, .. } if !hint.is_empty());

@@ -18,7 +18,7 @@ use crate::rows::Rows;
 #[cfg(feature = "vector")]
 use crate::vector;
 use crate::write::Written;
-use crate::{copy, define, explain, named, session};
+use crate::{copy, define, explain, named, past, session};
 
 /// Plans that are kept of one statement, for different types of parameters and definitions.
 const PLANS_MAX: usize = 8;
@@ -121,7 +121,7 @@ impl Prepared {
         self.check_count(parameters)?;
         if is_query(statement) {
             let (mut rows, mut columns) = (Vec::new(), None);
-            let given = Given::new(&self.parsed, parameters, host, session);
+            let given = Given::new(&self.parsed, parameters, host, session)?;
             self.read(&host, session, &given, &mut |found, row| {
                 if columns.is_none() {
                     columns = Some(Arc::clone(found));
@@ -132,7 +132,7 @@ impl Prepared {
             return Ok(Outcome::Rows(Rows::new(columns.unwrap_or_else(|| Arc::from([])), rows)));
         }
         if is_write(statement) {
-            let given = Given::new(&self.parsed, parameters, host, session);
+            let given = Given::new(&self.parsed, parameters, host, session)?;
             return self.write(&host, session, &given);
         }
         if let ast::Statement::Copy { .. } = statement {
@@ -150,7 +150,7 @@ impl Prepared {
             if let ast::Statement::CreateTable(create) = statement
                 && let Some(query) = &create.query
             {
-                let given = Given::new(&self.parsed, parameters, host, session);
+                let given = Given::new(&self.parsed, parameters, host, session)?;
                 let count = define::create_as(create, query, &host, session, &given)?;
                 return Ok(Outcome::Written { count, rows: None });
             }
@@ -161,11 +161,14 @@ impl Prepared {
             return Ok(Outcome::Done);
         }
         if let ast::Statement::Explain { .. } = statement {
-            let given = Given::new(&self.parsed, parameters, host, session);
+            let given = Given::new(&self.parsed, parameters, host, session)?;
             return explain::run(statement, &host, session, &given).map(Outcome::Rows);
         }
         if let ast::Statement::ShowVariable { variable } = statement {
-            return session.show(variable).map(Outcome::Rows);
+            return session.show(&host, variable).map(Outcome::Rows);
+        }
+        if let ast::Statement::Call(function) = statement {
+            return past::call(function, &host, session, parameters);
         }
         let text = statement.to_string();
         let first = text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
@@ -185,7 +188,7 @@ impl Prepared {
         stream: copy::Stream<'_>,
     ) -> Result<Outcome> {
         self.check_count(parameters)?;
-        let given = Given::new(&self.parsed, parameters, host, session);
+        let given = Given::new(&self.parsed, parameters, host, session)?;
         copy::run(&self.parsed, &host, session, &given, stream)
     }
 
@@ -199,7 +202,7 @@ impl Prepared {
     ) -> Result<()> {
         if is_query(&self.parsed.statement) {
             self.check_count(parameters)?;
-            let given = Given::new(&self.parsed, parameters, host, session);
+            let given = Given::new(&self.parsed, parameters, host, session)?;
             return self.read(&host, session, &given, &mut |_, row| match row {
                 Some(row) => visit(row),
                 None => Ok(ControlFlow::Continue(())),
@@ -228,8 +231,9 @@ impl Prepared {
         if !is_query(statement) {
             return Err(Error::unsupported("a statement that is no query on DataFusion", None));
         }
-        let (state, limit) = (state(&host, session), host.memory_limit());
-        Ok(vector::run(statement, &state, (parameters, host.cancel), limit)?.batches)
+        let given = Given::new(&self.parsed, parameters, host, session)?;
+        let (state, limit) = (given.state(&host, session), host.memory_limit());
+        Ok(vector::run(statement, &state, given.vector(), limit)?.batches)
     }
 
     fn check_count(&self, parameters: &[Value]) -> Result<()> {
@@ -250,7 +254,7 @@ impl Prepared {
         given: &Given<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<()> {
-        let seen = session.seen(engine);
+        let seen = given.seen(engine, session);
         let source = seen.source();
         let planned = self.plan(engine, (source, session), given)?;
         let (query, columns) = match &planned.form {
@@ -258,7 +262,7 @@ impl Prepared {
             #[cfg(feature = "vector")]
             Form::Vector => {
                 let limit = engine.memory_limit();
-                let state = state(engine, session);
+                let state = given.state(engine, session);
                 let found = vector::run(&self.parsed.statement, &state, given.vector(), limit)?;
                 return visit_all(&found, visit);
             }
@@ -332,15 +336,6 @@ impl Prepared {
         }
         plans.push(Arc::clone(&planned));
         Ok(planned)
-    }
-}
-
-/// What a query of a session reads, for as long as it runs.
-#[cfg(feature = "vector")]
-pub(crate) fn state(engine: &SqlEngine, session: &Session) -> vector::State {
-    match &session.transaction {
-        Some(transaction) => vector::State::Transaction(Arc::clone(transaction)),
-        None => vector::State::Snapshot(engine.tables().snapshot()),
     }
 }
 

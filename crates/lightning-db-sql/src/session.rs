@@ -14,6 +14,7 @@ use crate::connection::Session;
 use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
 use crate::names::{self, at, folded, unknown};
+use crate::past;
 use crate::rows::Rows;
 
 /// What can be set.
@@ -83,6 +84,14 @@ impl Session {
         match &self.transaction {
             Some(transaction) => Seen::Transaction(transaction),
             None => Seen::Snapshot(engine.tables().snapshot()),
+        }
+    }
+
+    /// The same as a snapshot: without what the open transaction has written.
+    pub(crate) fn snapshot(&self, engine: &SqlEngine) -> TableSnapshot {
+        match &self.transaction {
+            Some(transaction) => transaction.snapshot(),
+            None => engine.tables().snapshot(),
         }
     }
 
@@ -171,9 +180,12 @@ impl Session {
         Ok(())
     }
 
-    /// The value of a setting, as SHOW gives it.
-    pub(crate) fn show(&self, variable: &[ast::Ident]) -> Result<Rows> {
+    /// The value of a setting, or the number of the commit that is seen, as SHOW gives it.
+    pub(crate) fn show(&self, engine: &SqlEngine, variable: &[ast::Ident]) -> Result<Rows> {
         let name = variable.iter().map(folded).collect::<Vec<_>>().join(" ");
+        if name == "lsn" {
+            return Ok(past::lsn(self.snapshot(engine).lsn()));
+        }
         let value = match name.as_str() {
             "durability" => match self.options.durability {
                 Some(Durability::Sync) => "sync",

@@ -14,7 +14,7 @@ use crate::error::{Error, Result, RowName};
 use crate::foreign_keys;
 use crate::row::Row;
 use crate::serial;
-use crate::snapshot::TableReader;
+use crate::snapshot::{TableReader, TableSnapshot};
 use crate::statistics::Change;
 use crate::table::{Identity, OpenIndex, Table, TableState, shown};
 use crate::tables::{Inner, State};
@@ -85,6 +85,11 @@ impl TableTransaction {
 
     pub(crate) fn read_state<'a>(&'a self, table: &'a Arc<TableState>) -> TableReader<'a> {
         TableReader { table, reader: Reader::Transaction(&self.transaction), now_ms: self.now_ms }
+    }
+
+    /// The state that it reads: without its own writes, and noted for no conflict.
+    pub fn snapshot(&self) -> TableSnapshot {
+        TableSnapshot::new(self.transaction.snapshot(), Arc::clone(&self.state))
     }
 
     /// The transaction of the store beneath, for keyspaces that are no tables.

@@ -51,7 +51,7 @@ pub(super) fn run<'a>(
     target: Target<'a>,
     (host, session, given): (&Host<'_>, &Session, &Given<'_>),
 ) -> Result<u64> {
-    let (query, types) = query(parsed, source, host, session)?;
+    let (query, types) = query(parsed, source, host, (session, given))?;
     let mut writer = Writer { options, types, target, buffer: Vec::with_capacity(BUFFER) };
     let mut count = 0;
     query.read(host, session, given, &mut |columns, row| {
@@ -73,14 +73,14 @@ fn query(
     parsed: &Parsed,
     source: &CopySource,
     host: &Host<'_>,
-    session: &Session,
+    (session, given): (&Session, &Given<'_>),
 ) -> Result<(Prepared, Vec<ColumnType>)> {
     let (parameters, uses_moment) = (parsed.parameters, parsed.uses_moment);
     match source {
         CopySource::Query(query) => {
             let statement = ast::Statement::Query(query.clone());
             let text = statement.to_string();
-            let parsed = Parsed { text, statement, parameters, uses_moment };
+            let parsed = Parsed { text, statement, parameters, uses_moment, as_of: None };
             Ok((Prepared::new(parsed), Vec::new()))
         }
         CopySource::Table { table_name, columns } => {
@@ -88,7 +88,7 @@ fn query(
             let mut listed: Vec<String> = columns.iter().map(folded).collect();
             let mut types = Vec::new();
             // What is no table may be a view, or is not there, as the query finds.
-            if let Ok(table) = session.seen(host).source().table(&name) {
+            if let Ok(table) = given.seen(host, session).source().table(&name) {
                 if listed.is_empty() {
                     let taken = table.columns().filter(|column| column.generated.is_none());
                     listed = taken.map(|column| column.name.clone()).collect();

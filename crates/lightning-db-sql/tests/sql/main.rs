@@ -15,6 +15,7 @@ mod lifted;
 mod logic;
 mod merge;
 mod named;
+mod past;
 mod queries;
 #[cfg(feature = "vector")]
 mod random;
