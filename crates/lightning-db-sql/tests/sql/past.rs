@@ -190,7 +190,8 @@ fn only_what_reads_reads_an_older_state() {
     check_error(
         &db,
         "SELECT 1 AS OF 'x'",
-        "read the statement at line 1, column 16: AS OF takes the number of a commit, or a parameter",
+        "read the statement at line 1, column 16: AS OF takes the number of a commit, \
+         or a parameter",
     );
     let error = db.query("SELECT 1 AS OF ?", params!["x"]).unwrap_err();
     assert!(matches!(error, Error::Parameter { number: 1, .. }), "{error}");
