@@ -1,6 +1,6 @@
 //! Ways of a block as nodes of the plan.
 
-use super::joiner::Joiner;
+use super::joiner::{Joiner, number};
 use super::planner::{Draft, Request, Way, Ways, dearer};
 use super::ways::{How, JoinWay, Step};
 use crate::plan::{JoinMethod, Operator, PlanId, Rejected};
@@ -16,11 +16,15 @@ impl Joiner<'_, '_> {
     pub(super) fn finish(&mut self, group: u32, root: NodeId, request: &Request) -> Ways {
         let ways = self.groups[group as usize].ways;
         let rows = self.groups[group as usize].known.rows;
-        let list: Vec<Way> = ways.iter().map(|way| self.build(way)).collect();
-        for way in &list {
+        // Numbers of ways stand for nodes, which are made of those that are kept alone.
+        let numbered = |way: u32| self.way(way, PlanId::new(way as usize));
+        let list: Vec<Way> = ways.iter().map(numbered).collect();
+        let mut list = self.planner.prune(list, request, &rows);
+        for way in &mut list {
+            way.id = self.build(number(way.id.index())).id;
             self.planner.nodes.borrow_mut()[way.id.index()].node = Some(root);
         }
-        Ways { rows, list: self.planner.prune(list, request, &rows) }
+        Ways { rows, list }
     }
 
     /// A way as nodes. Without recursion: a chain of ten thousand joins is deep.

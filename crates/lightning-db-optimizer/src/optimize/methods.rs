@@ -207,11 +207,17 @@ impl Joiner<'_, '_> {
         if let Some(known) = self.orders_after.get(&(order, pair.edges)) {
             return *known;
         }
-        let mut known = self.orders[order as usize].0.clone();
-        for (left, right) in &pair.conditions.keys {
-            known.with_equal(*left, *right);
-        }
-        let number = self.order_number(known);
+        let known = &self.orders[order as usize].0;
+        let mut keys = pair.conditions.keys.iter();
+        let number = if keys.any(|(left, right)| known.grows_by(*left, *right)) {
+            let mut known = known.clone();
+            for (left, right) in &pair.conditions.keys {
+                known.with_equal(*left, *right);
+            }
+            self.order_number(known)
+        } else {
+            order
+        };
         self.orders_after.insert((order, pair.edges), number);
         number
     }

@@ -95,6 +95,12 @@ impl Order {
         self.parts.iter().map_while(column).collect()
     }
 
+    /// Whether it says more where two scalars are equal; see [`with_equal`](Self::with_equal).
+    pub(crate) fn grows_by(&self, one: ScalarId, other: ScalarId) -> bool {
+        let has_one = |list: &[ScalarId]| list.contains(&one) != list.contains(&other);
+        has_one(&self.constants) || self.parts.iter().any(|part| has_one(&part.scalars))
+    }
+
     /// The same order of rows in which more scalars are known to be equal.
     pub(crate) fn with_equal(&mut self, one: ScalarId, other: ScalarId) {
         for part in &mut self.parts {
