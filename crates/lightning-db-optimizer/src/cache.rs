@@ -18,6 +18,10 @@ use crate::statistics::StatisticsDigest;
 
 pub use region::Region;
 
+pub(crate) use region::REACH;
+
+pub use crate::cardinality::ParameterShares;
+
 /// What a plan depends on. Two queries have one plan if all of it is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CacheKey<'a> {
@@ -75,6 +79,8 @@ pub struct CacheCounters {
 
 /// Most plans of one query.
 pub const VARIANTS_MAX: usize = 4;
+/// Most selectivities that [`ParameterShares`] gives.
+pub const SELECTIVITIES_MAX: usize = 8;
 
 /// Plans by query and by region of the parameters.
 ///
@@ -202,9 +208,9 @@ impl<P> PlanCache<P> {
     }
 
     /// Keeps a plan for a question, and the region around it. `statistics` are those of the tables
-    /// that it reads. The same plan as one that is there makes the region of that one larger. Plans
-    /// of another version of the schema are dropped; where there is no room, the plan that was not
-    /// used for longest is.
+    /// that it reads. The same plan as one that is there takes its place, with a region that covers
+    /// both. Other plans that were good for the question are dropped, and so are those of another
+    /// version of the schema; where there is no room, the plan that was not used for longest is.
     pub fn insert(
         &mut self,
         question: &Question<'_>,
@@ -234,9 +240,14 @@ impl<P> PlanCache<P> {
             cached.version = key.version;
         }
         let region = Region::around(question.selectivities);
+        let before = cached.variants.len();
+        let is_other =
+            |it: &Variant<P>| it.plan == plan || !it.region.contains(question.selectivities);
+        cached.variants.retain(is_other);
+        self.plans -= before - cached.variants.len();
         if let Some(same) = cached.variants.iter_mut().find(|it| it.plan == plan) {
             same.region.cover(&region);
-            (same.statistics, same.epoch, same.used) = (statistics, epoch, used);
+            *same = Variant { plan, region: same.region.clone(), statistics, epoch, used };
             return;
         }
         if cached.variants.len() == VARIANTS_MAX {
@@ -249,6 +260,18 @@ impl<P> PlanCache<P> {
         self.plans += 1;
         if self.plans > self.plans_max {
             self.evict();
+        }
+    }
+
+    /// Forgets the plans of a query, of whatever version.
+    pub fn forget(&mut self, key: &CacheKey<'_>) {
+        let hash = self.hash(key);
+        let Some(queries) = self.queries.get_mut(&hash) else { return };
+        if let Some(position) = queries.iter().position(|it| it.is_of(key)) {
+            self.plans -= queries.remove(position).variants.len();
+        }
+        if queries.is_empty() {
+            self.queries.remove(&hash);
         }
     }
 

@@ -14,6 +14,7 @@ mod node;
 mod pairs;
 mod range;
 mod scan;
+mod shares;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ use facts::{Facts, Relation};
 use join::{Combined, Edge};
 use pairs::Seen;
 use scan::Scan;
+
+pub use shares::ParameterShares;
 
 /// What was seen when the same was run before.
 pub trait Learned: fmt::Debug {

@@ -211,6 +211,12 @@ impl Query {
         self.parameters.get(parameter)?.as_ref()
     }
 
+    /// The parameters whose values are known, with these, ascending.
+    pub fn bound(&self) -> impl Iterator<Item = (usize, &Value)> {
+        let all = self.parameters.iter().enumerate();
+        all.filter_map(|(number, value)| Some((number, value.as_ref()?)))
+    }
+
     /// Columns that a node gives, in order.
     pub fn output(&self, id: NodeId) -> Vec<ColumnId> {
         let mut output = Vec::new();

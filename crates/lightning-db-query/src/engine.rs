@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use lightning_db_optimizer::cache::CacheCounters;
 use lightning_db_optimizer::{Context, Hints, Optimizer, Plan, Query, QueryBuilder, Settings};
 use lightning_db_table::Tables;
 use lightning_db_types::Clock;
@@ -11,7 +12,7 @@ use crate::catalog::TableCatalog;
 use crate::error::Result;
 use crate::learn::Learned;
 use crate::source::Source;
-use crate::statement::Statement;
+use crate::statement::{Statement, Variants};
 
 /// By how much the rows of a table may grow or shrink before statistics are looked at again.
 const DRIFT: f64 = 1.5;
@@ -28,11 +29,19 @@ pub struct EngineOptions {
     /// Whether rows are counted in a few runs of each statement, and plans follow what was counted:
     /// so by default.
     pub learning: bool,
+    /// Whether statements have plans of their own for values of parameters that leave few rows and
+    /// for those that leave many: so by default.
+    pub variants: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { memory_limit: 64 << 20, settings: Settings::default(), learning: true }
+        Self {
+            memory_limit: 64 << 20,
+            settings: Settings::default(),
+            learning: true,
+            variants: true,
+        }
     }
 }
 
@@ -49,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) memory_limit: usize,
     /// What runs have taught, if they do.
     pub(crate) learned: Option<Learned>,
+    /// Plans for values of parameters, if there are such.
+    pub(crate) variants: Option<Variants>,
     /// The newest definitions and statistics, as long as these are near.
     catalog: ArcSwapOption<TableCatalog>,
 }
@@ -61,11 +72,13 @@ impl QueryEngine {
 
     /// An engine with options.
     pub fn with_options(tables: &Tables, options: EngineOptions) -> Self {
-        let EngineOptions { memory_limit, settings, learning } = options;
+        let EngineOptions { memory_limit, settings, learning, variants } = options;
         let optimizer = Optimizer::new(Settings { workers: 1, ..settings });
         let learned = learning.then(|| Learned::open(tables.store()));
+        let variants = variants.then(Variants::new);
         let (tables, catalog) = (tables.clone(), ArcSwapOption::empty());
-        Self { inner: Arc::new(Inner { tables, optimizer, memory_limit, learned, catalog }) }
+        let inner = Inner { tables, optimizer, memory_limit, learned, variants, catalog };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Bytes of rows that a query may keep.
@@ -96,6 +109,12 @@ impl QueryEngine {
             Some(learned) => learned.save(self.tables().store()),
             None => Ok(()),
         }
+    }
+
+    /// How often runs found a plan for the values of their parameters, and how often they did not:
+    /// of statements that have something to choose, since the engine was made.
+    pub fn plan_cache(&self) -> CacheCounters {
+        self.inner.variants.as_ref().map(Variants::counters).unwrap_or_default()
     }
 
     /// Plans a query, to be run any number of times.

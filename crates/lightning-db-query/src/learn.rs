@@ -12,6 +12,7 @@ use std::time::Duration;
 use lightning_db_optimizer::learning::{Feedback, Memory, Verdict};
 use lightning_db_optimizer::{Actual, Catalog, Optimizer, Plan, PlanId, Query};
 use lightning_db_storage::{KeyspaceOptions, Store};
+use lightning_db_types::Value;
 use parking_lot::RwLock;
 
 use crate::error::Result;
@@ -49,12 +50,19 @@ impl Lessons {
         Self { query: query.clone(), runs: AtomicU32::new(0) }
     }
 
-    /// Begins a run; says whether it is to be counted. Runs that begin at one moment may be taken
-    /// for one: it costs a lesson and no lock. Past the last lesson nothing is written any more, so
-    /// that threads do not share a line of the cache that changes.
-    pub(crate) fn begin_run(&self) -> bool {
+    /// The query as it was planned: with the values that the plan is for, if it is for some.
+    pub(crate) fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// Begins a run; says whether it is to be counted: a plan for some values is taught by runs
+    /// with the very same. Runs that begin at one moment may be taken for one: it costs a lesson
+    /// and no lock. Past the last lesson nothing is written any more, so that threads do not share
+    /// a line of the cache that changes.
+    pub(crate) fn begin_run(&self, values: &[Value]) -> bool {
         let run = self.runs.load(Ordering::Relaxed);
-        if run > RUNS_MAX {
+        let mut bound = self.query.bound();
+        if run > RUNS_MAX || !bound.all(|(number, value)| values.get(number) == Some(value)) {
             return false;
         }
         self.runs.store(run + 1, Ordering::Relaxed);

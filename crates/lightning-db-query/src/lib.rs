@@ -71,6 +71,7 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
+pub use lightning_db_optimizer::cache::CacheCounters;
 pub use lightning_db_optimizer::{Hints, QueryBuilder, build};
 
 pub use catalog::TableCatalog;

@@ -1,5 +1,8 @@
 //! Queries that are planned once and run any number of times.
 
+mod teach;
+mod variants;
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -19,6 +22,9 @@ use crate::learn::Lessons;
 use crate::program::Program;
 use crate::source::Source;
 
+use variants::Choice;
+pub(crate) use variants::Variants;
+
 /// A query with its plan.
 ///
 /// The plan is made anew when the definitions of the tables that a run sees are others than those
@@ -27,7 +33,10 @@ pub struct Statement {
     engine: Arc<Inner>,
     query: QueryBuilder,
     hints: Hints,
+    /// The plan for any values of the parameters.
     prepared: ArcSwap<Prepared>,
+    /// Number among the engine's statements.
+    number: u64,
 }
 
 /// A column of a result.
@@ -73,6 +82,8 @@ pub(crate) struct Prepared {
     columns: Vec<ResultColumn>,
     /// What its runs teach, if they have anything to teach.
     lessons: Option<Lessons>,
+    /// What there is to choose by the values of parameters: of the plan for any.
+    choice: Option<Box<Choice>>,
 }
 
 /// A run that was watched.
@@ -96,7 +107,14 @@ impl Prepared {
         (query, hints): (&QueryBuilder, &Hints),
         catalog: &TableCatalog,
     ) -> Result<Self> {
-        Self::of_query(engine, (&query.build(catalog)?, hints), catalog)
+        let query = query.build(catalog)?;
+        let mut prepared = Self::of_query(engine, (&query, hints), catalog)?;
+        let variants = engine.variants.as_ref();
+        if let Some(variants) = variants.filter(|_| hints.is_empty() && !prepared.finds_by_key()) {
+            let plan = (&prepared.plan, &prepared.program.tables[..]);
+            prepared.choice = Choice::new(&query, plan, catalog, variants).map(Box::new);
+        }
+        Ok(prepared)
     }
 
     pub(crate) fn of_query(
@@ -115,7 +133,23 @@ impl Prepared {
         let columns = columns.collect();
         let teaches = engine.learned.is_some() && hints.is_empty() && !finds_by_key(&plan);
         let lessons = teaches.then(|| Lessons::new(query));
-        Ok(Self { version: plan.version(), program, tables, columns, lessons, plan })
+        let version = plan.version();
+        Ok(Self { version, program, tables, columns, lessons, plan, choice: None })
+    }
+
+    /// Whether it finds each row that it reads by the whole of a unique key.
+    fn finds_by_key(&self) -> bool {
+        finds_by_key(&self.plan)
+    }
+
+    /// Whether the tables that a source sees are others than it was made for, or of other sizes.
+    fn is_near(&self, source: Source<'_>) -> Result<bool> {
+        for (table, rows) in &self.tables {
+            if !is_near(*rows, source.read(table)?.approximate_count()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// A place for what is counted of each node.
@@ -213,8 +247,9 @@ impl Statement {
         catalog: &TableCatalog,
     ) -> Result<Self> {
         let prepared = Prepared::new(engine, (&query, &hints), catalog)?;
+        let number = engine.variants.as_ref().map_or(0, Variants::number);
         let (engine, prepared) = (Arc::clone(engine), ArcSwap::from_pointee(prepared));
-        Ok(Self { engine, query, hints, prepared })
+        Ok(Self { engine, query, hints, prepared, number })
     }
 
     /// Columns of the result.
@@ -225,7 +260,7 @@ impl Statement {
     /// Whether the plan finds each row that it reads by the whole of a unique key: no other values
     /// of the parameters have a better one.
     pub fn finds_by_key(&self) -> bool {
-        finds_by_key(&self.prepared.load().plan)
+        self.prepared.load().finds_by_key()
     }
 
     /// The plan as text: operators with estimates and costs.
@@ -264,14 +299,9 @@ impl Statement {
         mut visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let source = source.into();
-        let kept;
         let guard = self.prepared.load();
-        let prepared = if guard.version == source.version() {
-            &**guard
-        } else {
-            kept = self.prepare_again(source)?;
-            &*kept
-        };
+        let other = self.instead_of(&guard, source, parameters)?;
+        let prepared = other.as_deref().unwrap_or(&guard);
         self.run(prepared, source, (parameters, cancel), None, &mut visit)
     }
 
@@ -319,10 +349,8 @@ impl Statement {
         parameters: &[Value],
     ) -> Result<Analyzed> {
         let source = source.into();
-        let mut prepared = self.prepared.load_full();
-        if prepared.version != source.version() {
-            prepared = self.prepare_again(source)?;
-        }
+        let known = self.prepared.load_full();
+        let prepared = self.instead_of(&known, source, parameters)?.unwrap_or(known);
         let clock = &**self.engine.clock();
         let mut rows = 0;
         let counted = Counted { clock: Some(clock), actual: prepared.uncounted() };
@@ -334,6 +362,21 @@ impl Statement {
         Ok(Analyzed { prepared, actual, rows })
     }
 
+    /// The plan to run by instead of the one that is there: for the definitions that a source sees,
+    /// or for the values of the parameters.
+    fn instead_of(
+        &self,
+        known: &Prepared,
+        source: Source<'_>,
+        values: &[Value],
+    ) -> Result<Option<Arc<Prepared>>> {
+        if known.version != source.version() {
+            return self.prepare_again(source).map(Some);
+        }
+        let choice = known.choice.as_ref();
+        Ok(choice.and_then(|choice| self.choose((known, choice), source, values)))
+    }
+
     /// Makes the plan anew for what a source sees, and keeps it if that is what is seen now.
     #[cold]
     fn prepare_again(&self, source: Source<'_>) -> Result<Arc<Prepared>> {
@@ -343,6 +386,16 @@ impl Statement {
             self.prepared.store(Arc::clone(&prepared));
         }
         Ok(prepared)
+    }
+
+    /// Makes the plan anew if the tables have moved since that was made.
+    #[cold]
+    fn follow(&self, source: Source<'_>) -> Result<()> {
+        let now = self.prepared.load();
+        if now.version == source.version() && !now.is_near(source)? {
+            self.prepare_again(source)?;
+        }
+        Ok(())
     }
 
     fn run<'r>(
@@ -370,7 +423,7 @@ impl Statement {
             moved.map(|(reader, (_, rows))| !is_near(*rows, reader.approximate_count()));
         if moved.any(|moved| moved) {
             // Good for this run; the next one has a plan for the tables as they are.
-            self.prepare_again(source)?;
+            self.follow(source)?;
         }
         let run = Run {
             program: &prepared.program,
@@ -383,59 +436,10 @@ impl Statement {
             counted,
         };
         match &prepared.lessons {
-            Some(lessons) if counted.is_none() && lessons.begin_run() => {
+            Some(lessons) if counted.is_none() && lessons.begin_run(parameters) => {
                 self.teach((prepared, lessons), source, run, visit)
             }
             _ => run.each(visit),
-        }
-    }
-
-    /// Runs, and takes what there is to be learned of it.
-    #[cold]
-    fn teach(
-        &self,
-        (prepared, lessons): (&Prepared, &Lessons),
-        source: Source<'_>,
-        run: Run<'_>,
-        visit: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
-    ) -> Result<()> {
-        let counted = Counted { clock: None, actual: prepared.uncounted() };
-        let begun = self.engine.clock().monotonic();
-        let mut is_whole = true;
-        Run { counted: Some(&counted), ..run }.each(&mut |row| {
-            let flow = visit(row)?;
-            is_whole &= flow.is_continue();
-            Ok(flow)
-        })?;
-        let time = self.engine.clock().monotonic().saturating_sub(begun);
-        let Some(learned) = self.engine.learned.as_ref().filter(|_| is_whole) else {
-            return Ok(());
-        };
-        let counted = prepared.counted(&counted.actual.into_inner());
-        if learned.take(lessons, &prepared.plan, &counted, time) {
-            self.plan_by_lessons(prepared, source);
-        }
-        Ok(())
-    }
-
-    /// Makes the plan anew for what was learned, and keeps it if it is another one.
-    fn plan_by_lessons(&self, prepared: &Prepared, source: Source<'_>) {
-        let again = || -> Result<Prepared> {
-            let catalog = self.engine.catalog_of(source)?;
-            Prepared::new(&self.engine, (&self.query, &self.hints), &catalog)
-        };
-        let is_kept = |again: &Prepared| {
-            let now = self.prepared.load();
-            now.version == again.version && std::ptr::eq(Arc::as_ptr(&now), prepared)
-        };
-        // The rows are there; a plan that fails to get better is no error of theirs.
-        if let Some(again) = again().ok().filter(is_kept) {
-            if Hints::pin(&again.plan) == Hints::pin(&prepared.plan)
-                && let (Some(new), Some(old)) = (&again.lessons, &prepared.lessons)
-            {
-                new.go_on_from(old);
-            }
-            self.prepared.store(Arc::new(again));
         }
     }
 }

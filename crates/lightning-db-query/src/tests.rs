@@ -5,6 +5,7 @@ mod learning;
 mod random;
 #[cfg(all(feature = "spatial", feature = "text"))]
 mod search;
+mod variants;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

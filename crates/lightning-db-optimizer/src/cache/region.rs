@@ -8,7 +8,7 @@ pub struct Region {
 
 /// A region reaches from a part of the selectivity to as many times of it. Costs of access paths
 /// that are linear in the rows are then off by no more than this.
-const REACH: f64 = 4.0;
+pub(crate) const REACH: f64 = 4.0;
 
 /// Below this share of rows every selectivity is as good as none: one row of many.
 const SELECTIVITY_MIN: f64 = 1e-6;

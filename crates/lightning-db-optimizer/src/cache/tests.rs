@@ -124,3 +124,18 @@ fn the_plan_that_was_not_used_for_longest_goes() {
     assert_eq!(cache.find(&of(0), |_| None), Lookup::Unknown);
     assert_eq!(cache.counters().evicted, 1);
 }
+
+#[test]
+fn what_is_kept_for_a_question_takes_the_place_of_what_was() {
+    let mut cache = PlanCache::new(10);
+    cache.insert(&question(&[0.01]), Vec::new(), "index");
+    cache.insert(&question(&[0.03]), Vec::new(), "sets");
+    assert_eq!(cache.find(&question(&[0.03]), |_| None), Lookup::Hit(&"sets"));
+    assert_eq!(cache.len(), 1, "the index was good up to 0.04");
+    cache.insert(&question(&[0.5]), Vec::new(), "scan");
+    cache.forget(&CacheKey { settings: 4, ..KEY });
+    assert_eq!(cache.len(), 2);
+    cache.forget(&CacheKey { version: 10, ..KEY });
+    assert_eq!(cache.find(&question(&[0.5]), |_| None), Lookup::Unknown);
+    assert!(cache.is_empty());
+}
