@@ -2,6 +2,8 @@
 
 mod load;
 mod options;
+#[cfg(feature = "vector")]
+mod parquet;
 mod unload;
 
 use std::io::{Read, Write};
@@ -36,6 +38,8 @@ pub(crate) fn stream_of(statement: &ast::Statement) -> Option<CopyStream> {
             let options = Options::read(options, legacy_options, None).ok();
             let quote = options.and_then(|options| match options.format {
                 Format::Csv { separators, .. } => Some(separators.quote),
+                #[cfg(feature = "vector")]
+                Format::Parquet => None,
                 Format::JsonLines => None,
             });
             Some(CopyStream::In { quote })

@@ -48,7 +48,7 @@
 //! * `text` (default): `CREATE INDEX .. USING fulltext`.
 //! * `tokio`: [`AsyncSql`], statements of tasks on a bounded number of threads.
 //! * `vector`: queries that the binder does not understand run on DataFusion: its functions, and
-//!   more of `information_schema`.
+//!   more of `information_schema`. COPY of Parquet.
 //! * `spatial` (default): `CREATE INDEX .. USING rtree`.
 //!
 //! # Invariants

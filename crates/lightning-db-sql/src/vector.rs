@@ -4,7 +4,7 @@
 //! DataFusion is asynchronous, and its callers may be in a runtime already. Tables are read as
 //! Arrow batches from the state that the statement sees, a snapshot's or the open transaction's.
 
-mod arrow;
+pub(crate) mod arrow;
 mod provider;
 
 use std::sync::Arc;
@@ -41,6 +41,16 @@ const STACK_LEN: usize = 16 << 20;
 #[derive(Debug)]
 pub(crate) struct Failure(Box<DataFusionError>);
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.find_root() {
+            // Errors of the tables come back as they went in.
+            DataFusionError::External(error) => error.fmt(f),
+            other => f.write_str(&other.strip_backtrace()),
+        }
+    }
+}
+
 impl Failure {
     fn new(detail: impl Into<String>) -> Self {
         DataFusionError::Execution(detail.into()).into()
@@ -60,13 +70,8 @@ impl From<datafusion::arrow::error::ArrowError> for Failure {
 }
 
 impl From<Failure> for Error {
-    fn from(Failure(error): Failure) -> Self {
-        let detail = match error.find_root() {
-            // Errors of the tables come back as they went in.
-            DataFusionError::External(error) => error.to_string(),
-            other => other.strip_backtrace(),
-        };
-        Self::Vector { detail }
+    fn from(failure: Failure) -> Self {
+        Self::Vector { detail: failure.to_string() }
     }
 }
 

@@ -65,7 +65,8 @@ pub struct RowBatch {
 }
 
 impl ColumnVector {
-    fn new(column_type: ColumnType) -> Self {
+    /// A vector without values.
+    pub fn new(column_type: ColumnType) -> Self {
         let values = match column_type {
             ColumnType::Bool => VectorValues::Bool(Vec::new()),
             ColumnType::I64 => VectorValues::I64(Vec::new()),
@@ -89,7 +90,9 @@ impl ColumnVector {
         self.valid.get(row / 64).is_some_and(|bits| bits >> (row % 64) & 1 == 1)
     }
 
-    fn push(&mut self, row: usize, value: ValueRef<'_>) {
+    /// Adds the value of row `row`, behind that of the row before it: null, or of the column's
+    /// type.
+    pub fn push(&mut self, row: usize, value: ValueRef<'_>) {
         if row.is_multiple_of(64) {
             self.valid.push(0);
         }
@@ -127,8 +130,8 @@ impl ColumnVector {
         }
     }
 
-    /// Bytes of a text or bytes vector.
-    fn data_len(&self) -> usize {
+    /// Bytes of the texts in it; zero for values of a fixed width.
+    pub fn data_len(&self) -> usize {
         match &self.values {
             VectorValues::Text { bytes, .. } | VectorValues::Bytes { bytes, .. } => bytes.len(),
             _ => 0,

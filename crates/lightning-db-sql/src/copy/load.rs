@@ -9,6 +9,8 @@ use lightning_db_types::Value;
 use sqlparser::ast::{self, CopySource};
 
 use super::options::{Format, Options};
+#[cfg(feature = "vector")]
+use super::parquet::Batches;
 use crate::connection::Session;
 use crate::error::{Error, Result};
 use crate::files::{self, Cell, Columns, Nulls, Record, Records, RowFormat};
@@ -78,6 +80,11 @@ pub(super) fn run(
     Err(lightning_db_table::Error::from(error).into())
 }
 
+/// A row that cannot be loaded.
+fn refused(input: &Input<'_>, line: u64, detail: String) -> Error {
+    Error::Line { path: input.name().to_owned(), line, detail }
+}
+
 struct Load<'a> {
     table: Table,
     /// Columns that the file may have, by name, in the order of the list or the table.
@@ -125,6 +132,10 @@ impl<'a> Load<'a> {
         input: &mut Input<'_>,
         given: &Given<'_>,
     ) -> Result<u64> {
+        #[cfg(feature = "vector")]
+        if self.options.format == Format::Parquet {
+            return self.run_batches(transaction, input, given);
+        }
         let source = input.open()?;
         let (format, null) = self.format();
         let mut records = Records::new(source, format, input.name(), Nulls::Unquoted(null))?;
@@ -132,23 +143,60 @@ impl<'a> Load<'a> {
         let mut loaded = 0;
         while let Some(record) = records.next_record()? {
             given.go_on()?;
-            let refused = |line: u64, detail: String| {
-                let path = input.name().to_owned();
-                Error::Line { path, line, detail }
-            };
+            let refused = |line, detail| refused(input, line, detail);
             let record = record.map_err(|bad| refused(bad.line, bad.reason))?;
             let line = record.line;
             for name in &records.names()[places.len()..] {
                 places.push(self.place(name).map_err(|detail| refused(line, detail))?);
             }
             let row = self.row(&places, &record).map_err(|detail| refused(line, detail))?;
-            transaction.insert(&self.table, row).map_err(|error| match error {
-                lightning_db_table::Error::Storage(_) => error.into(),
-                error => refused(line, error.to_string()),
-            })?;
+            self.insert(transaction, row, (input, line))?;
             loaded += 1;
         }
         Ok(loaded)
+    }
+
+    /// Loads the rows of a Parquet file.
+    #[cfg(feature = "vector")]
+    fn run_batches(
+        &self,
+        transaction: &mut TableTransaction,
+        input: &Input<'_>,
+        given: &Given<'_>,
+    ) -> Result<u64> {
+        let Input::File(path) = *input else {
+            let hint = "it is read from its end: name a file";
+            return Err(Error::unsupported_hint("COPY of Parquet FROM STDIN", hint, None));
+        };
+        let listed: Vec<&str> = self.columns.iter().map(|(name, _)| &**name).collect();
+        let mut batches = Batches::open(path, self.listed.then_some(&listed))?;
+        let places = batches.names().iter().map(|name| self.place(name));
+        let places = places.collect::<Result<Vec<_>, _>>();
+        let places = places.map_err(|detail| refused(input, 1, detail))?;
+        let mut loaded = 0;
+        while let Some(rows) = batches.next_rows()? {
+            given.go_on()?;
+            for row in rows {
+                let named = places.iter().map(|place| &*self.columns[*place].0).zip(row);
+                self.insert(transaction, named.collect(), (input, loaded + 1))?;
+                loaded += 1;
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Adds a row of a line of the file.
+    fn insert(
+        &self,
+        transaction: &mut TableTransaction,
+        row: Vec<(&str, Value)>,
+        (input, line): (&Input<'_>, u64),
+    ) -> Result<()> {
+        let inserted = transaction.insert(&self.table, row).map_err(|error| match error {
+            lightning_db_table::Error::Storage(_) => error.into(),
+            error => refused(input, line, error.to_string()),
+        });
+        inserted.map(drop)
     }
 
     fn format(&self) -> (RowFormat, &str) {

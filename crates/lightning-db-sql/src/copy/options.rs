@@ -9,7 +9,7 @@ use crate::files::Separators;
 use crate::names::{at, folded, unknown};
 
 /// Formats of files.
-const FORMATS: [&str; 2] = ["csv", "jsonl"];
+const FORMATS: [&str; 3] = ["csv", "jsonl", "parquet"];
 
 /// How a file is read or written.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) enum Format {
         null: String,
     },
     JsonLines,
+    #[cfg(feature = "vector")]
+    Parquet,
 }
 
 /// Options as they are given, before it is known whether they fit together.
@@ -59,10 +61,6 @@ impl Given {
         match option {
             CopyOption::Format(name) => {
                 let wanted = folded(name).to_lowercase();
-                if wanted == "parquet" {
-                    let hint = "this build has no Parquet; write csv or jsonl";
-                    return Err(Error::unsupported_hint("COPY of Parquet", hint, at(name)));
-                }
                 let known = FORMATS.into_iter().find(|known| *known == wanted);
                 let known = known.ok_or_else(|| unknown("format", &wanted, FORMATS, at(name)))?;
                 return once(&mut self.format, known, "FORMAT");
@@ -112,17 +110,21 @@ impl Given {
         let ending = ending.map(|ending| ending.to_string_lossy().to_lowercase());
         let named = match ending.as_deref() {
             Some("jsonl" | "ndjson") => "jsonl",
+            Some("parquet") => "parquet",
             _ => "csv",
         };
         let Self { format, delimiter, quote, header, null, escape } = self;
         let quote = byte(quote.unwrap_or('"'), "QUOTE")?;
-        if format.unwrap_or(named) == "jsonl" {
+        let format = format.unwrap_or(named);
+        if format != "csv" {
             let is_plain = delimiter.is_none() && header.is_none() && null.is_none();
             if !is_plain || quote != b'"' || escape.is_some() {
-                let detail = "DELIMITER, QUOTE, ESCAPE, HEADER and NULL are for csv, not for jsonl";
+                let options = "DELIMITER, QUOTE, ESCAPE, HEADER and NULL";
+                let detail = format!("{options} are for csv, not for {format}");
                 return Err(Error::invalid(detail, None));
             }
-            return Ok(Options { format: Format::JsonLines });
+            let format = if format == "jsonl" { Format::JsonLines } else { parquet()? };
+            return Ok(Options { format });
         }
         let between = if ending.as_deref() == Some("tsv") { '\t' } else { ',' };
         let delimiter = byte(delimiter.unwrap_or(between), "DELIMITER")?;
@@ -143,6 +145,18 @@ impl Given {
         let header = header.unwrap_or(false);
         Ok(Options { format: Format::Csv { separators, header, null } })
     }
+}
+
+#[cfg(feature = "vector")]
+#[expect(clippy::unnecessary_wraps, reason = "a build without it has an error")]
+fn parquet() -> Result<Format> {
+    Ok(Format::Parquet)
+}
+
+#[cfg(not(feature = "vector"))]
+fn parquet() -> Result<Format> {
+    let hint = "build with the feature vector, or copy csv or jsonl";
+    Err(Error::unsupported_hint("COPY of Parquet", hint, None))
 }
 
 fn once<T>(place: &mut Option<T>, value: T, name: &str) -> Result<()> {

@@ -11,6 +11,8 @@ use serde_json::Value as Json;
 use sqlparser::ast::{self, CopySource};
 
 use super::options::{Format, Options};
+#[cfg(feature = "vector")]
+use super::parquet::ParquetWriter;
 use crate::connection::Session;
 use crate::error::{Error, Result};
 use crate::files::{self, NewFile};
@@ -52,11 +54,17 @@ pub(super) fn run<'a>(
     (host, session, given): (&Host<'_>, &Session, &Given<'_>),
 ) -> Result<u64> {
     let (query, types) = query(parsed, source, host, (session, given))?;
-    let mut writer = Writer { options, types, target, buffer: Vec::with_capacity(BUFFER) };
+    let mut writer: Box<dyn RowWriter + 'a> = match options.format {
+        #[cfg(feature = "vector")]
+        Format::Parquet => Box::new(ParquetWriter::new(types, target)),
+        Format::Csv { .. } | Format::JsonLines => {
+            Box::new(TextWriter { options, types, target, buffer: Vec::with_capacity(BUFFER) })
+        }
+    };
     let mut count = 0;
     query.read(host, session, given, &mut |columns, row| {
         match row {
-            None => writer.head(columns),
+            None => writer.head(columns)?,
             Some(row) => {
                 writer.row(columns, row)?;
                 count += 1;
@@ -64,7 +72,7 @@ pub(super) fn run<'a>(
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    writer.flush()?;
+    writer.finish()?;
     Ok(count)
 }
 
@@ -106,7 +114,15 @@ fn query(
     }
 }
 
-struct Writer<'a> {
+/// Writes rows in a format: the head, the rows, and what is left.
+pub(super) trait RowWriter {
+    fn head(&mut self, columns: &[ResultColumn]) -> Result<()>;
+    fn row(&mut self, columns: &[ResultColumn], row: &[ValueRef<'_>]) -> Result<()>;
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// Writes rows as CSV or JSON Lines.
+struct TextWriter<'a> {
     options: &'a Options,
     /// Types of the columns, or none if they are not known.
     types: Vec<ColumnType>,
@@ -114,8 +130,8 @@ struct Writer<'a> {
     buffer: Vec<u8>,
 }
 
-impl Writer<'_> {
-    fn head(&mut self, columns: &[ResultColumn]) {
+impl RowWriter for TextWriter<'_> {
+    fn head(&mut self, columns: &[ResultColumn]) -> Result<()> {
         if let Format::Csv { separators, header: true, .. } = &self.options.format {
             for (number, column) in columns.iter().enumerate() {
                 if number > 0 {
@@ -125,43 +141,41 @@ impl Writer<'_> {
             }
             self.buffer.push(b'\n');
         }
+        Ok(())
     }
 
     fn row(&mut self, columns: &[ResultColumn], row: &[ValueRef<'_>]) -> Result<()> {
-        match &self.options.format {
-            Format::Csv { separators, null, .. } => {
-                for (number, value) in row.iter().enumerate() {
-                    if number > 0 {
-                        self.buffer.push(separators.delimiter);
-                    }
-                    let text = files::to_text(*value);
-                    if text.is_none() && null.is_empty() && row.len() == 1 {
-                        let detail = "a null alone is an empty line, which is no row; give NULL";
-                        return Err(Error::invalid(detail, None));
-                    }
-                    files::write_csv(text.as_deref(), null, *separators, &mut self.buffer);
+        if let Format::Csv { separators, null, .. } = &self.options.format {
+            for (number, value) in row.iter().enumerate() {
+                if number > 0 {
+                    self.buffer.push(separators.delimiter);
                 }
-            }
-            Format::JsonLines => {
-                let mut object = String::from("{");
-                for (number, (column, value)) in columns.iter().zip(row).enumerate() {
-                    if number > 0 {
-                        object.push(',');
-                    }
-                    object.push_str(&Json::from(&*column.name).to_string());
-                    object.push(':');
-                    let of = self.types.get(number).copied().unwrap_or(ColumnType::Text);
-                    files::write_json(*value, of, &mut object);
+                let text = files::to_text(*value);
+                if text.is_none() && null.is_empty() && row.len() == 1 {
+                    let detail = "a null alone is an empty line, which is no row; give NULL";
+                    return Err(Error::invalid(detail, None));
                 }
-                object.push('}');
-                self.buffer.extend_from_slice(object.as_bytes());
+                files::write_csv(text.as_deref(), null, *separators, &mut self.buffer);
             }
+        } else {
+            let mut object = String::from("{");
+            for (number, (column, value)) in columns.iter().zip(row).enumerate() {
+                if number > 0 {
+                    object.push(',');
+                }
+                object.push_str(&Json::from(&*column.name).to_string());
+                object.push(':');
+                let of = self.types.get(number).copied().unwrap_or(ColumnType::Text);
+                files::write_json(*value, of, &mut object);
+            }
+            object.push('}');
+            self.buffer.extend_from_slice(object.as_bytes());
         }
         self.buffer.push(b'\n');
-        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= BUFFER { self.finish() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<()> {
+    fn finish(&mut self) -> Result<()> {
         let Target { output, file } = &mut self.target;
         let written = output.write_all(&self.buffer);
         self.buffer.clear();

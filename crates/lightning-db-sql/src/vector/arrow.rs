@@ -27,7 +27,7 @@ pub(super) const SCALE: u8 = 9;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Type of a column in Arrow.
-pub(super) fn data_type(column_type: ColumnType) -> DataType {
+pub(crate) fn data_type(column_type: ColumnType) -> DataType {
     match column_type {
         ColumnType::Bool => DataType::Boolean,
         ColumnType::I64 => DataType::Int64,
@@ -49,7 +49,7 @@ fn point_fields() -> Fields {
 }
 
 /// A vector of a batch with so many rows as an array; numbers are not copied.
-pub(super) fn array(vector: ColumnVector, rows: usize) -> Result<ArrayRef> {
+pub(crate) fn array(vector: ColumnVector, rows: usize) -> Result<ArrayRef> {
     let valid = Buffer::from_vec(vector.valid);
     let nulls = NullBuffer::new(BooleanBuffer::new(valid, 0, rows));
     let nulls = (nulls.null_count() > 0).then_some(nulls);
@@ -159,7 +159,7 @@ pub(super) fn scalar(value: &Value) -> Result<ScalarValue> {
 }
 
 /// The values of a batch, row by row.
-pub(super) fn rows(batch: &RecordBatch) -> Result<Vec<Vec<Value>>> {
+pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Vec<Value>>> {
     let mut rows: Vec<Vec<Value>> =
         (0..batch.num_rows()).map(|_| Vec::with_capacity(batch.num_columns())).collect();
     for column in batch.columns() {

@@ -193,8 +193,14 @@ fn files_that_are_none_are_refused() {
 #[test]
 fn options_that_cannot_be_are_refused() {
     let db = database("CREATE TABLE n (i BIGINT PRIMARY KEY)");
+    if !cfg!(feature = "vector") {
+        let refused = "run COPY of Parquet: it is not supported; build with the feature vector, \
+                       or copy csv or jsonl";
+        check_error(&db, "COPY n TO 'x' (FORMAT parquet)", refused);
+        check_error(&db, "COPY n FROM 'x.parquet'", refused);
+    }
     for (sql, expected) in [
-        ("COPY n TO 'x' (FORMAT parquet)", "this build has no Parquet"),
+        ("COPY n TO 'x' (FORMAT parquet, HEADER)", "are for csv, not for parquet"),
         ("COPY n TO 'x' (FORMAT jsnol)", "find format jsnol at line 1, column 23; did you mean"),
         ("COPY n TO 'x' (HEADER, HEADER FALSE)", "HEADER is given twice"),
         ("COPY n TO 'x' (FORMAT jsonl, HEADER)", "are for csv, not for jsonl"),

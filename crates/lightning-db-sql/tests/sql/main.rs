@@ -15,6 +15,8 @@ mod lifted;
 mod logic;
 mod merge;
 mod named;
+#[cfg(feature = "vector")]
+mod parquet;
 mod past;
 mod queries;
 #[cfg(feature = "vector")]
