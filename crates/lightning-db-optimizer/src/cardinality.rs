@@ -8,6 +8,7 @@
 mod belief;
 mod distinct;
 mod facts;
+mod groups;
 mod join;
 mod matching;
 mod node;

@@ -138,10 +138,12 @@ pub enum Work {
         /// Aggregates for each row.
         aggregates: f64,
     },
-    /// Gathers rows that come sorted by group.
+    /// Gathers rows that come sorted by group, or all rows.
     StreamAggregate {
         /// Rows.
         rows: f64,
+        /// Columns that a row is compared with the one before by; none if all rows are one group.
+        keys: f64,
         /// Aggregates for each row.
         aggregates: f64,
     },

@@ -69,6 +69,10 @@ impl Search<'_> {
         });
         match found.kind {
             IndexKind::Clustered if found.scan.key.is_empty() => self.scan_cost(load),
+            // A row by its key is found as one by its number is: nothing is stepped through.
+            IndexKind::Clustered if found.is_unique(self.relation.index(found.scan.index)) => {
+                self.cost(0.0, load, |numbers| self.fetch_rows(numbers[0], 0.0, columns))
+            }
             IndexKind::Spatial | IndexKind::Text => {
                 let search = self.search(found, 0.0);
                 self.cost(search, load, |numbers| {

@@ -40,7 +40,7 @@ impl Found {
     }
 
     /// Whether all of a unique key is given: at most one row for each place.
-    fn is_unique(&self, index: &IndexDefinition) -> bool {
+    pub(super) fn is_unique(&self, index: &IndexDefinition) -> bool {
         let fixed = |part: &KeyPart| matches!(part, KeyPart::Equal(_) | KeyPart::In(_));
         index.unique && self.scan.key.len() == index.parts.len() && self.scan.key.iter().all(fixed)
     }

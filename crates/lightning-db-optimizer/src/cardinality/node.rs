@@ -50,6 +50,11 @@ impl Cardinality<'_> {
         let (mut found, mut between) = (self.rows(at), Vec::new());
         let mut by_relation: Vec<(usize, Vec<ScalarId>)> = Vec::new();
         for condition in conditions {
+            if let Some((share, source)) = self.share_of_groups(at, condition) {
+                let point = found.point * share;
+                found = Estimate::new(point, 0.0, found.high, found.source.max(source));
+                continue;
+            }
             let columns = self.query.scalar_columns(condition);
             let mut relations = columns.iter().map(|it| Some(self.facts.column(*it)?.0));
             let first = relations.next().flatten();

@@ -8,7 +8,7 @@ use lightning_db_types::{Value, ValueType};
 
 use super::*;
 use crate::catalog::{ColumnDefinition, ForeignKey, TableDefinition, TableId};
-use crate::query::{Column, Node, Origin, Scalar};
+use crate::query::{Aggregate, AggregateFunction, Column, Node, Origin, Scalar};
 use crate::statistics::{ColumnStatistics, StatisticsBuilder, TableStatistics};
 
 /// Customers, and orders that refer to them.
@@ -305,6 +305,42 @@ fn known_by_ends(one: (i64, i64), other: (i64, i64)) -> Shop {
         (Arc::new(definition), Some(Arc::new(known)))
     };
     Shop { tables: vec![table("one", one), table("other", other)] }
+}
+
+#[test]
+fn groups_with_a_count_or_sum_go_by_how_groups_spread() {
+    let shop = shop();
+    let groups = |function, argument: Option<usize>, comparison, value: i64| {
+        let mut made = Made::new();
+        let input = made.scan(&shop, 1);
+        let argument = argument.map(|at| made.query.add_scalar(Scalar::Column(made.columns[at])));
+        let made_of = Aggregate { function, argument, distinct: false, filter: None };
+        let column = made.query.add_column(Column {
+            name: "made".into(),
+            relation: None,
+            value_type: ValueType::I64,
+            nullable: false,
+            origin: Origin::Computed,
+        });
+        let groups = vec![made.columns[1]];
+        let aggregates = vec![(column, made_of)];
+        let grouped = made.query.add_node(Node::Aggregate { input, groups, aggregates });
+        made.columns.push(column);
+        let condition = made.compare(comparison, 3, value);
+        let filtered = made.filter(grouped, vec![condition]);
+        Cardinality::new(&made.query, &shop, None).rows(filtered).point
+    };
+    let near = |found: f64, expected: f64| {
+        assert!(crate::q_error(found, expected) < 1.2, "{found} is not near {expected}");
+    };
+    // 1,000 customers of 10 orders each, with a deviation of 3.2; a tenth of the orders are open.
+    near(groups(AggregateFunction::Count, None, Comparison::Greater, 10), 500.0);
+    near(groups(AggregateFunction::Count, None, Comparison::AtLeast, 13), 171.0);
+    near(groups(AggregateFunction::Count, None, Comparison::Less, 13), 829.0);
+    near(groups(AggregateFunction::Count, None, Comparison::Greater, 1_000), 1.0);
+    near(groups(AggregateFunction::Sum, Some(2), Comparison::Greater, 2), 159.0);
+    // Nothing is known of the smallest.
+    near(groups(AggregateFunction::Min, Some(2), Comparison::Greater, 2), 333.0);
 }
 
 #[test]

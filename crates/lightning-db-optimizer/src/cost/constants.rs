@@ -22,8 +22,8 @@ pub enum Constant {
     Entry,
     /// A row that is fetched by its number.
     FetchRow,
-    /// A page that fetched rows lie in, the first time it is touched.
-    FetchPage,
+    /// A row that is fetched and is in no cache.
+    FetchMiss,
     /// A set of rows that a bitmap index reads.
     BitmapSet,
     /// A block of 65,536 rows in a set that is read.
@@ -62,7 +62,7 @@ pub enum Constant {
     AggregateGroup,
     /// A value that is added to an aggregate.
     AggregateValue,
-    /// A row that is compared with the group before.
+    /// A column of a row that is compared with the group before.
     StreamRow,
     /// A row that is passed to another worker.
     ExchangeRow,
@@ -74,38 +74,38 @@ pub enum Constant {
 
 /// Names, and the values that are used where nothing was measured.
 const SHIPPED: [(Constant, &str, f64); 32] = [
-    (Constant::ScanRow, "scan_row", 60.0),
-    (Constant::ScanPage, "scan_page", 4_000.0),
-    (Constant::Decode, "decode", 12.0),
-    (Constant::Seek, "seek", 250.0),
-    (Constant::SeekLevel, "seek_level", 25.0),
-    (Constant::HashSeek, "hash_seek", 200.0),
-    (Constant::Entry, "entry", 50.0),
-    (Constant::FetchRow, "fetch_row", 350.0),
-    (Constant::FetchPage, "fetch_page", 900.0),
-    (Constant::BitmapSet, "bitmap_set", 2_500.0),
-    (Constant::BitmapBlock, "bitmap_block", 400.0),
-    (Constant::SetRow, "set_row", 8.0),
-    (Constant::SpatialLevel, "spatial_level", 120.0),
-    (Constant::SpatialRow, "spatial_row", 60.0),
+    (Constant::ScanRow, "scan_row", 0.17),
+    (Constant::ScanPage, "scan_page", 531.0),
+    (Constant::Decode, "decode", 8.1),
+    (Constant::Seek, "seek", 22.0),
+    (Constant::SeekLevel, "seek_level", 42.0),
+    (Constant::HashSeek, "hash_seek", 685.0),
+    (Constant::Entry, "entry", 60.0),
+    (Constant::FetchRow, "fetch_row", 267.0),
+    (Constant::FetchMiss, "fetch_miss", 503.0),
+    (Constant::BitmapSet, "bitmap_set", 51.0),
+    (Constant::BitmapBlock, "bitmap_block", 368.0),
+    (Constant::SetRow, "set_row", 13.0),
+    (Constant::SpatialLevel, "spatial_level", 96.0),
+    (Constant::SpatialRow, "spatial_row", 0.0),
     (Constant::TextLevel, "text_level", 500.0),
     (Constant::TextRow, "text_row", 30.0),
-    (Constant::Bloom, "bloom", 40.0),
-    (Constant::Evaluate, "evaluate", 25.0),
-    (Constant::BuildRow, "build_row", 80.0),
-    (Constant::CopyByte, "copy_byte", 0.25),
-    (Constant::ProbeCache, "probe_cache", 25.0),
-    (Constant::ProbeMemory, "probe_memory", 110.0),
-    (Constant::MergeRow, "merge_row", 20.0),
-    (Constant::NestedPair, "nested_pair", 6.0),
-    (Constant::SortCompare, "sort_compare", 9.0),
-    (Constant::AggregateRow, "aggregate_row", 30.0),
-    (Constant::AggregateGroup, "aggregate_group", 90.0),
-    (Constant::AggregateValue, "aggregate_value", 8.0),
-    (Constant::StreamRow, "stream_row", 10.0),
-    (Constant::ExchangeRow, "exchange_row", 20.0),
-    (Constant::WorkerStart, "worker_start", 25_000.0),
-    (Constant::EmitRow, "emit_row", 4.0),
+    (Constant::Bloom, "bloom", 80.0),
+    (Constant::Evaluate, "evaluate", 18.0),
+    (Constant::BuildRow, "build_row", 26.0),
+    (Constant::CopyByte, "copy_byte", 0.01),
+    (Constant::ProbeCache, "probe_cache", 11.0),
+    (Constant::ProbeMemory, "probe_memory", 594.0),
+    (Constant::MergeRow, "merge_row", 9.3),
+    (Constant::NestedPair, "nested_pair", 21.0),
+    (Constant::SortCompare, "sort_compare", 31.0),
+    (Constant::AggregateRow, "aggregate_row", 2.1),
+    (Constant::AggregateGroup, "aggregate_group", 80.0),
+    (Constant::AggregateValue, "aggregate_value", 5.0),
+    (Constant::StreamRow, "stream_row", 104.0),
+    (Constant::ExchangeRow, "exchange_row", 7.3),
+    (Constant::WorkerStart, "worker_start", 42_000.0),
+    (Constant::EmitRow, "emit_row", 30.0),
 ];
 
 impl Constant {

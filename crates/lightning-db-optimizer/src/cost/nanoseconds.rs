@@ -2,10 +2,12 @@
 
 use super::{Constant, Constants, CostModel, Work};
 
-/// Hash tables up to this size count as cached.
+/// Tables and hash tables up to this size count as cached.
 const CACHE_BYTES: f64 = 1_048_576.0;
-/// Look-ups in hash tables from this size on all miss the cache.
+/// Look-ups in those from this size on all miss the cache.
 const MEMORY_BYTES: f64 = 67_108_864.0;
+/// A page of a table.
+const PAGE_BYTES: f64 = 4_096.0;
 /// What a row takes in a hash table beside its own bytes.
 const TABLE_ENTRY_BYTES: f64 = 16.0;
 /// Rows of a block of a set of rows.
@@ -96,7 +98,7 @@ fn count_access(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
         }
         Work::Fetch { rows, table_rows, pages, clustering, columns } => {
             add(Constant::FetchRow, rows);
-            add(Constant::FetchPage, pages_touched(rows, table_rows, pages, clustering));
+            add(Constant::FetchMiss, rows_missed(rows, table_rows, pages, clustering));
             add(Constant::Decode, rows * columns);
         }
         Work::BitmapRead { sets, table_rows } => {
@@ -141,8 +143,8 @@ fn count_in_memory(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
             add(Constant::AggregateGroup, groups);
             add(Constant::AggregateValue, rows * aggregates);
         }
-        Work::StreamAggregate { rows, aggregates } => {
-            add(Constant::StreamRow, rows);
+        Work::StreamAggregate { rows, keys, aggregates } => {
+            add(Constant::StreamRow, rows * keys);
             add(Constant::AggregateValue, rows * aggregates);
         }
         _ => {}
@@ -154,23 +156,20 @@ fn doublings(number: f64) -> f64 {
     number.max(2.0).log2()
 }
 
-/// Share of look-ups that miss the cache, for a hash table of this size: none up to the cache's
-/// size, then rising with each doubling.
+/// Share of look-ups that miss the cache, for a table of this size: none up to the cache's size,
+/// then rising with each doubling.
 fn missed(bytes: f64) -> f64 {
     let doublings = (bytes.max(CACHE_BYTES) / CACHE_BYTES).log2();
     (doublings / (MEMORY_BYTES / CACHE_BYTES).log2()).clamp(0.0, 1.0)
 }
 
-/// Pages of a table that some of its rows lie in: as many as their share of the rows if they are
-/// clustered, and otherwise as many as fall on different pages by chance.
-///
-/// Source: A. Cardenas, "Analysis and performance of inverted data base structures", CACM 18, 1975.
-pub(super) fn pages_touched(rows: f64, table_rows: f64, pages: f64, clustering: f64) -> f64 {
-    let (rows, pages) = (rows.max(0.0), pages.max(1.0));
-    let clustered = (rows / table_rows.max(1.0)).min(1.0) * pages;
-    let scattered = pages * -f64::exp_m1(rows * f64::ln_1p(-1.0 / pages.max(1.000_001)));
+/// Rows of those that are fetched that lie elsewhere than the one before and in no cache: scattered
+/// ones all, clustered ones one for each page, of tables larger than the caches.
+fn rows_missed(rows: f64, table_rows: f64, pages: f64, clustering: f64) -> f64 {
     let clustering = clustering.abs().clamp(0.0, 1.0);
-    clustered * clustering + scattered * (1.0 - clustering)
+    let pages_clustered = (rows / table_rows.max(1.0)).min(1.0) * pages;
+    let apart = rows * (1.0 - clustering) + pages_clustered.min(rows) * clustering;
+    apart * missed(pages * PAGE_BYTES)
 }
 
 #[cfg(test)]
@@ -182,11 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn clustered_rows_touch_fewer_pages() {
-        let touched = |clustering| pages_touched(1e4, 1e6, 1e4, clustering);
-        assert!((touched(1.0) - 100.0).abs() < 1e-6);
-        assert!((6_300.0..6_330.0).contains(&touched(0.0)), "{}", touched(0.0));
-        assert!((pages_touched(5.0, 100.0, 1.0, 0.0) - 1.0).abs() < 1e-3);
+    fn rows_of_large_tables_miss_the_cache_unless_they_are_clustered() {
+        let missed = |clustering, pages| rows_missed(1e3, 1e6, pages, clustering);
+        assert!((missed(0.0, 2e4) - 1e3).abs() < 1e-6);
+        assert!((missed(1.0, 2e4) - 20.0).abs() < 1e-6);
+        assert!(missed(0.0, 256.0).abs() < 1e-6);
+        assert!((missed(0.0, 2_048.0) - 500.0).abs() < 1e-6);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Cost in reads of pages, with the constants that `PostgreSQL` made known.
 
-use super::nanoseconds::pages_touched;
 use super::{CostModel, Work};
 
 /// Cost in units of one page that is read in sequence: what a table of a disk costs, where reading
@@ -120,7 +119,7 @@ impl Pages {
             Work::HashAggregate { rows, groups, aggregates } => {
                 rows * (1.0 + aggregates) * self.cpu_operator + groups * self.cpu_tuple
             }
-            Work::StreamAggregate { rows, aggregates } => {
+            Work::StreamAggregate { rows, aggregates, .. } => {
                 rows * (1.0 + aggregates) * self.cpu_operator
             }
             Work::Exchange { rows, .. } => rows * EXCHANGE_ROW,
@@ -133,9 +132,29 @@ impl Pages {
     }
 }
 
+/// Pages of a table that some of its rows lie in: as many as their share of the rows if they are
+/// clustered, and otherwise as many as fall on different pages by chance.
+///
+/// Source: A. Cardenas, "Analysis and performance of inverted data base structures", CACM 18, 1975.
+fn pages_touched(rows: f64, table_rows: f64, pages: f64, clustering: f64) -> f64 {
+    let (rows, pages) = (rows.max(0.0), pages.max(1.0));
+    let clustered = (rows / table_rows.max(1.0)).min(1.0) * pages;
+    let scattered = pages * -f64::exp_m1(rows * f64::ln_1p(-1.0 / pages.max(1.000_001)));
+    let clustering = clustering.abs().clamp(0.0, 1.0);
+    clustered * clustering + scattered * (1.0 - clustering)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clustered_rows_touch_fewer_pages() {
+        let touched = |clustering| pages_touched(1e4, 1e6, 1e4, clustering);
+        assert!((touched(1.0) - 100.0).abs() < 1e-6);
+        assert!((6_300.0..6_330.0).contains(&touched(0.0)), "{}", touched(0.0));
+        assert!((pages_touched(5.0, 100.0, 1.0, 0.0) - 1.0).abs() < 1e-3);
+    }
 
     #[test]
     fn a_hundred_pages_with_a_thousand_rows_cost_110() {

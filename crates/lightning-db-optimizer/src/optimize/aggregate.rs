@@ -69,7 +69,7 @@ impl Planner<'_> {
             list.push((self.cheapest(&below.list, 1.0), AggregateMethod::Hash));
         }
         let made = list.into_iter().map(|(way, method)| {
-            let mut cost = self.aggregate_cost(below, way, method, &rows, aggregates);
+            let mut cost = self.aggregate_cost(below, way, method, (groups, &rows), aggregates);
             let wanted = self.prepared.hinted.as_ref().and_then(Hinted::aggregate);
             if !groups.is_empty() && wanted.is_some_and(|wanted| wanted != method) {
                 penalize(&mut cost);
@@ -136,7 +136,7 @@ impl Planner<'_> {
         below: &Ways,
         way: &Way,
         method: AggregateMethod,
-        groups: &Estimate,
+        (keys, groups): (&[ColumnId], &Estimate),
         aggregates: &[(ColumnId, Aggregate)],
     ) -> Cost {
         let scalars: Vec<ScalarId> =
@@ -146,11 +146,11 @@ impl Planner<'_> {
             .filter(|id| !matches!(self.query.scalar(*id), Scalar::Column(_)))
             .collect();
         let distinct = aggregates.iter().filter(|(_, it)| it.distinct).count();
-        let aggregates = count(aggregates.len());
+        let (keys, aggregates) = (count(keys.len()), count(aggregates.len()));
         let own = |rows: f64, groups: f64| {
             let gather = match method {
                 AggregateMethod::Hash => Work::HashAggregate { rows, groups, aggregates },
-                AggregateMethod::Stream => Work::StreamAggregate { rows, aggregates },
+                AggregateMethod::Stream => Work::StreamAggregate { rows, keys, aggregates },
             };
             let sets = Work::HashBuild { rows: rows * count(distinct), width: 8.0 };
             self.work(gather)

@@ -11,8 +11,8 @@ use crate::query::Query;
 
 /// The plan with this root: what it does not use is left out.
 pub(super) fn finish(planner: &Planner<'_>, root: PlanId) -> Plan {
-    let nodes = planner.nodes.take();
-    let mut kept = Kept { all: nodes, nodes: Vec::new(), places: HashMap::default() };
+    let all = planner.nodes.take().into_iter().map(Some).collect();
+    let mut kept = Kept { all, nodes: Vec::new(), places: HashMap::default() };
     let subqueries = planner.subqueries.iter().map(|(node, id)| (*node, kept.keep(*id))).collect();
     let root = kept.keep(root);
     for node in &mut kept.nodes {
@@ -48,25 +48,25 @@ fn part(planner: &Planner<'_>, node: &PlanNode) -> Option<Part> {
 }
 
 struct Kept {
-    all: Vec<PlanNode>,
+    /// Those that are not kept yet.
+    all: Vec<Option<PlanNode>>,
     nodes: Vec<PlanNode>,
     places: HashMap<PlanId, PlanId, FixedState>,
 }
 
 impl Kept {
-    /// Copies a node and what is below it, inputs first.
+    /// Keeps a node and what is below it, inputs first.
     fn keep(&mut self, root: PlanId) -> PlanId {
         let mut stack = vec![root];
         let mut order = Vec::new();
         while let Some(id) = stack.pop() {
-            order.push(id);
-            stack.extend(self.all[id.index()].operator.inputs());
+            if let Some(node) = &self.all[id.index()] {
+                order.push(id);
+                stack.extend(node.operator.inputs());
+            }
         }
         for id in order.into_iter().rev() {
-            if self.places.contains_key(&id) {
-                continue;
-            }
-            let mut node = self.all[id.index()].clone();
+            let Some(mut node) = self.all[id.index()].take() else { continue };
             node.operator.change_inputs(|input| *input = self.places[input]);
             self.places.insert(id, PlanId::new(self.nodes.len()));
             self.nodes.push(node);

@@ -114,7 +114,7 @@ fn rows_of_several_indexes_stay_pinned() {
 fn methods_of_aggregates_are_followed() {
     let count = [("n", AggregateTerm::count_rows())];
     let of = QueryBuilder::scan("orders", "o").aggregate(["customer"], count);
-    check(&of, "aggregate(hash)");
+    check(&of, "aggregate(stream)");
 }
 
 #[test]

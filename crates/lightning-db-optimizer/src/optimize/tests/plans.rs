@@ -130,8 +130,8 @@ fn entries_are_enough_where_they_hold_all() {
     check(
         all,
         expect![[r"
-        Stream aggregate count(*)
-          Access o by index by_customer covering"]],
+            Stream aggregate count(*)
+              Access o by scan"]],
     );
 }
 
@@ -266,8 +266,8 @@ fn groups_that_come_sorted_are_streamed() {
     check(
         per_state,
         expect![[r"
-        Stream aggregate by o.state: sum(o.day)
-          Access o by index by_state_day covering"]],
+            Hash aggregate by o.state: sum(o.day)
+              Access o by scan"]],
     );
 }
 
@@ -278,11 +278,11 @@ fn sets_and_values_are_put_together() {
     check(
         query.limit(3, 1),
         expect![[r"
-        Limit 3 after 1
-          hash except
-            Project o.customer
-              Access o by index by_customer covering
-            Values 1 rows"]],
+            Limit 3 after 1
+              hash except
+                Project o.customer
+                  Access o by scan
+                Values 1 rows"]],
     );
     let both = orders().select(["customer"]).set(
         SetOperation::Union,
@@ -294,7 +294,7 @@ fn sets_and_values_are_put_together() {
         expect![[r"
             Append
               Project o.customer
-                Access o by index by_customer covering
+                Access o by scan
               Project c.id
                 Access c by scan"]],
     );
@@ -311,15 +311,19 @@ fn long_plans_are_shared() {
     let shared = plan(&query, settings.clone());
     expect![[r"
         Limit 10
-          Top 10 by days DESC
-            Project c.city, days
-              Hash aggregate by c.city: sum(days)
-                Merge join o.customer = c.id
-                  Stream aggregate by o.customer: sum(o.day)
-                    Gather merge by o.customer, o.day
-                      Access o by index by_customer covering
-                  Gather merge by c.id
-                    Access c by scan"]]
+          Gather merge by days DESC
+            Top 10 by days DESC
+              Project c.city, days
+                Hash final aggregate by c.city: sum(days)
+                  Partition by c.city
+                    Hash partial aggregate by c.city: sum(days)
+                      Hash join o.customer = c.id, left side in the table
+                        Broadcast
+                          Gather
+                            Hash aggregate by o.customer: sum(o.day)
+                              Partition by o.customer
+                                Access o by scan
+                        Access c by scan"]]
     .assert_eq(&text(&shared));
     assert!(shared.degree() > 1);
     // A millisecond of work is not.

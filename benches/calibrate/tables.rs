@@ -1,10 +1,11 @@
-//! Work on tables and indexes.
+//! Tables that are measured, and the work of their indexes.
 
 use std::error::Error;
-use std::hint::black_box;
 
 use lightning_db_benches::mix;
+use lightning_db_optimizer::Catalog as _;
 use lightning_db_optimizer::Work;
+use lightning_db_query::QueryEngine;
 use lightning_db_storage::{Durability, StoreOptions};
 use lightning_db_table::index::{
     BitmapQuery, Bounds, IndexQuery, KeyQuery, Location, RowSet, SpatialQuery,
@@ -13,11 +14,13 @@ use lightning_db_table::{
     ColumnDefinition, ColumnType, IndexSpec, TableDefinition, TableReader, Tables, Value,
 };
 
-use crate::Timer;
-use crate::memory::number;
+use crate::queries::Queries;
+use crate::{Timer, index, number};
 
-/// Bytes that a block of rows is taken to hold.
-const BLOCK_BYTES: u64 = 16 << 10;
+/// Values of the column that has few.
+pub(crate) const FEW: u64 = 10;
+/// One row of the other table for so many of the first.
+pub(crate) const OTHERS_SHARE: u64 = 10;
 /// Look-ups of one run.
 const LOOKUPS: u64 = 500;
 
@@ -35,16 +38,28 @@ pub(crate) fn measure(timer: &mut Timer, rows: u64) -> Outcome {
         let (store, _) = options.open()?;
         let (tables, _) = Tables::open(&store)?;
         tables.create_table(definition())?;
+        tables.create_table(other_definition())?;
         let all: Vec<u64> = (0..rows).collect();
         for part in all.chunks(5_000) {
             tables.insert_many("t", part.iter().map(|row| values(*row, rows, text)))?;
         }
+        for part in all[..index(rows / OTHERS_SHARE)].chunks(5_000) {
+            tables.insert_many("s", part.iter().map(|row| other_values(*row, rows)))?;
+        }
         store.compact()?;
+        for table in ["t", "s"] {
+            tables.analyze(table)?;
+        }
         let snapshot = tables.snapshot();
+        let engine = QueryEngine::new(&tables);
+        let catalog = engine.catalog()?;
+        let pages = |table: &str| {
+            let known = catalog.table(table).and_then(|id| catalog.statistics(id));
+            known.map_or(1.0, |known| number(known.pages))
+        };
+        let (pages, other_pages) = (pages("t"), pages("s"));
+        Queries { engine, snapshot: &snapshot, rows, pages, other_pages }.measure(timer)?;
         let reader = snapshot.read(&tables.table("t")?)?;
-        let pages = number((rows * (60 + text as u64)).div_ceil(BLOCK_BYTES));
-        scans(timer, &reader, rows, pages)?;
-        fetches(timer, &reader, rows, pages)?;
         keys(timer, &reader, rows)?;
         sets(timer, &reader, rows)?;
     }
@@ -68,6 +83,18 @@ fn definition() -> TableDefinition {
         .index(IndexSpec::spatial("places").column(3))
 }
 
+/// A key, the number of a row of the first table, and a number.
+fn other_definition() -> TableDefinition {
+    let column = |name: &str| ColumnDefinition::new(name, ColumnType::I64);
+    let columns = TableDefinition::new("s").column(column("id"));
+    columns.column(column("link")).column(column("weight")).primary_key([0])
+}
+
+fn other_values(row: u64, rows: u64) -> Vec<Value> {
+    // Whole numbers below the number of rows fit.
+    [row, mix(row + 1) % rows, row].map(|it| Value::I64(it.cast_signed())).into()
+}
+
 fn values(row: u64, rows: u64, text: usize) -> Vec<Value> {
     let hash = mix(row);
     // Whole numbers below the number of rows fit.
@@ -76,63 +103,10 @@ fn values(row: u64, rows: u64, text: usize) -> Vec<Value> {
     vec![
         whole(row),
         whole(hash % rows),
-        whole(hash % 10),
+        whole(hash % FEW),
         Value::Point { x, y },
         Value::from("x".repeat(text)),
     ]
-}
-
-fn scans(timer: &mut Timer, reader: &TableReader<'_>, rows: u64, pages: f64) -> Outcome {
-    for columns in [0_usize, 1, 5] {
-        let work = vec![
-            Work::Scan { rows: number(rows), pages, columns: number(columns as u64) },
-            Work::Emit { rows: number(rows) },
-        ];
-        timer.time(work, || {
-            for row in reader.scan().flatten() {
-                for column in 0..columns {
-                    black_box(row.at(column));
-                }
-            }
-        });
-    }
-    if reader.count()? != rows {
-        return Err(format!("the table has not {rows} rows").into());
-    }
-    Ok(())
-}
-
-fn fetches(timer: &mut Timer, reader: &TableReader<'_>, rows: u64, pages: f64) -> Outcome {
-    let all: Vec<u64> =
-        reader.find("bits", &IndexQuery::Bitmap(BitmapQuery::All))?.iter().collect();
-    for share in [50_u64, 5] {
-        let wanted = rows / share;
-        let scattered: Vec<u64> = (0..wanted).map(|at| all[index(mix(at) % rows)]).collect();
-        let fetch = |clustering| Work::Fetch {
-            rows: number(wanted),
-            table_rows: number(rows),
-            pages,
-            clustering,
-            columns: 1.0,
-        };
-        timer.time(vec![fetch(0.0)], || {
-            let found = scattered.iter().filter_map(|id| reader.get_by_id(*id).ok().flatten());
-            found.filter(|row| row.at(1).is_null()).count()
-        });
-        let mut near = RowSet::new();
-        for id in all.iter().take(index(wanted)) {
-            near.insert(*id);
-        }
-        timer.time(vec![fetch(1.0)], || {
-            let found = reader.fetch(&near).flatten();
-            found.filter(|row| row.at(1).is_null()).count()
-        });
-    }
-    Ok(())
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn keys(timer: &mut Timer, reader: &TableReader<'_>, rows: u64) -> Outcome {
@@ -173,6 +147,9 @@ fn keys(timer: &mut Timer, reader: &TableReader<'_>, rows: u64) -> Outcome {
 
 fn sets(timer: &mut Timer, reader: &TableReader<'_>, rows: u64) -> Outcome {
     let table_rows = number(rows);
+    let some: Vec<u64> = (0..rows).step_by(3).collect();
+    let put = Work::SetCombine { rows: number(rows.div_ceil(3)) };
+    timer.time(vec![put], || some.iter().copied().collect::<RowSet>());
     for count in [1_i64, 4] {
         let values = (0..count).map(Value::I64).collect();
         let query = IndexQuery::Bitmap(BitmapQuery::In(values));
