@@ -263,6 +263,11 @@ impl Statement {
         self.prepared.load().finds_by_key()
     }
 
+    /// How many rows the plan is expected to give.
+    pub fn estimated_rows(&self) -> f64 {
+        self.prepared.load().plan.rows().point
+    }
+
     /// The plan as text: operators with estimates and costs.
     pub fn explain(&self) -> String {
         self.explain_as(PlanFormat::Text)

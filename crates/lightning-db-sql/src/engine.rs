@@ -112,11 +112,6 @@ impl SqlEngine {
         &self.inner.held
     }
 
-    #[cfg(feature = "vector")]
-    pub(crate) fn memory_limit(&self) -> usize {
-        self.inner.queries.memory_limit()
-    }
-
     /// The statement of a text, from the cache if it was run before.
     pub(crate) fn prepared(&self, text: &str) -> Result<Arc<Prepared>> {
         if let Some(known) = self.inner.cache.get(text) {

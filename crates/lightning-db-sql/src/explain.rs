@@ -35,14 +35,14 @@ pub(crate) fn run(
     let planned = plan(statement, engine, (source, session), given)?;
     let text = match &planned.form {
         #[cfg(feature = "vector")]
-        Form::Vector if analyze || format != PlanFormat::Text => {
+        Form::Vector(_) if analyze || format != PlanFormat::Text => {
             let what = "EXPLAIN of a query on DataFusion with ANALYZE or a FORMAT";
             return Err(Error::unsupported(what, None));
         }
         #[cfg(feature = "vector")]
-        Form::Vector => {
-            let (state, limit) = (given.state(engine, session), engine.memory_limit());
-            vector::explain(statement, &state, given.vector().0, limit)?
+        Form::Vector(kept) => {
+            let state = given.state(engine, session);
+            vector::explain(given.on_datafusion(statement, kept.as_ref(), (engine, &state)))?
         }
         Form::Query { query, .. } if analyze => {
             query.analyze(source, given.all())?.explain_as(format)

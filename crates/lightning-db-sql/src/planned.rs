@@ -113,10 +113,22 @@ impl<'a> Given<'a> {
         Ok(rows)
     }
 
-    /// The parameters alone, and what ends the run.
+    /// A query on DataFusion, with the parameters alone.
     #[cfg(feature = "vector")]
-    pub(crate) fn vector(&self) -> (&[Value], &AtomicBool) {
-        (&self.values[..self.values.len() - usize::from(self.has_moment)], self.cancel)
+    pub(crate) fn on_datafusion<'q>(
+        &'q self,
+        statement: &'q ast::Statement,
+        kept: Option<&'q vector::Plan>,
+        (engine, state): (&'q SqlEngine, &'q vector::State),
+    ) -> vector::Query<'q> {
+        let parameters = &self.values[..self.values.len() - usize::from(self.has_moment)];
+        vector::Query { statement, kept, engine: engine.queries(), state, parameters }
+    }
+
+    /// What ends the run.
+    #[cfg(feature = "vector")]
+    pub(crate) fn cancel(&self) -> &AtomicBool {
+        self.cancel
     }
 
     /// Position of the moment.
@@ -151,9 +163,9 @@ pub(crate) enum Form {
         query: Query,
         columns: Arc<[ResultColumn]>,
     },
-    /// A query that DataFusion plans whenever it runs.
+    /// A query on DataFusion, with its plan if that is not made whenever it runs.
     #[cfg(feature = "vector")]
-    Vector,
+    Vector(Option<vector::Plan>),
     Write(Write),
 }
 
@@ -272,14 +284,15 @@ fn otherwise(
     if !matches!(error, Error::Unsupported { .. }) || session.executor == Executor::Rows {
         return Err(error);
     }
-    let (state, limit) = (given.state(engine, session), engine.memory_limit());
-    if let Err(refused) = vector::check(statement, &state, given.vector().0, limit) {
+    let state = given.state(engine, session);
+    let query = given.on_datafusion(statement, None, (engine, &state));
+    let kept = vector::prepare(query).map_err(|refused| {
         // Whichever says more: ours has the place in the text, and perhaps the nearest name.
         let is_better = matches!(&error, Error::Unsupported { hint, .. } if !hint.is_empty());
-        return Err(if is_better { error } else { refused });
-    }
+        if is_better { error } else { refused }
+    })?;
     let types = given.all().iter().map(Value::value_type).collect();
     let version = source.version();
     let (values, views, executor) = (Vec::new(), Vec::new(), session.executor);
-    Ok(Planned { version, types, values, views, once: false, executor, form: Form::Vector })
+    Ok(Planned { version, types, values, views, once: false, executor, form: Form::Vector(kept) })
 }

@@ -102,7 +102,7 @@ impl Prepared {
             Form::Query { query, .. } => query.finds_by_key(),
             Form::Write(write) => write.finds_by_key(),
             #[cfg(feature = "vector")]
-            Form::Vector => false,
+            Form::Vector(_) => false,
         })
     }
 
@@ -232,8 +232,13 @@ impl Prepared {
             return Err(Error::unsupported("a statement that is no query on DataFusion", None));
         }
         let given = Given::new(&self.parsed, parameters, host, session)?;
-        let (state, limit) = (given.state(&host, session), host.memory_limit());
-        Ok(vector::run(statement, &state, given.vector(), limit)?.batches)
+        let (state, mut batches) = (given.state(&host, session), Vec::new());
+        let query = given.on_datafusion(statement, None, (&host, &state));
+        vector::run(query, given.cancel(), &mut |batch| {
+            batches.extend(Some(batch).filter(|batch| batch.num_rows() > 0));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(batches)
     }
 
     fn check_count(&self, parameters: &[Value]) -> Result<()> {
@@ -260,11 +265,14 @@ impl Prepared {
         let (query, columns) = match &planned.form {
             Form::Query { query, columns } => (query, columns),
             #[cfg(feature = "vector")]
-            Form::Vector => {
-                let limit = engine.memory_limit();
-                let state = given.state(engine, session);
-                let found = vector::run(&self.parsed.statement, &state, given.vector(), limit)?;
-                return visit_all(&found, visit);
+            Form::Vector(kept) => {
+                let (state, statement) = (given.state(engine, session), &self.parsed.statement);
+                let query = given.on_datafusion(statement, kept.as_ref(), (engine, &state));
+                let mut columns = None;
+                return vector::run(query, given.cancel(), &mut |batch| match &columns {
+                    None => visit(columns.insert(vector::columns(&batch)), None),
+                    Some(columns) => visit_rows(&batch, columns, visit),
+                });
             }
             Form::Write(_) => return Err(Error::invalid("it is no query", None)),
         };
@@ -339,19 +347,20 @@ impl Prepared {
     }
 }
 
+/// Calls `visit` with each row of a batch.
 #[cfg(feature = "vector")]
-fn visit_all(found: &vector::Batches, visit: &mut Visit<'_>) -> Result<()> {
-    let columns: Arc<[ResultColumn]> = found.columns().into();
-    if visit(&columns, None)?.is_break() {
-        return Ok(());
-    }
-    for row in found.rows()? {
+fn visit_rows(
+    batch: &datafusion::arrow::array::RecordBatch,
+    columns: &Arc<[ResultColumn]>,
+    visit: &mut Visit<'_>,
+) -> Result<ControlFlow<()>> {
+    for row in vector::rows(batch)? {
         let row: Vec<ValueRef<'_>> = row.iter().map(Value::as_value_ref).collect();
-        if visit(&columns, Some(&row))?.is_break() {
-            break;
+        if visit(columns, Some(&row))?.is_break() {
+            return Ok(ControlFlow::Break(()));
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 fn written(

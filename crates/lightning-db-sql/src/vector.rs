@@ -5,35 +5,47 @@
 //! Arrow batches from the state that the statement sees, a snapshot's or the open transaction's.
 
 pub(crate) mod arrow;
+mod filter;
 mod provider;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::task::Poll;
+use std::thread::{Scope, ScopedJoinHandle};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use futures::StreamExt;
-use lightning_db_query::{ResultColumn, Source};
+use futures::future::poll_fn;
+use lightning_db_query::{QueryEngine, ResultColumn, Source};
 use lightning_db_table::{TableSnapshot, TableTransaction};
 use lightning_db_types::Value;
-use sqlparser::ast;
+use sqlparser::ast::{self, visit_expressions};
 
 use crate::bind::VIEW_DEPTH_MAX;
 use crate::error::{Error, Result};
 use crate::parse::plain;
 use crate::views;
+use provider::ViewsRead;
 
-/// Rows of a batch.
+/// Rows of a batch, at most.
 const BATCH_ROWS: usize = 8_192;
+/// Bytes of memory for each row of a batch, at least.
+const BATCH_SHARE: usize = 4 << 10;
+/// Batches that are computed ahead of who reads them.
+const AHEAD: usize = 1;
+/// Bytes of memory that a sort keeps to merge what it has written aside, at most.
+const MERGE_MEMORY: usize = 10 << 20;
 /// Bytes of the stack of the thread that plans and runs: plans are trees.
 const STACK_LEN: usize = 16 << 20;
 
@@ -91,106 +103,136 @@ impl State {
     }
 }
 
-/// The rows of a query, in batches.
+/// The columns of a batch as those of other results.
+pub(crate) fn columns(batch: &RecordBatch) -> Arc<[ResultColumn]> {
+    let schema = batch.schema();
+    let column = schema.fields().iter().map(|field| ResultColumn {
+        name: field.name().clone(),
+        value_type: arrow::value_type(field.data_type()),
+    });
+    column.collect()
+}
+
+/// The values of a batch, row by row.
+pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Vec<Value>>> {
+    Ok(arrow::rows(batch)?)
+}
+
+/// A query, and what it runs on.
+#[derive(Clone, Copy)]
+pub(crate) struct Query<'a> {
+    pub(crate) statement: &'a ast::Statement,
+    /// Its plan, if that was kept.
+    pub(crate) kept: Option<&'a Plan>,
+    pub(crate) engine: &'a QueryEngine,
+    pub(crate) state: &'a State,
+    pub(crate) parameters: &'a [Value],
+}
+
+/// The plan of a query before it is optimized: for all states with the same definitions.
 #[derive(Debug)]
-pub(crate) struct Batches {
-    pub(crate) schema: SchemaRef,
-    pub(crate) batches: Vec<RecordBatch>,
-}
+pub(crate) struct Plan(LogicalPlan);
 
-impl Batches {
-    /// The columns as those of other results.
-    pub(crate) fn columns(&self) -> Vec<ResultColumn> {
-        let fields = self.schema.fields().iter();
-        let column = fields.map(|field| ResultColumn {
-            name: field.name().clone(),
-            value_type: arrow::value_type(field.data_type()),
-        });
-        column.collect()
-    }
-
-    /// The values, row by row.
-    pub(crate) fn rows(&self) -> Result<Vec<Vec<Value>>> {
-        let mut rows = Vec::new();
-        for batch in &self.batches {
-            rows.extend(arrow::rows(batch)?);
-        }
-        Ok(rows)
-    }
-}
-
-/// Plans a query, and runs it.
+/// Runs a query; calls `visit` with its batches until it breaks, first with an empty one, which has
+/// the columns.
 pub(crate) fn run(
-    statement: &ast::Statement,
-    state: &State,
-    (parameters, cancel): (&[Value], &AtomicBool),
-    memory_limit: usize,
-) -> Result<Batches> {
-    on_thread(|| async {
-        let (plan, task) = planned(statement, state, parameters, memory_limit).await?;
-        let schema = plan.schema();
-        let mut stream = execute_stream(plan, task)?;
-        let mut batches = Vec::new();
-        while let Some(batch) = stream.next().await {
-            batches.push(batch?);
-            if cancel.load(Ordering::Relaxed) {
+    query: Query<'_>,
+    cancel: &AtomicBool,
+    visit: &mut dyn FnMut(RecordBatch) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let (sender, receiver) = sync_channel(AHEAD);
+    let work = async move || {
+        let session = query.session()?;
+        let plan = query.physical(&session, query.logical(&session).await?).await?;
+        let mut batch = Some(RecordBatch::new_empty(plan.schema()));
+        let mut stream = execute_stream(plan, session.task_ctx())?;
+        while let Some(found) = batch {
+            if sender.send(found).is_err() {
+                break;
+            }
+            let next = poll_fn(|context| {
+                if cancel.load(Ordering::Relaxed) {
+                    return Poll::Ready(None);
+                }
+                stream.poll_next_unpin(context)
+            });
+            batch = next.await.transpose()?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let thread = spawn(scope, work)?;
+        let mut outcome = Ok(ControlFlow::Continue(()));
+        for batch in receiver {
+            outcome = visit(batch);
+            if !matches!(outcome, Ok(ControlFlow::Continue(()))) {
                 break;
             }
         }
-        Ok(Batches { schema, batches })
-    })
-    .and_then(|batches| {
-        if cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(batches) }
+        let done = thread.join();
+        outcome.and_then(|_| ended(done))?;
+        if cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     })
 }
 
 /// The plan of a query as text.
-pub(crate) fn explain(
-    statement: &ast::Statement,
-    state: &State,
-    parameters: &[Value],
-    memory_limit: usize,
-) -> Result<String> {
-    on_thread(|| async {
-        let (plan, _) = planned(statement, state, parameters, memory_limit).await?;
+pub(crate) fn explain(query: Query<'_>) -> Result<String> {
+    on_thread(|| async move {
+        let session = query.session()?;
+        let plan = query.physical(&session, query.logical(&session).await?).await?;
         Ok(format!("DataFusion\n{}", displayable(&*plan).indent(false)))
     })
 }
 
-/// Names and types of the columns of a query, which shows that it can be planned.
-pub(crate) fn check(
-    statement: &ast::Statement,
-    state: &State,
-    parameters: &[Value],
-    memory_limit: usize,
-) -> Result<()> {
-    on_thread(|| async {
-        planned(statement, state, parameters, memory_limit).await?;
-        Ok(())
+/// Shows that a query can be planned; gives its plan, if that may be kept.
+pub(crate) fn prepare(query: Query<'_>) -> Result<Option<Plan>> {
+    on_thread(|| async move {
+        let session = query.session()?;
+        let plan = query.logical(&session).await?;
+        query.physical(&session, plan.clone()).await?;
+        // The query of a view becomes a part of the plan, and may be another the next time.
+        let views = session.config().get_extension::<ViewsRead>();
+        let may_be_kept = views.is_some_and(|views| !views.is_set());
+        Ok((may_be_kept && provider::reads_tables_alone(&plan)?).then_some(Plan(plan)))
     })
 }
 
-async fn planned(
-    statement: &ast::Statement,
-    state: &State,
-    parameters: &[Value],
-    memory_limit: usize,
-) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>), Failure> {
-    let session = session(state, memory_limit, 0)?;
-    let statement = Statement::Statement(Box::new(plain(statement)));
-    let plan = session.statement_to_plan(statement).await?;
-    let parameters = parameters.iter().map(arrow::scalar).collect::<Result<Vec<_>, _>>()?;
-    let plan = plan.with_param_values(parameters)?;
-    let plan = session.create_physical_plan(&plan).await?;
-    Ok((plan, session.task_ctx()))
+impl Query<'_> {
+    fn session(self) -> Result<SessionState, Failure> {
+        session(self.engine, self.state, 0)
+    }
+
+    async fn logical(self, session: &SessionState) -> Result<LogicalPlan, Failure> {
+        if let Some(Plan(kept)) = self.kept {
+            return Ok(kept.clone());
+        }
+        let has_all = visit_expressions(self.statement, |expr| match expr {
+            ast::Expr::AllOp { .. } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        if has_all.is_break() {
+            return Err(Failure::new("a comparison with ALL of a query gives other rows there"));
+        }
+        let statement = Statement::Statement(Box::new(plain(self.statement)));
+        Ok(session.statement_to_plan(statement).await?)
+    }
+
+    async fn physical(
+        self,
+        session: &SessionState,
+        plan: LogicalPlan,
+    ) -> Result<Arc<dyn ExecutionPlan>, Failure> {
+        let values = self.parameters.iter().map(arrow::scalar).collect::<Result<Vec<_>, _>>()?;
+        Ok(session.create_physical_plan(&plan.with_param_values(values)?).await?)
+    }
 }
 
 /// The plan of a view's query, if there is a view of this name. Views may name others; `depth` is
 /// how many of them are being planned.
 async fn view(
     name: &str,
+    engine: &QueryEngine,
     state: &State,
-    memory_limit: usize,
     depth: usize,
 ) -> Result<Option<LogicalPlan>, DataFusionError> {
     let failed = |error: Error| DataFusionError::External(Box::new(error));
@@ -201,24 +243,28 @@ async fn view(
         return Err(DataFusionError::Plan(detail));
     }
     let query = views::query(name, &definition).map_err(failed)?;
-    let session = session(state, memory_limit, depth).map_err(|Failure(error)| *error)?;
+    let session = session(engine, state, depth).map_err(|Failure(error)| *error)?;
     let plan = session.statement_to_plan(Statement::Statement(Box::new(plain(&query)))).await?;
     Ok(Some(plan))
 }
 
-fn session(state: &State, memory_limit: usize, depth: usize) -> Result<SessionState, Failure> {
-    // Nothing is written outside of the store: what does not fit into memory is an error.
-    let no_files = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+fn session(engine: &QueryEngine, state: &State, depth: usize) -> Result<SessionState, Failure> {
+    // What does not fit into memory goes to files in a folder for temporary ones.
+    let files = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
+    let (memory, views) = (engine.memory_limit(), Arc::<ViewsRead>::default());
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_limit)))
-        .with_disk_manager_builder(no_files)
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+        .with_disk_manager_builder(files)
         .build_arc()?;
     let mut config = SessionConfig::new()
         .with_target_partitions(1)
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size((memory / BATCH_SHARE).clamp(1, BATCH_ROWS))
+        .with_sort_spill_reservation_bytes(MERGE_MEMORY.min(memory / 8))
         .with_information_schema(true)
         .with_create_default_catalog_and_schema(false)
-        .with_default_catalog_and_schema(provider::CATALOG, provider::SCHEMA);
+        .with_default_catalog_and_schema(provider::CATALOG, provider::SCHEMA)
+        .with_extension(Arc::new(state.clone()))
+        .with_extension(Arc::clone(&views));
     // A number with a point is exact, as it is for the binder.
     config.options_mut().sql_parser.parse_float_as_decimal = true;
     let builder = SessionStateBuilder::new()
@@ -226,7 +272,7 @@ fn session(state: &State, memory_limit: usize, depth: usize) -> Result<SessionSt
         .with_runtime_env(runtime)
         .with_default_features();
     let session = builder.build();
-    let catalog = Arc::new(provider::Catalog::new(state.clone(), memory_limit, depth));
+    let catalog = Arc::new(provider::Catalog::new(engine.clone(), (state.clone(), views), depth));
     session.catalog_list().register_catalog(provider::CATALOG.to_owned(), catalog);
     Ok(session)
 }
@@ -237,18 +283,32 @@ where
     T: Send,
     F: Future<Output = Result<T, Failure>>,
 {
+    std::thread::scope(|scope| ended(spawn(scope, future)?.join()))
+}
+
+/// Starts a thread that runs a future.
+fn spawn<'scope, T, F>(
+    scope: &'scope Scope<'scope, '_>,
+    future: impl FnOnce() -> F + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, Result<T, Failure>>>
+where
+    T: Send + 'scope,
+    F: Future<Output = Result<T, Failure>>,
+{
     let work = || -> Result<T, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.map_err(DataFusionError::from)?;
         runtime.block_on(future())
     };
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("lightning-vector".to_owned());
-        let thread = thread.stack_size(STACK_LEN).spawn_scoped(scope, work);
-        let done = thread.map_err(|error| Failure::from(DataFusionError::from(error)))?;
-        match done.join() {
-            Ok(outcome) => Ok(outcome?),
-            Err(_) => Err(Error::Vector { detail: "the query ended in a panic".to_owned() }),
-        }
-    })
+    let thread = std::thread::Builder::new().name("lightning-vector".to_owned());
+    let thread = thread.stack_size(STACK_LEN).spawn_scoped(scope, work);
+    Ok(thread.map_err(|error| Failure::from(DataFusionError::from(error)))?)
+}
+
+/// What a thread that has ended gives.
+fn ended<T>(done: std::thread::Result<Result<T, Failure>>) -> Result<T> {
+    match done {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(Error::Vector { detail: "the query ended in a panic".to_owned() }),
+    }
 }

@@ -175,30 +175,79 @@ impl TableReader<'_> {
     /// # Errors
     /// [`Error::NotFound`] for a column; those of the store.
     pub fn read_vectors(&self, columns: &[&str], from: u64, batch_rows: usize) -> Result<RowBatch> {
-        let schema = &self.table.schema;
-        let ids = columns.iter().map(|name| schema.column_id(name)).collect::<Result<Vec<_>>>()?;
-        let vectors = ids.iter().map(|id| ColumnVector::new(schema.column(*id).column_type));
-        let mut batch = RowBatch { row_ids: Vec::new(), columns: vectors.collect() };
+        let mut gather = Gather::new(self, columns, batch_rows)?;
         let keyspace = &self.table.rows.keyspace;
         for item in self.reader().range(keyspace, lightning_db_index::row_key(from)..) {
             let (key, stored) = item.map_err(Error::of_index(self.table.name()))?;
-            let row_id = lightning_db_index::row_id_of(&key).unwrap_or(0);
-            let view = RowView::new(schema, row_id, &stored)?;
-            if let Some(column) = schema.record.expires_at
-                && crate::snapshot::ended(&view, column, self.now_ms)
-            {
-                continue;
-            }
-            let row = batch.row_ids.len();
-            batch.row_ids.push(row_id);
-            for (vector, id) in batch.columns.iter_mut().zip(&ids) {
-                vector.push(row, view.value(*id));
-            }
-            let large = || batch.columns.iter().any(|vector| vector.data_len() > BATCH_BYTES_MAX);
-            if batch.row_ids.len() >= batch_rows.max(1) || large() {
+            gather.add(lightning_db_index::row_id_of(&key).unwrap_or(0), &stored)?;
+            if gather.is_full() {
                 break;
             }
         }
-        Ok(batch)
+        Ok(gather.batch)
+    }
+
+    /// As [`read_vectors`](Self::read_vectors), of the rows of these numbers as far as they are
+    /// taken; those that are not there are passed over. Empty when there are no more.
+    ///
+    /// # Errors
+    /// As [`read_vectors`](Self::read_vectors).
+    pub fn read_vectors_of(
+        &self,
+        columns: &[&str],
+        row_ids: &mut dyn Iterator<Item = u64>,
+        batch_rows: usize,
+    ) -> Result<RowBatch> {
+        let mut gather = Gather::new(self, columns, batch_rows)?;
+        for row_id in row_ids {
+            let key = lightning_db_index::row_key(row_id);
+            let stored = self.reader().get(&self.table.rows.keyspace, key);
+            if let Some(stored) = stored.map_err(Error::of_index(self.table.name()))? {
+                gather.add(row_id, &stored)?;
+            }
+            if gather.is_full() {
+                break;
+            }
+        }
+        Ok(gather.batch)
+    }
+}
+
+/// A batch that is being read.
+struct Gather<'a> {
+    reader: &'a TableReader<'a>,
+    /// The columns that are decoded.
+    ids: Vec<usize>,
+    rows_max: usize,
+    batch: RowBatch,
+}
+
+impl<'a> Gather<'a> {
+    fn new(reader: &'a TableReader<'a>, columns: &[&str], batch_rows: usize) -> Result<Self> {
+        let schema = &reader.table.schema;
+        let ids = columns.iter().map(|name| schema.column_id(name)).collect::<Result<Vec<_>>>()?;
+        let vectors = ids.iter().map(|id| ColumnVector::new(schema.column(*id).column_type));
+        let batch = RowBatch { row_ids: Vec::new(), columns: vectors.collect() };
+        Ok(Self { reader, ids, rows_max: batch_rows.max(1), batch })
+    }
+
+    /// Adds a row, unless it has ended.
+    fn add(&mut self, row_id: u64, stored: &[u8]) -> Result<()> {
+        let (schema, batch) = (&self.reader.table.schema, &mut self.batch);
+        let view = RowView::new(schema, row_id, stored)?;
+        if self.reader.is_over(&view) {
+            return Ok(());
+        }
+        let row = batch.row_ids.len();
+        batch.row_ids.push(row_id);
+        for (vector, id) in batch.columns.iter_mut().zip(&self.ids) {
+            vector.push(row, view.value(*id));
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        let is_large = |vector: &ColumnVector| vector.data_len() > BATCH_BYTES_MAX;
+        self.batch.row_ids.len() >= self.rows_max || self.batch.columns.iter().any(is_large)
     }
 }

@@ -12,7 +12,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use lightning_db_sql::Outcome;
+use lightning_db_sql::{Connection, Outcome};
 use md5::{Digest as _, Md5};
 use script::{Expected, Record, Sort, records};
 
@@ -25,6 +25,8 @@ const KNOWN: &str = include_str!("../../../../tests/data/sqllogictest/known-fail
 #[derive(Default)]
 struct Report {
     passed: usize,
+    /// Queries that DataFusion has answered as well.
+    on_both: usize,
     /// Lines and reasons.
     failed: Vec<(usize, String)>,
 }
@@ -38,7 +40,12 @@ fn run(text: &str) -> Report {
             (Ok(_), Expected::Error) => Err("an error is expected".to_owned()),
             (Err(error), _) => Err(error.to_string()),
             (Ok(outcome), Expected::Rows { types, sort, values }) => {
-                compare(outcome, &types, sort, &values)
+                compare(outcome, &types, sort, &values).and_then(|()| {
+                    let Some(outcome) = on_datafusion(&db, &sql) else { return Ok(()) };
+                    report.on_both += 1;
+                    let same = compare(outcome, &types, sort, &values);
+                    same.map_err(|reason| format!("on DataFusion {reason}"))
+                })
             }
         };
         match outcome {
@@ -47,6 +54,17 @@ fn run(text: &str) -> Report {
         }
     }
     report
+}
+
+/// What DataFusion gives, if it runs the query.
+fn on_datafusion(db: &Connection, sql: &str) -> Option<Outcome> {
+    if !cfg!(feature = "vector") {
+        return None;
+    }
+    db.execute("SET executor = datafusion", ()).unwrap();
+    let outcome = db.run(sql, ());
+    db.execute("SET executor = auto", ()).unwrap();
+    outcome.ok()
 }
 
 fn compare(outcome: Outcome, types: &str, sort: Sort, expected: &[String]) -> Result<(), String> {
@@ -122,10 +140,11 @@ fn logic_tests_fail_where_it_is_known_and_nowhere_else() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/sqllogictest");
     let mut known: BTreeSet<&str> =
         KNOWN.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    let (mut passed, mut new) = (0, Vec::new());
+    let (mut passed, mut on_both, mut new) = (0, 0, Vec::new());
     for (name, path) in files(&dir) {
         let report = run(&read(&path));
         passed += report.passed;
+        on_both += report.on_both;
         for (line, reason) in report.failed {
             if !known.remove(&*format!("{name}:{line}")) {
                 new.push(format!("{name}:{line} {reason}"));
@@ -135,6 +154,7 @@ fn logic_tests_fail_where_it_is_known_and_nowhere_else() {
     assert!(new.is_empty(), "{} fail:\n{}", new.len(), new.join("\n"));
     assert!(known.is_empty(), "these pass: take them off the list: {known:?}");
     assert!(passed > 2_500, "{passed}");
+    assert!(on_both > 1_500 || !cfg!(feature = "vector"), "{on_both}");
 }
 
 #[test]

@@ -1,10 +1,32 @@
 //! Queries on DataFusion: what only it runs, and what both executors must agree on.
 
 use lightning_db_sql::arrow::array::RecordBatch;
-use lightning_db_sql::types::Value;
-use lightning_db_sql::{Connection, Error, params};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{check, cities, database, shown};
+use lightning_db_sql::types::Value;
+use lightning_db_sql::{Connection, EngineOptions, Error, SqlEngine, params};
+
+use crate::{Database, check, cities, database, shown};
+
+/// A table with so many rows.
+fn many(rows: i64) -> Database {
+    let db = database(
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, g BIGINT, n NUMERIC, d DATE, s TEXT);
+         CREATE INDEX t_g ON t (g); CREATE INDEX t_s ON t USING hash (s)",
+    );
+    db.execute("BEGIN", ()).unwrap();
+    let insert =
+        db.prepare("INSERT INTO t VALUES ($1, $2, $2 * 0.5, DATE '2024-01-01' + $2, $3)").unwrap();
+    for id in 0..rows {
+        let text =
+            if id % 3 == 0 { Value::Null } else { format!("{:0>200}", id * 7 % rows).into() };
+        insert.execute([Value::I64(id), Value::I64(id % 97), text]).unwrap();
+    }
+    db.execute("COMMIT", ()).unwrap();
+    db.execute("ANALYZE", ()).unwrap();
+    db
+}
 
 /// Checks that a query gives the same rows on both executors, in any order unless it is sorted.
 fn check_both(connection: &Connection, sql: &str) {
@@ -171,6 +193,7 @@ fn what_datafusion_refuses_is_an_error() {
         ("SELECT sqrt(1) FROM ctiy", "ctiy"),
         ("SELECT no_such_function(id) FROM city", "no_such_function"),
         ("SELECT id / 0, sqrt(id) FROM city", "ivide by zero"),
+        ("SELECT sqrt(id) FROM city WHERE id >= ALL (SELECT id FROM city)", "ALL of a query"),
     ] {
         let error = db.query(sql, ()).unwrap_err().to_string();
         assert!(error.contains(part), "{sql}: {error}");
@@ -186,7 +209,7 @@ fn what_datafusion_refuses_is_an_error() {
 }
 
 #[test]
-fn views_are_there_on_both_executors() {
+fn views_and_kept_plans_see_what_is_there_now() {
     let db = cities();
     db.execute_batch(
         "CREATE VIEW swiss (town, size) AS SELECT name, people FROM city WHERE country = 'CH';
@@ -197,4 +220,117 @@ fn views_are_there_on_both_executors() {
     check(&db, query, "Bern|1\nChur|2");
     db.execute("SET executor = datafusion", ()).unwrap();
     check(&db, "SELECT size FROM swiss WHERE town = 'Chur'", "38000");
+    db.execute("CREATE OR REPLACE VIEW swiss AS SELECT 'Chur' AS town, 7 AS size", ()).unwrap();
+    check(&db, "SELECT size FROM swiss WHERE town = 'Chur'", "7");
+    db.execute("INSERT INTO city (id, name, country) VALUES (7, 'Sion', 'CH')", ()).unwrap();
+    let kept = "SELECT max(id), max(sqrt(id * id)) FROM city";
+    check(&db, kept, "7|7.0");
+    db.execute_batch("DELETE FROM city WHERE id = 7; BEGIN; DELETE FROM city WHERE id = 5")
+        .unwrap();
+    check(&db, kept, "4|4.0");
+    db.execute_batch("ROLLBACK; ALTER TABLE city DROP COLUMN height").unwrap();
+    check(&db, kept, "5|5.0");
+}
+
+#[test]
+fn filters_are_answered_by_indexes_and_give_the_same() {
+    let db = many(3_000);
+    let plan = |sql: &str| {
+        db.execute("SET executor = datafusion", ()).unwrap();
+        let plan = shown(&db.query(&format!("EXPLAIN {sql}"), ()).unwrap());
+        db.execute("SET executor = auto", ()).unwrap();
+        plan
+    };
+    let few = plan("SELECT s FROM t WHERE g = 7 AND length(s) > 2");
+    assert!(few.contains("index t_g"), "{few}");
+    let most = plan("SELECT s FROM t WHERE g > 7");
+    assert!(!most.contains("index"), "{most}");
+    let check_all = || {
+        for filter in [
+            "g = 7",
+            "7 >= g",
+            "g > 95 AND s IS NOT NULL",
+            "g IN (1, 5) OR id = 12",
+            "g NOT IN (1, 5) AND id BETWEEN 10 AND 40",
+            "NOT (g BETWEEN 3 AND 96)",
+            "n = 2.5 AND d = DATE '2024-01-06'",
+            "n < 1.50",
+            "d > DATE '2024-04-05'",
+            "s IS NULL AND id < 100",
+            "id = 2999",
+            "g = 7 AND g = 8",
+        ] {
+            check_both(&db, &format!("SELECT id, g, n, d, s FROM t WHERE {filter} ORDER BY id"));
+            check_both(&db, &format!("SELECT count(*) FROM t WHERE {filter}"));
+        }
+        check_both(&db, "SELECT id FROM t WHERE g = 7 ORDER BY id LIMIT 3");
+        check_both(&db, "SELECT a.id FROM t a JOIN t b ON a.id = b.g WHERE b.g = 3 AND a.id < 9");
+    };
+    check_all();
+    db.execute_batch(
+        "BEGIN; DELETE FROM t WHERE id = 7; UPDATE t SET g = 7 WHERE id = 12;
+         INSERT INTO t VALUES (9999, 7, 2.5, '2024-01-06', NULL)",
+    )
+    .unwrap();
+    check_all();
+    db.execute("ROLLBACK", ()).unwrap();
+    let by_parameter = "SELECT count(s), power(2, 2) FROM t WHERE g = $1";
+    assert_eq!(shown(&db.query(by_parameter, params![7]).unwrap()), "21|4.0");
+}
+
+#[test]
+fn what_does_not_fit_into_memory_goes_to_files() {
+    let made = many(20_000);
+    let options = EngineOptions { memory_limit: 2 << 20, ..EngineOptions::default() };
+    let db = SqlEngine::with_options(made.engine().tables(), options).connect();
+    let sorted = "SELECT s, id FROM t ORDER BY s, id";
+    db.execute("SET executor = rows", ()).unwrap();
+    let error = db.query(sorted, ()).unwrap_err().to_string();
+    assert!(error.contains("memory"), "{error}");
+    db.execute("SET executor = datafusion", ()).unwrap();
+    let rows = db.query(sorted, ()).unwrap();
+    assert_eq!(rows.len(), 20_000);
+    assert!(rows.values().is_sorted_by(|one, two| {
+        // Nulls are above all texts.
+        let key = |row: &[Value]| (row[0].is_null(), row[0].clone(), row[1].clone());
+        key(one) <= key(two)
+    }));
+}
+
+#[test]
+fn rows_are_given_while_others_are_computed() {
+    let db = many(2_000);
+    db.execute("SET executor = datafusion", ()).unwrap();
+    // All of these would take for ever.
+    let statement = db.prepare("SELECT a.id FROM t a, t b, t c, t d").unwrap();
+    let mut seen = 0;
+    statement
+        .for_each((), |_| {
+            seen += 1;
+            Ok(if seen < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })
+        .unwrap();
+    assert_eq!(seen, 3);
+    let error = statement.for_each((), |_| Err(Error::Busy)).unwrap_err();
+    assert!(matches!(error, Error::Busy), "{error}");
+}
+
+#[test]
+fn a_long_query_ends_when_it_is_interrupted() {
+    let db = many(2_000);
+    db.execute("SET executor = datafusion", ()).unwrap();
+    let (handle, done) = (db.interrupt_handle(), AtomicBool::new(false));
+    let endless = "SELECT count(*) FROM t a, t b, t c, t d WHERE a.id + b.id + c.id + d.id = -1";
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                handle.interrupt();
+                std::thread::yield_now();
+            }
+        });
+        let outcome = db.query(endless, ());
+        done.store(true, Ordering::Relaxed);
+        assert!(matches!(outcome, Err(Error::Cancelled)));
+    });
+    check(&db, "SELECT count(*) FROM t", "2000");
 }
