@@ -15,7 +15,7 @@ use lightning_db_table::index::{self, Expression, Index};
 use lightning_db_table::{IndexState, Table, TableReader, TableSnapshot};
 use lightning_db_types::ValueType;
 
-use crate::engine::is_near;
+use crate::engine::Seen;
 use crate::error::Result;
 use crate::program::{ROW_ID, Values};
 use crate::search;
@@ -48,6 +48,8 @@ pub(crate) struct Known {
     pub(crate) indexes: Vec<KnownIndex>,
     pub(crate) definition: Arc<TableDefinition>,
     statistics: Arc<TableStatistics>,
+    /// Analyses of it before its statistics were read.
+    analyses: u64,
 }
 
 /// What stands behind an index of a definition.
@@ -98,7 +100,8 @@ impl TableCatalog {
     pub(crate) fn is_near(&self, source: Source<'_>) -> bool {
         let is_near = |known: &Known| {
             let reader = source.read(&known.table);
-            reader.is_ok_and(|reader| is_near(known.rows(), reader.approximate_count()))
+            reader
+                .is_ok_and(|reader| known.seen().is_near(&known.table, reader.approximate_count()))
         };
         self.is_version(source) && self.tables.iter().all(is_near)
     }
@@ -145,6 +148,7 @@ impl Known {
             nullable: column.nullable,
         });
         let mut columns: Vec<_> = columns.collect();
+        let analyses = table.analyses();
         let mut statistics = statistics::of(&table, reader, &names)?;
         // Scores are found by the numbers of rows.
         if definitions.iter().any(|index| index.kind == IndexKind::Text) {
@@ -161,7 +165,8 @@ impl Known {
             indexes: definitions,
         };
         let statistics = Arc::new(statistics);
-        Ok(Self { id, table, ids, indexes, definition: Arc::new(definition), statistics })
+        let definition = Arc::new(definition);
+        Ok(Self { id, table, ids, indexes, definition, statistics, analyses })
     }
 }
 
@@ -188,9 +193,9 @@ impl Known {
         Some(estimate_of(&estimate, EstimateSource::Index))
     }
 
-    /// Rows that it had.
-    pub(crate) fn rows(&self) -> u64 {
-        self.statistics.rows
+    /// What its statistics were made of.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen::new(self.statistics.rows, self.analyses)
     }
 
     /// Its foreign keys, whose columns are looked up in the tables that they name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use lightning_db_optimizer::cache::CacheCounters;
 use lightning_db_optimizer::{Context, Hints, Optimizer, Plan, Query, QueryBuilder, Settings};
-use lightning_db_table::Tables;
+use lightning_db_table::{Table, Tables};
 use lightning_db_types::Clock;
 
 use crate::catalog::TableCatalog;
@@ -193,9 +193,24 @@ impl Inner {
     }
 }
 
-/// Whether a number of rows is near another.
-pub(crate) fn is_near(known: u64, now: u64) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "counts of rows need not be exact")]
-    let (low, high) = (known.min(now) as f64, known.max(now) as f64);
-    known.abs_diff(now) <= DRIFT_ROWS || high <= low * DRIFT
+/// What statistics of a table something was made for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    rows: u64,
+    analyses: u64,
+}
+
+impl Seen {
+    pub(crate) fn new(rows: u64, analyses: u64) -> Self {
+        Self { rows, analyses }
+    }
+
+    /// Whether a table is about as large as it was, and was not analyzed since.
+    #[inline]
+    pub(crate) fn is_near(self, table: &Table, rows: u64) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "counts of rows need not be exact")]
+        let (low, high) = (self.rows.min(rows) as f64, self.rows.max(rows) as f64);
+        let is_as_large = self.rows.abs_diff(rows) <= DRIFT_ROWS || high <= low * DRIFT;
+        is_as_large && self.analyses == table.analyses()
+    }
 }

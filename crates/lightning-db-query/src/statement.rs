@@ -15,7 +15,7 @@ use lightning_db_table::{Table, TableReader};
 use lightning_db_types::{Value, ValueRef, ValueType};
 
 use crate::catalog::TableCatalog;
-use crate::engine::{Inner, is_near};
+use crate::engine::{Inner, Seen};
 use crate::error::{Error, Result};
 use crate::execute::{Counted, Run};
 use crate::learn::Lessons;
@@ -28,7 +28,7 @@ pub(crate) use variants::Variants;
 /// A query with its plan.
 ///
 /// The plan is made anew when the definitions of the tables that a run sees are others than those
-/// it was made for, or the tables have grown or shrunk by half.
+/// it was made for, or the tables have grown or shrunk by half or were analyzed.
 pub struct Statement {
     engine: Arc<Inner>,
     query: QueryBuilder,
@@ -77,8 +77,8 @@ pub(crate) struct Prepared {
     version: u64,
     plan: Plan,
     program: Program,
-    /// The tables that it reads, with the rows that they had.
-    tables: Vec<(Table, u64)>,
+    /// The tables that it reads, and what was known of them.
+    tables: Vec<(Table, Seen)>,
     columns: Vec<ResultColumn>,
     /// What its runs teach, if they have anything to teach.
     lessons: Option<Lessons>,
@@ -125,7 +125,7 @@ impl Prepared {
         let plan = engine.plan((query, hints), catalog)?;
         let program = Program::new(&plan, catalog)?;
         let known = program.tables.iter().filter_map(|table| catalog.known(*table));
-        let tables = known.map(|known| (known.table.clone(), known.rows())).collect();
+        let tables = known.map(|known| (known.table.clone(), known.seen())).collect();
         let columns = plan.node(plan.root()).columns.iter().map(|id| {
             let column = plan.query().column(*id);
             ResultColumn { name: column.name.to_string(), value_type: column.value_type }
@@ -144,8 +144,8 @@ impl Prepared {
 
     /// Whether the tables that a source sees are others than it was made for, or of other sizes.
     fn is_near(&self, source: Source<'_>) -> Result<bool> {
-        for (table, rows) in &self.tables {
-            if !is_near(*rows, source.read(table)?.approximate_count()) {
+        for (table, seen) in &self.tables {
+            if !seen.is_near(table, source.read(table)?.approximate_count()) {
                 return Ok(false);
             }
         }
@@ -399,6 +399,9 @@ impl Statement {
         let now = self.prepared.load();
         if now.version == source.version() && !now.is_near(source)? {
             self.prepare_again(source)?;
+            if let Some(variants) = &self.engine.variants {
+                variants.forget(self.number);
+            }
         }
         Ok(())
     }
@@ -412,7 +415,7 @@ impl Statement {
         visit: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         prepared.check_parameters(parameters)?;
-        let read = |(table, _): &'r (Table, u64)| source.read(table);
+        let read = |(table, _): &'r (Table, Seen)| source.read(table);
         let list: Vec<TableReader<'r>>;
         let readers: &[TableReader<'r>] = match &prepared.tables[..] {
             [] => &[],
@@ -425,7 +428,7 @@ impl Statement {
         };
         let moved = readers.iter().zip(&prepared.tables);
         let mut moved =
-            moved.map(|(reader, (_, rows))| !is_near(*rows, reader.approximate_count()));
+            moved.map(|(reader, (table, seen))| !seen.is_near(table, reader.approximate_count()));
         if moved.any(|moved| moved) {
             // Good for this run; the next one has a plan for the tables as they are.
             self.follow(source)?;

@@ -231,6 +231,20 @@ fn a_query_keeps_no_more_than_it_may() {
 }
 
 #[test]
+fn what_an_analysis_finds_is_used() {
+    let tables = world();
+    let engine = QueryEngine::new(&tables);
+    let statement = engine.prepare(&cities().filter(column("id").less(10))).unwrap();
+    let before = engine.catalog().unwrap();
+    assert!(Arc::ptr_eq(&before, &engine.catalog().unwrap()));
+    tables.analyze("cities").unwrap();
+    for _ in 0..2 {
+        assert_eq!(statement.rows(&tables.snapshot(), &[]).unwrap().len(), 10);
+    }
+    assert!(!Arc::ptr_eq(&before, &engine.catalog().unwrap()));
+}
+
+#[test]
 fn a_run_ends_when_its_flag_is_set() {
     let tables = world();
     let all_pairs = cities().cross(QueryBuilder::scan("rivers", "r"));

@@ -49,6 +49,8 @@ pub(crate) struct TableStatistics {
     view: ArcSwap<View>,
     /// Rows of the table now.
     rows: AtomicU64,
+    /// Analyses since the store was opened.
+    analyses: AtomicU64,
     rng: SeededRng,
 }
 
@@ -71,6 +73,7 @@ impl TableStatistics {
             collected: Mutex::default(),
             view: ArcSwap::default(),
             rows: AtomicU64::new(0),
+            analyses: AtomicU64::new(0),
             // The same commits give the same sample in every run.
             rng: SeededRng::new(u64::from(table_id)),
         }
@@ -144,6 +147,12 @@ impl TableStatistics {
         collecting.since_analysis = 0;
         collecting.unsaved = u64::MAX;
         self.publish(&mut collecting);
+        self.analyses.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often they were made anew since the store was opened.
+    pub(crate) fn analyses(&self) -> u64 {
+        self.analyses.load(Ordering::Acquire)
     }
 
     /// The bytes to be saved, if there is something new; with `only_much`, if a tenth of the table

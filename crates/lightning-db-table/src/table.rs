@@ -315,6 +315,12 @@ impl Table {
         self.state.id()
     }
 
+    /// How often its statistics were made anew, by [`Tables::analyze`](crate::Tables::analyze) or
+    /// upkeep, since the store was opened.
+    pub fn analyses(&self) -> u64 {
+        self.state.statistics.analyses()
+    }
+
     /// Its columns, in order.
     pub fn columns(&self) -> impl Iterator<Item = &ColumnDefinition> {
         let schema = &self.state.schema;
