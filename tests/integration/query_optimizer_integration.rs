@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lightning_db_optimizer::build::{AggregateTerm, column};
+use lightning_db_optimizer::build::{AggregateTerm, Order, column};
 use lightning_db_optimizer::cache::{CacheKey, Lookup, PlanCache, Question};
 use lightning_db_optimizer::learning::Memory;
 use lightning_db_optimizer::{
@@ -147,7 +147,13 @@ fn groups_are_hashed_unless_rows_come_in_their_order() {
     assert_eq!(method(&hashed), [AggregateMethod::Hash], "{}", hashed.explain());
     let table = catalog.table("users").unwrap();
     catalog.add_index(table, IndexDefinition::new("idx_age", IndexKind::Ordered, &[2]));
-    let streamed = plan(&scan().aggregate(["age"], count()), &catalog);
+    // A scan and a hash table cost less than all entries in order, but not than the first ones.
+    let all = scan().aggregate(["age"], count());
+    let hashed = plan(&all, &catalog);
+    assert_eq!(method(&hashed), [AggregateMethod::Hash], "{}", hashed.explain());
+    let by_age = Order { nulls_first: true, ..column("age").ascending() };
+    let first = all.order_by([by_age]).limit(5, 0);
+    let streamed = plan(&first, &catalog);
     assert_eq!(method(&streamed), [AggregateMethod::Stream], "{}", streamed.explain());
 }
 
