@@ -83,10 +83,10 @@ fn solve(shares: &[Row], before: &Row, priors: &Row) -> Row {
     }
     for row in shares {
         let weight = 1.0 / row.times(before).clamp(0.05, 20.0);
-        for one in 0..COUNT {
+        for (one, of_one) in gram.iter_mut().enumerate() {
             target[one] += weight * row.0[one];
-            for other in 0..COUNT {
-                gram[one][other] += weight * row.0[one] * row.0[other];
+            for (product, share) in of_one.iter_mut().zip(&row.0) {
+                *product += weight * row.0[one] * share;
             }
         }
     }
