@@ -262,13 +262,13 @@ impl Queries<'_> {
         self.time(timer, (&query, "index(t bits)"), work)
     }
 
-    fn joined(&self, on: Term) -> QueryBuilder {
+    fn joined(on: Term) -> QueryBuilder {
         all("t").join(JoinType::Inner, all("s"), on)
     }
 
     fn hash_joins(&self, timer: &mut Timer) -> Outcome {
         let (rows, others) = (number(self.rows), self.others());
-        let join = self.joined(column("t.number").equal(column("s.link")));
+        let join = Self::joined(column("t.number").equal(column("s.link")));
         let found = self.count(&join)?;
         for (kept, hints) in [(others, "hash(t s / s)"), (rows, "hash(t s / t)")] {
             let (query, hints) = (&join, format!("scan(t) scan(s) {hints}"));
@@ -290,7 +290,7 @@ impl Queries<'_> {
             self.time(timer, (&query, &hints), work)?;
         }
         // Both come in the order of their keys.
-        let query = self.joined(column("t.id").equal(column("s.id")));
+        let query = Self::joined(column("t.id").equal(column("s.id")));
         let query = aggregated(query, vec![sum_of("few"), sum_of("weight")]);
         let mut work = vec![
             self.scan(2.0),
@@ -327,8 +327,8 @@ impl Queries<'_> {
 
     fn searches_for_each(&self, timer: &mut Timer) -> Outcome {
         let (entries, others) = (number(self.rows), self.others());
-        let by_index = self.joined(column("t.number").equal(column("s.link")));
-        let by_key = self.joined(column("t.id").equal(column("s.link")));
+        let by_index = Self::joined(column("t.number").equal(column("s.link")));
+        let by_key = Self::joined(column("t.id").equal(column("s.link")));
         let before = [self.other_scan(1.0), Work::Emit { rows: others }];
         let found = self.count(&by_index)?;
         let query = aggregated(by_index, vec![sum_of("few")]);
