@@ -4,21 +4,11 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use lightning_db_fuzz::{catalog, query};
-use lightning_db_optimizer::{
-    Constants, Error, MemoryCatalog, Nanoseconds, Optimizer, Query, Settings,
-};
-
-thread_local! {
-    static KNOWN: (MemoryCatalog, Query) = {
-        let catalog = catalog();
-        let query = query(&catalog);
-        (catalog, query)
-    };
-}
+use lightning_db_fuzz::with_query;
+use lightning_db_optimizer::{Constants, Error, Nanoseconds, Optimizer, Settings};
 
 fuzz_target!(|text: &str| {
-    KNOWN.with(|(catalog, query)| match Constants::parse(text) {
+    with_query(|catalog, query| match Constants::parse(text) {
         Ok(constants) => {
             let again = Constants::parse(&constants.to_text()).expect("it was written");
             assert_eq!(again, constants);

@@ -2,21 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lightning_db_fuzz::{catalog, query};
-use lightning_db_optimizer::{Context, Hints, MemoryCatalog, Optimizer, Query};
-
-thread_local! {
-    static KNOWN: (MemoryCatalog, Query) = {
-        let catalog = catalog();
-        let query = query(&catalog);
-        (catalog, query)
-    };
-}
+use lightning_db_fuzz::with_query;
+use lightning_db_optimizer::{Context, Hints, Optimizer};
 
 fuzz_target!(|text: &str| {
     let Ok(hints) = text.parse::<Hints>() else { return };
     assert_eq!(hints.to_string().parse::<Hints>().expect("it was written"), hints);
-    KNOWN.with(|(catalog, query)| {
+    with_query(|catalog, query| {
         let context = Context::new(catalog).with_hints(&hints);
         let plan = Optimizer::default().optimize_with(query, &context).expect("it has a root");
         assert!(plan.unmet().len() <= hints.list().len());

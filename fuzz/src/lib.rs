@@ -40,6 +40,19 @@ pub fn query(catalog: &MemoryCatalog) -> Query {
         .expect("the tables are there")
 }
 
+thread_local! {
+    static KNOWN: (MemoryCatalog, Query) = {
+        let catalog = catalog();
+        let query = query(&catalog);
+        (catalog, query)
+    };
+}
+
+/// Calls with both, which each thread makes once.
+pub fn with_query<T>(of: impl FnOnce(&MemoryCatalog, &Query) -> T) -> T {
+    KNOWN.with(|(catalog, query)| of(catalog, query))
+}
+
 /// What a few runs of the query taught.
 pub fn memory(catalog: &MemoryCatalog) -> Memory {
     let mut memory = Memory::new(100);
