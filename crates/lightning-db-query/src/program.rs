@@ -9,12 +9,12 @@ mod function;
 mod scalar;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lightning_db_optimizer::{
     Aggregate, AggregateFunction, ColumnId, JoinKind, JoinMethod, Operator, Phase, Plan, PlanId,
-    SetOperation, SortKey, TableId,
+    PlanNode, SetOperation, SortKey, TableId,
 };
 use lightning_db_types::{Value, ValueType};
 
@@ -90,6 +90,11 @@ pub(crate) struct Join {
     pub(crate) right_keys: Vec<Computed>,
     /// Over both rows side by side.
     pub(crate) on: Vec<Computed>,
+    /// The columns that `on` uses, ascending, by their positions side by side.
+    pub(crate) asked: Vec<usize>,
+    /// The columns that it gives, by their positions side by side: a mark stands behind the left
+    /// ones.
+    pub(crate) given: Vec<usize>,
 }
 
 /// One row for each group.
@@ -159,6 +164,10 @@ fn numbered(columns: &[ColumnId]) -> Vec<(ColumnId, usize)> {
     columns.iter().copied().zip(0..).collect()
 }
 
+fn missing() -> Error {
+    Error::unsupported("a column", "its input does not give it")
+}
+
 impl Compiler<'_> {
     /// Makes a node ready, and those that it reads from. `outer` are the columns of the rows
     /// around it.
@@ -194,7 +203,7 @@ impl Compiler<'_> {
                 let columns = projected.iter().map(|(_, scalar)| self.scalar(*scalar, scope));
                 Step::Project { input: *input, columns: columns.collect::<Result<_>>()? }
             }
-            Operator::Join { .. } => Step::Join(self.join(&node.operator, outer)?),
+            Operator::Join { .. } => Step::Join(self.join(node, outer)?),
             Operator::Aggregate { .. } => Step::Aggregate(self.grouping(&node.operator, outer)?),
             Operator::Set { operation, all, left, right, .. } => {
                 let (operation, all) = (*operation, *all);
@@ -223,7 +232,7 @@ impl Compiler<'_> {
     fn position(&self, input: PlanId, column: ColumnId) -> Result<usize> {
         let columns = &self.plan.node(input).columns;
         let position = columns.iter().position(|known| *known == column);
-        position.ok_or_else(|| Error::unsupported("a column", "its input does not give it"))
+        position.ok_or_else(missing)
     }
 
     fn side(&self, (input, columns): &(PlanId, Vec<ColumnId>)) -> Result<Side> {
@@ -242,8 +251,8 @@ impl Compiler<'_> {
         keys.iter().map(one).collect()
     }
 
-    fn join(&mut self, operator: &Operator, outer: &[ColumnId]) -> Result<Join> {
-        let Operator::Join { kind, method, left, right, keys, on } = operator else {
+    fn join(&mut self, node: &PlanNode, outer: &[ColumnId]) -> Result<Join> {
+        let Operator::Join { kind, method, left, right, keys, on } = &node.operator else {
             return Err(Error::unsupported("a join", "it is none"));
         };
         let columns = |input: PlanId| &self.plan.node(input).columns[..];
@@ -257,8 +266,28 @@ impl Compiler<'_> {
             right_keys.push(self.scalar(*of_other, Scope::new(&of_right, outer))?);
         }
         let on = self.scalars(on, Scope::new(&both, outer))?;
-        let (kind, method, left, right) = (*kind, *method, *left, *right);
-        Ok(Join { kind, method, left, right, widths, left_keys, right_keys, on })
+        let mut asked = BTreeSet::new();
+        on.iter().for_each(|it| it.each_column(&mut |number| asked.extend([number])));
+        let given = node.columns.iter().map(|column| match kind {
+            JoinKind::Mark(mark) if mark == column => Ok(widths.0),
+            _ => both
+                .iter()
+                .find(|(known, _)| known == column)
+                .map(|(_, position)| *position)
+                .ok_or_else(missing),
+        });
+        Ok(Join {
+            kind: *kind,
+            method: *method,
+            left: *left,
+            right: *right,
+            widths,
+            left_keys,
+            right_keys,
+            on,
+            asked: asked.into_iter().collect(),
+            given: given.collect::<Result<_>>()?,
+        })
     }
 
     fn grouping(&mut self, operator: &Operator, outer: &[ColumnId]) -> Result<Grouping> {

@@ -2,13 +2,32 @@
 
 use super::joiner::{Joiner, number};
 use super::planner::{Draft, Request, Way, Ways, dearer};
+use super::uses;
 use super::ways::{How, JoinWay, Step};
 use crate::plan::{JoinMethod, Operator, PlanId, Rejected};
-use crate::query::{ColumnId, JoinKind, NodeId, Scalar, ScalarId, SortKey};
+use crate::query::{ColumnId, JoinKind, NodeId, Query, Scalar, ScalarId, SortKey};
 
 enum Task {
     Way(u32),
     Make(u32),
+}
+
+/// By column, the uses that are still to come while a way is made from its leaves up: columns
+/// without one are not handed on.
+#[derive(Debug, Clone)]
+struct Uses(Vec<u32>);
+
+impl Uses {
+    fn apply(&mut self, query: &Query, conditions: impl IntoIterator<Item = ScalarId>) {
+        for condition in conditions {
+            query.scalar_columns(condition).into_iter().for_each(|column| self.count(column));
+        }
+    }
+
+    fn count(&mut self, column: ColumnId) {
+        let uses = &mut self.0[column.index()];
+        *uses = uses.saturating_sub(1);
+    }
 }
 
 impl Joiner<'_, '_> {
@@ -20,15 +39,27 @@ impl Joiner<'_, '_> {
         let numbered = |way: u32| self.way(way, PlanId::new(way as usize));
         let list: Vec<Way> = ways.iter().map(numbered).collect();
         let mut list = self.planner.prune(list, request, &rows);
+        let above_leaves = self.uses_above_leaves();
         for way in &mut list {
-            way.id = self.build(number(way.id.index())).id;
+            way.id = self.build(number(way.id.index()), above_leaves.clone()).id;
             self.planner.nodes.borrow_mut()[way.id.index()].node = Some(root);
         }
         Ways { rows, list }
     }
 
+    /// Uses of columns outside the leaves.
+    fn uses_above_leaves(&self) -> Uses {
+        let query = self.planner.query;
+        let mut uses = Uses(self.planner.uses.clone());
+        for leaf in &self.tree.leaves {
+            uses::count_uses_below(query, leaf.node, &mut |column| uses.count(column));
+            uses.apply(query, leaf.conditions.iter().copied());
+        }
+        uses
+    }
+
     /// A way as nodes. Without recursion: a chain of ten thousand joins is deep.
-    fn build(&mut self, way: u32) -> Way {
+    fn build(&mut self, way: u32, mut uses: Uses) -> Way {
         let mut tasks = vec![Task::Way(way)];
         let mut made: Vec<Way> = Vec::new();
         while let Some(task) = tasks.pop() {
@@ -50,7 +81,7 @@ impl Joiner<'_, '_> {
                         None => made.pop().map(|way| way.id),
                     };
                     let (Some(right), Some(left)) = (right, made.pop()) else { continue };
-                    let way = self.make(number, &step, left.id, right);
+                    let way = self.make(number, &step, (left.id, right), &mut uses);
                     made.push(way);
                 }
             }
@@ -63,7 +94,13 @@ impl Joiner<'_, '_> {
         Way { id, cost: way.cost, order: self.orders[way.order as usize].0.clone() }
     }
 
-    fn make(&mut self, number: u32, step: &Step, mut left: PlanId, mut right: PlanId) -> Way {
+    fn make(
+        &mut self,
+        number: u32,
+        step: &Step,
+        (mut left, mut right): (PlanId, PlanId),
+        uses: &mut Uses,
+    ) -> Way {
         let edges = self.lists[step.edges as usize].clone();
         let conditions = self.conditions(step.left.0, step.right.0, &edges);
         let (mut keys, mut on) = (conditions.keys.clone(), conditions.rest.clone());
@@ -100,7 +137,9 @@ impl Joiner<'_, '_> {
         let way = &self.ways[number as usize];
         let order = self.orders[way.order as usize].0.clone();
         let (cost, known) = (way.cost, self.groups[group as usize].known);
-        let columns = self.columns_of(step.kind, left, right);
+        let of_edges = edges.iter().flat_map(|edge| &self.edges[*edge].conditions);
+        uses.apply(self.planner.query, of_edges.map(|it| it.scalar));
+        let columns = self.columns_of(step.kind, (left, right), uses);
         let (kind, method) = (step.kind, step.method);
         self.planner.add(Draft {
             operator: Operator::Join { kind, method, left, right, keys, on },
@@ -114,14 +153,17 @@ impl Joiner<'_, '_> {
         })
     }
 
-    fn columns_of(&self, kind: JoinKind, left: PlanId, right: PlanId) -> Vec<ColumnId> {
-        let mut columns = self.planner.columns(left);
+    /// The columns of both sides that are used above.
+    fn columns_of(&self, kind: JoinKind, sides: (PlanId, PlanId), uses: &Uses) -> Vec<ColumnId> {
+        let nodes = self.planner.nodes.borrow();
+        let [left, right] = [sides.0, sides.1].map(|side| nodes[side.index()].columns.iter());
+        let is_used = |column: &&ColumnId| uses.0[column.index()] > 0;
+        let left = left.filter(is_used);
         match kind {
-            JoinKind::Semi | JoinKind::Anti => {}
-            JoinKind::Mark(mark) => columns.push(mark),
-            _ => columns.extend(self.planner.columns(right)),
+            JoinKind::Semi | JoinKind::Anti => left.copied().collect(),
+            JoinKind::Mark(mark) => left.copied().chain([mark]).collect(),
+            _ => left.chain(right.filter(is_used)).copied().collect(),
         }
-        columns
     }
 
     fn sort(&mut self, (group, way): (u32, u32), id: PlanId, by: &[ScalarId]) -> PlanId {

@@ -217,7 +217,7 @@ impl<'a> Planner<'a> {
     pub(super) fn add(&self, draft: Draft) -> Way {
         let mut nodes = self.nodes.borrow_mut();
         let id = PlanId::new(nodes.len());
-        let order = draft.order.sort_keys(self.query);
+        let order = draft.order.sort_keys(self.query, &draft.columns);
         nodes.push(PlanNode {
             order_is_whole: order.len() == draft.order.parts.len(),
             operator: draft.operator,

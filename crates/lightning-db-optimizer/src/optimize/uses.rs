@@ -59,25 +59,25 @@ fn columns_used(node: &Node) -> Vec<ColumnId> {
 /// once, wherever it stands.
 pub(super) fn count_uses(query: &Query, root: NodeId) -> Vec<u32> {
     let mut uses = vec![0; query.column_count()];
-    let mut outputs = vec![root];
+    count_uses_below(query, root, &mut |column| uses[column.index()] += 1);
+    for column in query.output(root) {
+        uses[column.index()] += 1;
+    }
+    uses
+}
+
+/// Calls `count` for each use of a column in a node and below it, those of its output apart.
+pub(super) fn count_uses_below(query: &Query, root: NodeId, count: &mut dyn FnMut(ColumnId)) {
+    let mut outputs = Vec::new();
     for id in all_nodes(query, root) {
         let node = query.node(id);
-        for column in columns_used(node) {
-            uses[column.index()] += 1;
-        }
+        columns_used(node).into_iter().for_each(&mut *count);
         for scalar in node.scalars() {
-            for column in query.scalar_columns(scalar) {
-                uses[column.index()] += 1;
-            }
+            query.scalar_columns(scalar).into_iter().for_each(&mut *count);
             subqueries(query, scalar, &mut outputs);
         }
     }
-    for output in outputs {
-        for column in query.output(output) {
-            uses[column.index()] += 1;
-        }
-    }
-    uses
+    outputs.into_iter().flat_map(|output| query.output(output)).for_each(count);
 }
 
 /// Whether conditions on a node's rows may be put into the block of joins that it is part of.

@@ -59,7 +59,8 @@ pub enum Operator {
         /// Columns of the result, each with what it holds.
         columns: Vec<(ColumnId, ScalarId)>,
     },
-    /// Pairs of rows.
+    /// Pairs of rows, of which it gives the node's columns alone: those of either side that
+    /// nothing above uses are left out.
     Join {
         /// Which rows are given.
         kind: JoinKind,

@@ -1,6 +1,6 @@
 //! Orders of rows: what is wanted, and what rows have.
 
-use crate::query::{Query, Scalar, ScalarId, SortKey};
+use crate::query::{ColumnId, Query, Scalar, ScalarId, SortKey};
 
 /// A scalar that rows should be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,18 +81,19 @@ impl Order {
         left.is_empty()
     }
 
-    /// The keys that are columns, up to the first that is none.
-    pub(crate) fn sort_keys(&self, query: &Query) -> Vec<SortKey> {
-        let column = |part: &OrderPart| {
-            let mut scalars = part.scalars.iter();
-            let column = scalars.find_map(|id| match query.scalar(*id) {
+    /// The keys that are columns, up to the first that is none; of equal ones those that are among
+    /// the rows' columns, if there are such.
+    pub(crate) fn sort_keys(&self, query: &Query, columns: &[ColumnId]) -> Vec<SortKey> {
+        let key = |part: &OrderPart| {
+            let all = part.scalars.iter().filter_map(|id| match query.scalar(*id) {
                 Scalar::Column(column) => Some(*column),
                 _ => None,
-            })?;
+            });
+            let column = all.clone().find(|it| columns.contains(it)).or_else(|| all.clone().next());
             let nulls_first = part.nulls_first.unwrap_or(part.descending);
-            Some(SortKey { column, descending: part.descending, nulls_first })
+            column.map(|column| SortKey { column, descending: part.descending, nulls_first })
         };
-        self.parts.iter().map_while(column).collect()
+        self.parts.iter().map_while(key).collect()
     }
 
     /// Whether it says more where two scalars are equal; see [`with_equal`](Self::with_equal).

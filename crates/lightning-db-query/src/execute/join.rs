@@ -189,7 +189,7 @@ impl Run<'_> {
                 None => ValueRef::Null,
                 Some(place) => row[place].as_value_ref(),
             };
-            if with_values(join.widths.0 + join.widths.1, value, &mut *sink)?.is_break() {
+            if give(join, value, sink)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -224,24 +224,24 @@ impl Run<'_> {
             if join.kind == JoinKind::Single && pairs > 1 {
                 return Err(Error::ManyRows { rows: pairs });
             }
-            flow = give_pair(left, right, sink)?;
+            flow = give_pair(join, left, right, sink)?;
             Ok((flow, true))
         })?;
         if flow.is_break() {
             return Ok(flow);
         }
         match join.kind {
-            JoinKind::Semi if pairs > 0 => sink(left),
-            JoinKind::Anti if pairs == 0 => sink(left),
+            JoinKind::Semi if pairs > 0 => give_left(join, left, sink),
+            JoinKind::Anti if pairs == 0 => give_left(join, left, sink),
             JoinKind::Mark(_) => {
                 let mark = match (pairs, unknown) {
                     (0, true) => ValueRef::Null,
                     (pairs, _) => ValueRef::Bool(pairs > 0),
                 };
-                give_pair(left, &[mark], sink)
+                give_pair(join, left, &[mark], sink)
             }
             JoinKind::Left | JoinKind::Full | JoinKind::Single if pairs == 0 => {
-                give_alone(left, join, sink)
+                give_alone(join, left, sink)
             }
             _ => MORE,
         }
@@ -273,7 +273,7 @@ impl Run<'_> {
                     if join.kind == JoinKind::Single && met[at] > 1 {
                         return Err(Error::ManyRows { rows: met[at] });
                     }
-                    if gives_pairs(join.kind) { give_pair(left, right, sink) } else { MORE }
+                    if gives_pairs(join.kind) { give_pair(join, left, right, sink) } else { MORE }
                 })?;
                 if flow.is_break() {
                     return Ok(flow);
@@ -283,7 +283,7 @@ impl Run<'_> {
                 return with_values(
                     join.widths.0,
                     |_| ValueRef::Null,
-                    |nulls| give_pair(nulls, right, sink),
+                    |nulls| give_pair(join, nulls, right, sink),
                 );
             }
             MORE
@@ -302,8 +302,8 @@ impl Run<'_> {
             }
             let value = |place: usize| row[place].as_value_ref();
             let flow = with_values(row.len(), value, |left| match join.kind {
-                JoinKind::Semi | JoinKind::Anti => sink(left),
-                _ => give_alone(left, join, sink),
+                JoinKind::Semi | JoinKind::Anti => give_left(join, left, sink),
+                _ => give_alone(join, left, sink),
             })?;
             if flow.is_break() {
                 return Ok(flow);
@@ -330,8 +330,18 @@ fn gives_pairs(kind: JoinKind) -> bool {
     matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::Full | JoinKind::Single)
 }
 
-/// Gives two rows side by side.
+/// Gives what a join keeps of two rows side by side.
+#[inline]
+fn give<'r>(
+    join: &Join,
+    value: impl Fn(usize) -> ValueRef<'r>,
+    sink: &mut Sink<'_>,
+) -> Result<ControlFlow<()>> {
+    with_values(join.given.len(), |place| value(join.given[place]), sink)
+}
+
 fn give_pair(
+    join: &Join,
     left: &[ValueRef<'_>],
     right: &[ValueRef<'_>],
     sink: &mut Sink<'_>,
@@ -340,13 +350,17 @@ fn give_pair(
         None => left[place],
         Some(place) => right[place],
     };
-    with_values(left.len() + right.len(), value, sink)
+    give(join, value, sink)
 }
 
 /// Gives a left row with nulls in the place of the right one.
-fn give_alone(left: &[ValueRef<'_>], join: &Join, sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
-    let value = |place: usize| left.get(place).copied().unwrap_or_default();
-    with_values(left.len() + join.widths.1, value, sink)
+fn give_alone(join: &Join, left: &[ValueRef<'_>], sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
+    give(join, |place| left.get(place).copied().unwrap_or_default(), sink)
+}
+
+/// Gives a left row by itself.
+fn give_left(join: &Join, left: &[ValueRef<'_>], sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
+    if join.given.len() == left.len() { sink(left) } else { give_alone(join, left, sink) }
 }
 
 /// Whether two keys are unequal in no place where both have a value.

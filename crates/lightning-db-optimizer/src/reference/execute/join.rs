@@ -26,6 +26,21 @@ struct Join<'a> {
     outer: &'a Outer,
 }
 
+impl Join<'_> {
+    /// Where columns stand in its rows, before some of them are left out.
+    fn positions(&self, columns: &[ColumnId]) -> Result<Vec<usize>, Failure> {
+        let mut all = self.left.to_vec();
+        match self.kind {
+            JoinKind::Semi | JoinKind::Anti => {}
+            JoinKind::Mark(mark) => all.push(mark),
+            _ => all.extend(self.right),
+        }
+        let position = |column| all.iter().position(|known| known == column);
+        let positions = columns.iter().map(|column| position(column));
+        positions.collect::<Option<_>>().ok_or_else(|| wrong("a join of columns it does not have"))
+    }
+}
+
 /// Keys that are equal if they compare so; `None` with a null.
 fn canonical(key: Row) -> Option<Row> {
     let one = |value: Value| match value {
@@ -50,17 +65,22 @@ impl Executor<'_> {
             on,
             outer,
         };
+        let given = join.positions(&node.columns)?;
+        let narrowed = |rows: Vec<Row>| {
+            let narrow = |row: Row| given.iter().map(|place| row[*place].clone()).collect();
+            rows.into_iter().map(narrow).collect()
+        };
         let lefts = self.run(*left, outer)?;
         if *method == JoinMethod::ForEach {
             let all = lefts.into_iter().map(|rows| self.for_each(&join, rows, *right));
-            return all.collect();
+            return all.map(|rows| rows.map(narrowed)).collect();
         }
         let rights = self.run(*right, outer)?;
         if lefts.len() != rights.len() {
             return Err(wrong("a join of sides with different workers"));
         }
         let all = lefts.iter().zip(&rights).map(|(left, right)| self.matched(&join, left, right));
-        all.collect()
+        all.map(|rows| rows.map(narrowed)).collect()
     }
 
     fn for_each(

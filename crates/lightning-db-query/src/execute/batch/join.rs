@@ -17,7 +17,9 @@ use crate::program::{Computed, Join};
 
 /// The side that is kept, by its keys.
 struct Kept<'a> {
+    /// Those that are given or asked for: the others stay empty.
     columns: Vec<Vector>,
+    is_wanted: Vec<bool>,
     len: usize,
     keys: Keys,
     /// The first and last row of each key.
@@ -64,12 +66,9 @@ impl Run<'_> {
         sink: &mut BatchSink<'_>,
     ) -> Result<ControlFlow<()>> {
         let keeps_left = join.method == JoinMethod::HashLeft;
-        let ((kept, keys, width), (other, other_keys)) = if keeps_left {
-            ((join.left, &join.left_keys, join.widths.0), (join.right, &join.right_keys))
-        } else {
-            ((join.right, &join.right_keys, join.widths.1), (join.left, &join.left_keys))
-        };
-        let kept = self.keep_side(kept, (keys, width), outer)?;
+        let (left, right) = ((join.left, &join.left_keys), (join.right, &join.right_keys));
+        let (kept, (other, other_keys)) = if keeps_left { (left, right) } else { (right, left) };
+        let kept = self.keep_side(kept, wanted(join, keeps_left), outer)?;
         let met = if keeps_left && join.kind != JoinKind::Inner { kept.len } else { 0 };
         let met = vec![false; met];
         let mut joining = Joining { run: self, join, outer, kept, keeps_left, met };
@@ -82,12 +81,13 @@ impl Run<'_> {
 
     fn keep_side(
         &self,
-        input: PlanId,
-        (keys, width): (&[Computed], usize),
+        (input, keys): (PlanId, &Vec<Computed>),
+        is_wanted: Vec<bool>,
         outer: &[ValueRef<'_>],
     ) -> Result<Kept<'_>> {
         let mut kept = Kept {
-            columns: vec![Vector::default(); width],
+            columns: vec![Vector::default(); is_wanted.len()],
+            is_wanted,
             len: 0,
             keys: Keys::new(keys.len(), Equality::OfNumbers),
             ends: Vec::new(),
@@ -128,7 +128,8 @@ impl Run<'_> {
 
 impl Kept<'_> {
     fn add(&mut self, key: &[Cow<'_, Vector>], batch: &Batch<'_>) -> Result<()> {
-        for (column, vector) in self.columns.iter_mut().zip(&batch.columns) {
+        let columns = self.columns.iter_mut().zip(&batch.columns).zip(&self.is_wanted);
+        for ((column, vector), _) in columns.filter(|(_, is_wanted)| **is_wanted) {
             column.append(vector, batch.rows);
         }
         let key: Vec<&Vector> = key.iter().map(|vector| &**vector).collect();
@@ -223,7 +224,9 @@ impl Joining<'_> {
                 all.looked_up.iter().for_each(|row| matched[*row as usize] = true);
                 let mut these = rows[..known].to_vec();
                 these.retain(|row| matched[*row as usize] == wanted);
-                give(&batch.with_rows(&these), failed, sink)
+                let columns = self.join.given.iter().map(|place| batch.columns[*place]).collect();
+                let ids = None;
+                give(&Batch { columns, ids, rows: &these, len: batch.len }, failed, sink)
             }
             (JoinKind::Left, false) => {
                 self.give_joined(&with_alone(&all, &rows[..known]), batch, failed, sink)
@@ -243,9 +246,10 @@ impl Joining<'_> {
             !self.keeps_left && matches!(self.join.kind, JoinKind::Semi | JoinKind::Anti);
         let (mut held, mut last) = (Vec::new(), None);
         for (these, numbers) in pairs.parts().zip(all.chunks(BATCH_ROWS)) {
-            let vectors = self.joined(these, batch);
+            let asked = &self.join.asked[..];
+            let vectors = self.joined(asked, these, batch);
             let (rows, columns) = (&all[..numbers.len()], vectors.iter().collect());
-            let joined = Batch { columns, ids: None, rows, len: rows.len() };
+            let joined = Batch { columns, ids: Some(asked), rows, len: rows.len() };
             if let Some(places) = self.run.narrowed(&self.join.on, &joined, self.outer) {
                 last = places.last().map(|place| these.0[*place as usize]).or(last);
                 held.extend(pick(numbers, &places));
@@ -270,11 +274,26 @@ impl Joining<'_> {
         (held, None)
     }
 
-    /// The columns of pairs, those of the left side first.
-    fn joined(&self, (looked_up, kept): (&[u32], &[u32]), batch: &Batch<'_>) -> Vec<Vector> {
-        let kept = self.kept.columns.iter().map(|vector| vector.gathered(kept));
-        let other = batch.columns.iter().map(|vector| vector.gathered(looked_up));
-        if self.keeps_left { kept.chain(other).collect() } else { other.chain(kept).collect() }
+    /// Some columns of pairs, by their positions side by side.
+    fn joined(
+        &self,
+        positions: &[usize],
+        (looked_up, kept): (&[u32], &[u32]),
+        batch: &Batch<'_>,
+    ) -> Vec<Vector> {
+        let lefts = self.join.widths.0;
+        let one = |position: &usize| {
+            let (is_left, place) = match position.checked_sub(lefts) {
+                None => (true, *position),
+                Some(place) => (false, place),
+            };
+            if is_left == self.keeps_left {
+                self.kept.columns[place].gathered(kept)
+            } else {
+                batch.columns[place].gathered(looked_up)
+            }
+        };
+        positions.iter().map(one).collect()
     }
 
     fn give_joined(
@@ -285,7 +304,7 @@ impl Joining<'_> {
         sink: &mut BatchSink<'_>,
     ) -> Result<ControlFlow<()>> {
         for these in pairs.parts() {
-            let vectors = self.joined(these, batch);
+            let vectors = self.joined(&self.join.given, these, batch);
             let rows: Vec<u32> = (0..u32::try_from(these.0.len()).unwrap_or(NOWHERE)).collect();
             let columns = vectors.iter().collect();
             let joined = Batch { columns, ids: None, rows: &rows, len: rows.len() };
@@ -301,15 +320,13 @@ impl Joining<'_> {
         let wanted = self.join.kind == JoinKind::Semi;
         let met = self.met.iter().zip(0_u32..).filter(|(met, _)| **met == wanted);
         let rows: Vec<u32> = met.map(|(_, row)| row).collect();
-        let nothing = match self.join.kind {
-            JoinKind::Left => vec![Vector::default(); self.join.widths.1],
-            _ => Vec::new(),
-        };
         for rows in rows.chunks(BATCH_ROWS) {
             let nowhere = vec![NOWHERE; rows.len()];
-            let left = self.kept.columns.iter().map(|vector| vector.gathered(rows));
-            let right = nothing.iter().map(|vector| vector.gathered(&nowhere));
-            let vectors: Vec<Vector> = left.chain(right).collect();
+            let vectors = self.join.given.iter().map(|place| match self.kept.columns.get(*place) {
+                Some(vector) => vector.gathered(rows),
+                None => Vector::default().gathered(&nowhere),
+            });
+            let vectors: Vec<Vector> = vectors.collect();
             let rows: Vec<u32> = (0..u32::try_from(rows.len()).unwrap_or(NOWHERE)).collect();
             let columns = vectors.iter().collect();
             let batch = Batch { columns, ids: None, rows: &rows, len: rows.len() };
@@ -320,6 +337,18 @@ impl Joining<'_> {
         }
         MORE
     }
+}
+
+/// Which columns of the kept side are given or asked for.
+fn wanted(join: &Join, keeps_left: bool) -> Vec<bool> {
+    let (first, width) = if keeps_left { (0, join.widths.0) } else { join.widths };
+    let mut is_wanted = vec![false; width];
+    for position in join.given.iter().chain(&join.asked) {
+        if let Some(is_wanted) = position.checked_sub(first).and_then(|it| is_wanted.get_mut(it)) {
+            *is_wanted = true;
+        }
+    }
+    is_wanted
 }
 
 fn pick(rows: &[u32], numbers: &[u32]) -> Vec<u32> {
