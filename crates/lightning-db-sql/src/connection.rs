@@ -248,7 +248,7 @@ impl Connection {
     pub fn dump(&self, table: Option<&str>, output: &mut dyn Write) -> Result<()> {
         let session = self.begin()?;
         let seen = session.seen(&self.engine);
-        crate::dump::write(seen.source(), self.engine.tables(), table, output)
+        crate::dump::write(seen.source(), table, output)
     }
 
     /// Prepares a statement, to be run any number of times.

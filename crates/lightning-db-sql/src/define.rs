@@ -1,18 +1,18 @@
-//! Statements that define tables and indexes. Each is a commit of its own, so that none of them
-//! runs within a transaction.
+//! Statements that define tables, indexes and views: each is a commit of its own, or part of the
+//! transaction that is open.
 
 pub(crate) mod index;
 pub(crate) mod table;
 mod table_of_query;
-
-use std::ops::ControlFlow;
+mod target;
 
 use lightning_db_expression::Expression;
 use lightning_db_query::Source;
-use lightning_db_table::{Alteration, Tables};
+use lightning_db_table::Alteration;
 use sqlparser::ast::{self, AlterTableOperation, ObjectType, RenameTableNameKind};
 
 pub(crate) use table_of_query::create_as;
+pub(crate) use target::Target;
 
 use crate::bind::{Binder, Place, Relation, Scope, place_of};
 use crate::error::{Error, Result};
@@ -34,65 +34,78 @@ pub(crate) fn is_definition(statement: &ast::Statement) -> bool {
 }
 
 /// Runs a statement that defines something.
-pub(crate) fn run(statement: &ast::Statement, tables: &Tables) -> Result<()> {
+pub(crate) fn run(statement: &ast::Statement, target: &mut Target<'_>) -> Result<()> {
     match statement {
-        ast::Statement::CreateTable(create) => table::create(create, tables),
-        ast::Statement::CreateIndex(create) => index::create(create, tables),
-        ast::Statement::CreateView(create) => views::create(create, tables),
-        ast::Statement::AlterTable(alter) => self::alter(alter, tables),
+        ast::Statement::CreateTable(create) => table::create(create, target),
+        ast::Statement::CreateIndex(create) => index::create(create, target),
+        ast::Statement::CreateView(create) => views::create(create, target),
+        ast::Statement::AlterTable(alter) => self::alter(alter, target),
         ast::Statement::Drop { object_type, if_exists, names, cascade, .. } => {
             if *cascade {
                 return Err(Error::unsupported("DROP .. CASCADE", None));
             }
-            names.iter().try_for_each(|name| drop_one(*object_type, name, *if_exists, tables))
+            names.iter().try_for_each(|name| drop_one(*object_type, name, *if_exists, target))
         }
-        ast::Statement::Analyze(analyze) => {
-            let names = match &analyze.table_name {
-                Some(name) => vec![existing(name, tables)?],
-                None => tables.names(),
-            };
-            names.iter().try_for_each(|name| Ok(tables.analyze(name)?))
-        }
+        ast::Statement::Analyze(analyze) => self::analyze(analyze, target),
         other => Err(Error::unsupported(format!("{other}"), None)),
     }
 }
 
+fn analyze(analyze: &ast::Analyze, target: &Target<'_>) -> Result<()> {
+    let Target::Commits(tables) = target else {
+        let detail = "a transaction is open, and statistics are of what is committed";
+        return Err(Error::Transaction { what: "ANALYZE", detail });
+    };
+    let names = match &analyze.table_name {
+        Some(name) => vec![existing(name, target.seen().source())?],
+        None => tables.names(),
+    };
+    names.iter().try_for_each(|name| Ok(tables.analyze(name)?))
+}
+
 /// The name of a table that is there.
-fn existing(name: &ast::ObjectName, tables: &Tables) -> Result<String> {
+fn existing(name: &ast::ObjectName, source: Source<'_>) -> Result<String> {
     let (name, at) = names::table(name)?;
-    let known = tables.names();
+    let known = source.names();
     if known.contains(&name) { Ok(name) } else { Err(unknown("table", &name, known, at)) }
 }
 
 /// The table that an index belongs to.
-fn table_of_index(index: &str, tables: &Tables) -> Option<String> {
+fn table_of_index(index: &str, source: Source<'_>) -> Option<String> {
     let has = |name: &String| {
-        let table = tables.table(name).ok()?;
+        let table = source.table(name).ok()?;
         let found = table.indexes().any(|(known, _)| known.definition().name == index);
         found.then_some(())
     };
-    tables.names().into_iter().find(|name| has(name).is_some())
+    source.names().into_iter().find(|name| has(name).is_some())
 }
 
 fn drop_one(
     kind: ObjectType,
     name: &ast::ObjectName,
     if_exists: bool,
-    tables: &Tables,
+    target: &mut Target<'_>,
 ) -> Result<()> {
     let (plain, place) = names::table(name)?;
+    let seen = target.seen();
+    let source = seen.source();
     match kind {
         ObjectType::Table => {
-            if if_exists && !tables.names().contains(&plain) {
+            if if_exists && !source.names().contains(&plain) {
                 return Ok(());
             }
-            Ok(tables.drop_table(&existing(name, tables)?)?)
+            let name = existing(name, source)?;
+            drop(seen);
+            target.drop_table(&name)
         }
-        ObjectType::Index => match table_of_index(&plain, tables) {
-            Some(table) => Ok(tables.drop_index(&table, &plain)?),
+        ObjectType::Index => match table_of_index(&plain, source) {
+            Some(table) => {
+                drop(seen);
+                target.drop_index(&table, &plain)
+            }
             None if if_exists => Ok(()),
             None => {
-                let known = tables.names().into_iter().filter_map(|name| tables.table(&name).ok());
+                let known = source.names().into_iter().filter_map(|name| source.table(&name).ok());
                 let known = known.flat_map(|table| {
                     let names = table.indexes().map(|(index, _)| index.definition().name.clone());
                     names.collect::<Vec<_>>()
@@ -100,41 +113,57 @@ fn drop_one(
                 Err(unknown("index", &plain, known, place))
             }
         },
-        ObjectType::View => views::drop(&plain, if_exists, place, tables),
+        ObjectType::View => {
+            drop(seen);
+            views::remove(&plain, if_exists, place, target)
+        }
         other => Err(Error::unsupported(format!("DROP {other}"), place)),
     }
 }
 
-fn alter(alter: &ast::AlterTable, tables: &Tables) -> Result<()> {
-    let name = match existing(&alter.name, tables) {
+fn alter(alter: &ast::AlterTable, target: &mut Target<'_>) -> Result<()> {
+    let seen = target.seen();
+    let source = seen.source();
+    let name = match existing(&alter.name, source) {
         Err(Error::Unknown { .. }) if alter.if_exists => return Ok(()),
         name => name?,
     };
     let [operation] = &alter.operations[..] else {
-        let hint = "write one ALTER TABLE for each: each is a commit of its own";
+        let hint = "write one ALTER TABLE for each, within a transaction";
         return Err(Error::unsupported_hint("several changes at once", hint, None));
     };
+    let Some(alteration) = alteration(operation, &name, source)? else { return Ok(()) };
+    drop(seen);
+    target.alter_table(&name, alteration)
+}
+
+/// What is to be done to a table; nothing if it is as it should be.
+fn alteration(
+    operation: &AlterTableOperation,
+    name: &str,
+    source: Source<'_>,
+) -> Result<Option<Alteration>> {
     let alteration = match operation {
         AlterTableOperation::AddColumn {
             column_def, column_position: None, if_not_exists, ..
         } => {
             let column = folded(&column_def.name);
-            let table = tables.table(&name)?;
+            let table = source.table(name)?;
             if *if_not_exists && table.columns().any(|known| known.name == column) {
-                return Ok(());
+                return Ok(None);
             }
-            Alteration::AddColumn(table::added(column_def, tables)?)
+            Alteration::AddColumn(table::added(column_def, source)?)
         }
         AlterTableOperation::DropColumn { column_names, if_exists, .. } => {
             let [column] = &column_names[..] else {
                 return Err(Error::unsupported("several columns dropped at once", None));
             };
             let (column, place) = (folded(column), at(column));
-            let table = tables.table(&name)?;
+            let table = source.table(name)?;
             let known: Vec<&str> = table.columns().map(|column| &*column.name).collect();
             match known.contains(&&*column) {
                 true => Alteration::DropColumn(column),
-                false if *if_exists => return Ok(()),
+                false if *if_exists => return Ok(None),
                 false => return Err(unknown("column", &column, known, place)),
             }
         }
@@ -150,8 +179,7 @@ fn alter(alter: &ast::AlterTable, tables: &Tables) -> Result<()> {
             return Err(Error::unsupported_hint(format!("ALTER TABLE .. {other}"), hint, None));
         }
     };
-    tables.alter_table(&name, alteration)?;
-    Ok(())
+    Ok(Some(alteration))
 }
 
 /// An expression over the columns of a relation, which stand where `place` says.
@@ -159,11 +187,10 @@ fn over_columns(
     expr: &ast::Expr,
     relation: Relation,
     place: &dyn Fn(&str) -> Option<usize>,
-    tables: &Tables,
+    source: Source<'_>,
     is_condition: bool,
 ) -> Result<Expression> {
-    let snapshot = tables.snapshot();
-    let binder = Binder::new(Source::from(&snapshot), &[]);
+    let binder = Binder::new(source, &[]);
     let prefix = format!("{}.", relation.name);
     let mut scope = Scope::default();
     scope.add(relation, None)?;
@@ -175,9 +202,4 @@ fn over_columns(
     };
     let place = |name: &str| place(name.strip_prefix(&prefix)?);
     expression(&term, &place).map_err(|error| error.or_at(place_of(expr)))
-}
-
-/// Goes on with a build that nobody watches.
-fn unwatched() -> impl FnMut(lightning_db_table::BuildStatus<'_>) -> ControlFlow<()> {
-    |_| ControlFlow::Continue(())
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Write};
 
 use lightning_db_query::Source;
-use lightning_db_table::{Row, Table, TableDefinition, Tables};
+use lightning_db_table::{Row, Table, TableDefinition};
 use lightning_db_types::Value;
 
 use crate::error::{Error, Result};
@@ -31,13 +31,8 @@ const NULL: &str = "\\N";
 const OUTPUT: &str = "the dump";
 
 /// Writes all tables and views that a source sees, or one table.
-pub(crate) fn write(
-    source: Source<'_>,
-    tables: &Tables,
-    only: Option<&str>,
-    output: &mut dyn Write,
-) -> Result<()> {
-    let mut dump = Dump { source, tables, output };
+pub(crate) fn write(source: Source<'_>, only: Option<&str>, output: &mut dyn Write) -> Result<()> {
+    let mut dump = Dump { source, output };
     if let Some(name) = only {
         return dump.table(&source.table(name)?);
     }
@@ -50,7 +45,6 @@ pub(crate) fn write(
 
 struct Dump<'a> {
     source: Source<'a>,
-    tables: &'a Tables,
     output: &'a mut dyn Write,
 }
 
@@ -74,16 +68,16 @@ impl Dump<'_> {
 
     fn table(&mut self, table: &Table) -> Result<()> {
         let definition = table.definition();
-        self.put(definition::table(&definition, self.tables)?.as_bytes())?;
+        self.put(definition::table(&definition, self.source)?.as_bytes())?;
         // Foreign keys of other tables, and of this one, may name unique keys.
         let (first, last): (Vec<_>, Vec<_>) =
             definition.indexes.iter().partition(|index| definition::is_unique(index));
         for index in first {
-            self.put(definition::index(index, &definition, self.tables)?.as_bytes())?;
+            self.put(definition::index(index, &definition, self.source)?.as_bytes())?;
         }
         self.rows(table, &definition)?;
         for index in last {
-            self.put(definition::index(index, &definition, self.tables)?.as_bytes())?;
+            self.put(definition::index(index, &definition, self.source)?.as_bytes())?;
         }
         Ok(())
     }

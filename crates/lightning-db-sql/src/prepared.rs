@@ -143,10 +143,6 @@ impl Prepared {
             return Ok(Outcome::Done);
         }
         if define::is_definition(statement) {
-            if session.transaction.is_some() {
-                let detail = "a transaction is open, and definitions are commits of their own";
-                return Err(Error::Transaction { what: "CREATE, ALTER, DROP, ANALYZE", detail });
-            }
             if let ast::Statement::CreateTable(create) = statement
                 && let Some(query) = &create.query
             {
@@ -154,7 +150,7 @@ impl Prepared {
                 let count = define::create_as(create, query, &host, session, &given)?;
                 return Ok(Outcome::Written { count, rows: None });
             }
-            define::run(statement, host.tables())?;
+            define::run(statement, &mut session.target(host.tables())?)?;
             if matches!(statement, ast::Statement::Analyze(_)) {
                 host.queries().save_learned()?;
             }

@@ -11,6 +11,7 @@ use sqlparser::ast::{self, Expr, TransactionIsolationLevel, TransactionMode};
 #[cfg(feature = "vector")]
 use crate::connection::Executor;
 use crate::connection::Session;
+use crate::define::Target;
 use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
 use crate::names::{self, at, folded, unknown};
@@ -127,6 +128,11 @@ impl Session {
         }
     }
 
+    /// Where definitions go.
+    pub(crate) fn target<'a>(&'a mut self, tables: &'a Tables) -> Result<Target<'a>> {
+        Ok(self.writable()?.map_or(Target::Commits(tables), Target::Transaction))
+    }
+
     fn commit(&mut self) -> Result<()> {
         let transaction = self.transaction.take();
         self.savepoints.clear();
@@ -174,8 +180,7 @@ impl Session {
         let released = self.savepoints[found].1;
         self.savepoints.truncate(found);
         if let Some(transaction) = self.writable()? {
-            let released = transaction.storage().release(released);
-            released.map_err(lightning_db_table::Error::from)?;
+            transaction.release(released)?;
         }
         Ok(())
     }

@@ -5,11 +5,12 @@
 //! place, and its plan remembers the definition that it was made for.
 
 use lightning_db_query::Source;
-use lightning_db_table::{ColumnDefinition, ColumnType, TableDefinition, Tables};
+use lightning_db_table::{ColumnDefinition, ColumnType, TableDefinition};
 use lightning_db_types::{Value, ValueRef};
 use sqlparser::ast;
 
 use crate::bind::Binder;
+use crate::define::Target;
 use crate::error::{Error, Position, Result};
 use crate::names::{self, unknown};
 use crate::parse;
@@ -80,14 +81,15 @@ pub(crate) fn query(name: &str, definition: &str) -> Result<ast::Statement> {
 }
 
 /// Makes a view; its query must be one that can be bound now.
-pub(crate) fn create(create: &ast::CreateView, tables: &Tables) -> Result<()> {
+pub(crate) fn create(create: &ast::CreateView, target: &mut Target<'_>) -> Result<()> {
     let (name, place) = names::table(&create.name)?;
     check_clauses(create, place)?;
-    if tables.names().contains(&name) {
+    let seen = target.seen();
+    let source = seen.source();
+    let tables = source.names();
+    if tables.contains(&name) {
         return Err(Error::invalid(format!("there is a table {name}"), place));
     }
-    let snapshot = tables.snapshot();
-    let source = Source::from(&snapshot);
     if definition(source, &name)?.is_some() && !create.or_replace {
         if create.if_not_exists {
             return Ok(());
@@ -101,42 +103,38 @@ pub(crate) fn create(create: &ast::CreateView, tables: &Tables) -> Result<()> {
         let detail = format!("{given} names are given, and the query has {found} columns");
         return Err(Error::invalid(detail, place));
     }
-    if !tables.names().iter().any(|known| known == TABLE) {
+    drop(seen);
+    if !tables.iter().any(|known| known == TABLE) {
         let text = |name| ColumnDefinition::new(name, ColumnType::Text);
         let definition = TableDefinition::new(TABLE)
             .column(text("name"))
             .column(text("definition"))
             .primary_key([0]);
-        tables.create_table(definition)?;
+        target.create_table(definition)?;
     }
-    let row = vec![Value::Text(name), Value::Text(create.to_string())];
-    tables.upsert(TABLE, row)?;
-    Ok(())
+    target.upsert(TABLE, vec![Value::Text(name), Value::Text(create.to_string())])
 }
 
 /// Refuses a name that a view has.
-pub(crate) fn refuse(name: &str, place: Option<Position>, tables: &Tables) -> Result<()> {
-    let snapshot = tables.snapshot();
-    match definition(Source::from(&snapshot), name)? {
+pub(crate) fn refuse(name: &str, place: Option<Position>, source: Source<'_>) -> Result<()> {
+    match definition(source, name)? {
         Some(_) => Err(Error::invalid(format!("there is a view {name}"), place)),
         None => Ok(()),
     }
 }
 
 /// Removes a view.
-pub(crate) fn drop(
+pub(crate) fn remove(
     name: &str,
     if_exists: bool,
     place: Option<Position>,
-    tables: &Tables,
+    target: &mut Target<'_>,
 ) -> Result<()> {
-    let snapshot = tables.snapshot();
-    let known = names(Source::from(&snapshot))?;
+    let known = names(target.seen().source())?;
     if !known.iter().any(|known| known == name) {
         return if if_exists { Ok(()) } else { Err(unknown("view", name, known, place)) };
     }
-    tables.delete(TABLE, &[Value::from(name)])?;
-    Ok(())
+    target.delete(TABLE, &[Value::from(name)])
 }
 
 fn check_clauses(create: &ast::CreateView, place: Option<Position>) -> Result<()> {

@@ -29,7 +29,7 @@ use crate::catalog::IndexRole;
 use crate::error::{Error, Result};
 use crate::row::Row;
 use crate::snapshot::TableSnapshot;
-use crate::table::{Table, TableState};
+use crate::table::TableState;
 use crate::tables::Tables;
 
 /// Rows between two calls of the observer.
@@ -244,13 +244,15 @@ impl Tables {
         let then = snapshot.table(table)?;
         let old = match step {
             CatchUp::Add => None,
-            _ => stored_row(&then, Reader::Snapshot(snapshot.snapshot()), row_id)?,
+            _ => stored_row(&then.state, Reader::Snapshot(snapshot.snapshot()), row_id)?,
         };
         self.run(|transaction| {
             let now = transaction.table(table)?;
             let new = match step {
                 CatchUp::Remove => None,
-                _ => stored_row(&now, Reader::Transaction(transaction.transaction()), row_id)?,
+                _ => {
+                    stored_row(&now.state, Reader::Transaction(transaction.transaction()), row_id)?
+                }
             };
             let change = RowChange {
                 row_id,
@@ -267,10 +269,14 @@ impl Tables {
 }
 
 /// A row as it stands, whether it has ended or not.
-fn stored_row(table: &Table, reader: Reader<'_>, row_id: u64) -> Result<Option<Row>> {
-    let stored = reader.get(&table.state.rows.keyspace, row_key(row_id));
+pub(crate) fn stored_row(
+    table: &TableState,
+    reader: Reader<'_>,
+    row_id: u64,
+) -> Result<Option<Row>> {
+    let stored = reader.get(&table.rows.keyspace, row_key(row_id));
     let stored = stored.map_err(Error::of_index(table.name()))?;
-    stored.map(|stored| Row::new(&table.state.schema, row_id, stored)).transpose()
+    stored.map(|stored| Row::new(&table.schema, row_id, stored)).transpose()
 }
 
 /// Gives a loader the rows of a snapshot that it has not had.

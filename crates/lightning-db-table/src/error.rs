@@ -41,6 +41,14 @@ pub enum Error {
         name: String,
     },
 
+    /// The columns of a table are changed by a transaction that is open, or were since this one
+    /// began: try again when that has ended, in a new one.
+    #[error("table {table}: its columns are changed by another transaction; try again behind it")]
+    Changing {
+        /// Name of the table.
+        table: String,
+    },
+
     /// A definition that cannot be.
     #[error("table {table}: {detail}")]
     Definition {

@@ -3,7 +3,8 @@
 #[cfg(feature = "text")]
 use lightning_db_index::{Analyzer, TextOptions};
 use lightning_db_index::{
-    BitmapOptions, BloomOptions, Expression, HashOptions, IndexKind, KeyPart, OrderedOptions,
+    BitmapOptions, BloomOptions, Expression, HashOptions, IndexDefinition, IndexKind, KeyPart,
+    OrderedOptions,
 };
 use lightning_db_types::ColumnOrder;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,12 @@ pub struct IndexSpec {
 }
 
 impl IndexSpec {
+    /// The index with a number.
+    pub(crate) fn with_id(self, id: u32) -> IndexDefinition {
+        let Self { name, parts, condition, kind } = self;
+        IndexDefinition { id, name, parts, condition, kind }
+    }
+
     /// An index of any kind, without parts.
     pub fn new(name: impl Into<String>, kind: IndexKind) -> Self {
         Self { name: name.into(), parts: Vec::new(), condition: None, kind }

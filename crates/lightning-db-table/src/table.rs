@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{Bound, RangeInclusive};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use lightning_db_index::number::{self, Fit};
 use lightning_db_index::{Columns, Expression, Index, IndexDefinition, KeyPart, RowStore};
@@ -50,6 +51,7 @@ impl Identity {
 }
 
 /// One state of a table: its schema and its indexes, open. A change of the table makes a new one.
+#[derive(Clone)]
 pub(crate) struct TableState {
     pub(crate) schema: Arc<Schema>,
     pub(crate) identity: Identity,
@@ -84,8 +86,10 @@ impl fmt::Debug for TableState {
 /// The rows of a table, as indexes read them: with every layout that rows may have.
 pub(crate) struct Rows {
     pub(crate) keyspace: Keyspace,
-    /// Replaced when the table changes: later schemas know the layouts of earlier ones.
+    /// Replaced when the columns change: later schemas know the layouts of earlier ones.
     pub(crate) schema: arc_swap::ArcSwap<Schema>,
+    /// Whether a transaction that is open has changed the columns.
+    pub(crate) claimed: AtomicBool,
 }
 
 impl fmt::Debug for Rows {
@@ -149,12 +153,16 @@ impl TableState {
         let record = &schema.record;
         let rows = match before {
             Some(before) => {
-                before.rows.schema.store(Arc::clone(&schema));
+                // What does not change them must not take back what a transaction has changed.
+                if record.columns != before.schema.record.columns {
+                    before.rows.schema.store(Arc::clone(&schema));
+                }
                 Arc::clone(&before.rows)
             }
             None => Arc::new(Rows {
                 keyspace: store.keyspace(&rows_keyspace(record.id), KeyspaceOptions::new())?,
                 schema: arc_swap::ArcSwap::new(Arc::clone(&schema)),
+                claimed: AtomicBool::new(false),
             }),
         };
         let row_ids = match before {

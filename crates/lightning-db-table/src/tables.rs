@@ -18,13 +18,13 @@ use crate::transaction::TableTransaction;
 use crate::upkeep::Upkeep;
 
 /// Tries of [`Tables::run`].
-const ATTEMPTS_MAX: u32 = 64;
+pub(crate) const ATTEMPTS_MAX: u32 = 64;
 
 /// All tables of a store. Cheap to clone; any thread may use it.
 ///
-/// A change of the tables is a commit of its own, and ends the transactions that were open on a
-/// table that it changes with a conflict. There is one `Tables` for a store: a second one would
-/// know nothing of the first one's changes.
+/// A change of the tables is a commit of its own, or part of a transaction's; it ends the other
+/// transactions that were open on a table that it changes with a conflict. There is one `Tables`
+/// for a store: a second one would know nothing of the first one's changes.
 #[derive(Debug, Clone)]
 pub struct Tables {
     pub(crate) inner: Arc<Inner>,
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) gate: RwLock<()>,
     /// One change of the catalog at a time.
     pub(crate) changing: Mutex<()>,
+    /// Held while numbers of tables and indexes are taken.
+    pub(crate) numbering: Mutex<()>,
     pub(crate) options: TablesOptions,
 }
 
@@ -81,6 +83,10 @@ impl State {
     pub(crate) fn table(&self, name: &str) -> Result<&Arc<TableState>> {
         let not_found = || Error::NotFound { what: "table", name: name.to_owned() };
         self.tables.get(name).ok_or_else(not_found)
+    }
+
+    pub(crate) fn by_id(&self, id: u32) -> Option<&Arc<TableState>> {
+        self.by_id.get(&id)
     }
 
     /// What a table that was looked up at another time is in this state: it may have had other
@@ -180,6 +186,7 @@ impl Tables {
             state: ArcSwap::from_pointee(State::new(tables)),
             gate: RwLock::new(()),
             changing: Mutex::new(()),
+            numbering: Mutex::new(()),
             options,
         });
         let upkeep = Upkeep::start(&inner);

@@ -6,6 +6,7 @@ mod check;
 mod chunk;
 mod constraints;
 mod crash;
+mod define;
 mod expiry;
 mod foreign_keys;
 mod keys;

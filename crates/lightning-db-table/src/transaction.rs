@@ -1,5 +1,8 @@
 //! Writing rows: row, index entries and constraints in one commit.
 
+mod define;
+mod savepoint;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ use crate::statistics::Change;
 use crate::table::{Identity, OpenIndex, Table, TableState, shown};
 use crate::tables::{Inner, State};
 use crate::values::{self, IntoRow, Values};
+use define::Defined;
 
 /// Reads of one state of all tables, and writes that are committed together.
 ///
@@ -34,6 +38,10 @@ pub struct TableTransaction {
     now_ms: u64,
     /// Tables that it wrote, by number.
     written: BTreeMap<u32, Written>,
+    /// What it has changed of the tables.
+    defined: Option<Box<Defined>>,
+    /// The tables at each savepoint, the newest last.
+    savepoints: Vec<(Savepoint, Arc<State>)>,
 }
 
 /// What a transaction wrote to a table.
@@ -53,7 +61,8 @@ impl TableTransaction {
     ) -> Self {
         let (inner, written) = (Arc::clone(inner), BTreeMap::new());
         let now_ms = transaction.unix_ms();
-        Self { inner, state, transaction, isolation: options.isolation, now_ms, written }
+        let (isolation, defined, savepoints) = (options.isolation, None, Vec::new());
+        Self { inner, state, transaction, isolation, now_ms, written, defined, savepoints }
     }
 
     /// Number of the state of the definitions that it sees; see
@@ -215,19 +224,6 @@ impl TableTransaction {
         self.statement(&table, |this, table| this.remove_by_id(table, row_id))
     }
 
-    /// Marks a place to go back to.
-    pub fn savepoint(&mut self) -> Savepoint {
-        self.transaction.savepoint()
-    }
-
-    /// Takes back all writes behind a savepoint.
-    ///
-    /// # Errors
-    /// [`SavepointGone`](lightning_db_storage::Error::SavepointGone).
-    pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
-        Ok(self.transaction.rollback_to(savepoint)?)
-    }
-
     /// Runs a statement, and takes back what it wrote if it fails.
     fn statement<T>(
         &mut self,
@@ -257,16 +253,21 @@ impl TableTransaction {
             }
             changes.push((Arc::clone(table), self.changes_of(table, before)));
         }
-        let Self { inner, transaction, .. } = self;
-        let _gate = inner.gate.read();
-        let now = inner.state.load();
-        let is_now = |table: &Arc<TableState>| {
-            now.tables.get(table.name()).is_some_and(|now| Arc::ptr_eq(now, table))
+        let Self { inner, state, transaction, written, defined, .. } = self;
+        let outcome = if let Some(defined) = defined {
+            let written: Vec<u32> = written.into_keys().collect();
+            defined.commit(transaction, &state, &written)?
+        } else {
+            let _gate = inner.gate.read();
+            let now = inner.state.load();
+            let is_now = |table: &Arc<TableState>| {
+                now.tables.get(table.name()).is_some_and(|now| Arc::ptr_eq(now, table))
+            };
+            if !changes.iter().all(|(table, _)| is_now(table)) {
+                return Ok(CommitOutcome::Conflict);
+            }
+            transaction.commit()?
         };
-        if !changes.iter().all(|(table, _)| is_now(table)) {
-            return Ok(CommitOutcome::Conflict);
-        }
-        let outcome = transaction.commit()?;
         if outcome.is_committed() {
             for (table, changes) in &changes {
                 table.statistics.apply(&table.schema, changes);

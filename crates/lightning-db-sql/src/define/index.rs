@@ -1,11 +1,12 @@
 //! CREATE INDEX.
 
 use lightning_db_expression::Expression;
+use lightning_db_query::Source;
 use lightning_db_table::index::{IndexKind, OrderedOptions};
-use lightning_db_table::{ColumnOrder, IndexSpec, Tables};
+use lightning_db_table::{ColumnOrder, IndexSpec};
 use sqlparser::ast::{self, BinaryOperator, Expr, IndexType};
 
-use super::{existing, over_columns, table_of_index, unwatched};
+use super::{Target, existing, over_columns, table_of_index};
 use crate::bind::{Relation, place_of, relation_of};
 use crate::error::{Error, Result};
 use crate::names::{self, at, folded, unknown};
@@ -13,20 +14,27 @@ use crate::names::{self, at, folded, unknown};
 /// Kinds by their names in SQL.
 const KINDS: [&str; 6] = ["btree", "hash", "bitmap", "rtree", "fulltext", "bloom"];
 
-pub(super) fn create(create: &ast::CreateIndex, tables: &Tables) -> Result<()> {
-    let table_name = existing(&create.table_name, tables)?;
+pub(super) fn create(create: &ast::CreateIndex, target: &mut Target<'_>) -> Result<()> {
+    if create.concurrently && matches!(target, Target::Transaction(_)) {
+        let detail = "a transaction is open, and its writes are not made beside those of others";
+        return Err(Error::Transaction { what: "CREATE INDEX CONCURRENTLY", detail });
+    }
+    let seen = target.seen();
+    let source = seen.source();
+    let table_name = existing(&create.table_name, source)?;
     let name = match &create.name {
         Some(name) => names::table(name)?.0,
         None => format!("{table_name}_{}_idx", part_names(create).join("_")),
     };
-    if create.if_not_exists && table_of_index(&name, tables).is_some() {
+    if create.if_not_exists && table_of_index(&name, source).is_some() {
         return Ok(());
     }
-    let table = tables.table(&table_name)?;
+    let table = source.table(&table_name)?;
     let place = |name: &str| table.column_id(name).ok();
-    let of = Of { relation: relation_of(table.columns(), table.name()), place: &place, tables };
-    tables.create_index(&table_name, spec(create, name, &of)?, &mut unwatched())?;
-    Ok(())
+    let of = Of { relation: relation_of(table.columns(), table.name()), place: &place, source };
+    let spec = spec(create, name, &of)?;
+    drop(seen);
+    target.create_index(&table_name, spec)
 }
 
 /// The table that an index is of.
@@ -34,7 +42,7 @@ pub(crate) struct Of<'a> {
     pub(crate) relation: Relation,
     /// How its columns are numbered.
     pub(crate) place: &'a dyn Fn(&str) -> Option<usize>,
-    pub(crate) tables: &'a Tables,
+    pub(crate) source: Source<'a>,
 }
 
 /// The index that a statement makes.
@@ -58,7 +66,7 @@ pub(crate) fn spec(create: &ast::CreateIndex, name: String, of: &Of<'_>) -> Resu
     spec = include(spec, create, of)?;
     if let Some(condition) = &create.predicate {
         let relation = of.relation.clone();
-        spec = spec.condition(over_columns(condition, relation, of.place, of.tables, true)?);
+        spec = spec.condition(over_columns(condition, relation, of.place, of.source, true)?);
     }
     Ok(spec)
 }
@@ -117,7 +125,7 @@ fn part(column: &ast::IndexColumn, of: &Of<'_>) -> Result<(Expression, ColumnOrd
         return Err(Error::unsupported(format!("the operator class {class}"), None));
     }
     let expr = &column.column.expr;
-    let expression = over_columns(expr, of.relation.clone(), of.place, of.tables, false)?;
+    let expression = over_columns(expr, of.relation.clone(), of.place, of.source, false)?;
     let descending = column.column.options.asc == Some(false);
     let nulls_first = column.column.options.nulls_first.unwrap_or(descending);
     Ok((expression, ColumnOrder { descending, nulls_first }))

@@ -4,7 +4,7 @@ use lightning_db_expression::{Expression, Function};
 use lightning_db_query::Source;
 use lightning_db_table::{
     Check, ColumnDefinition, ColumnType, ForeignKey, IndexSpec, OnDelete, SerialColumn,
-    TableDefinition, Tables,
+    TableDefinition,
 };
 use lightning_db_types::{Decimal, Value};
 use sqlparser::ast::{
@@ -12,27 +12,29 @@ use sqlparser::ast::{
     SqlOption, TableConstraint,
 };
 
-use super::over_columns;
+use super::{Target, over_columns};
 use crate::bind::{Binder, Declared, Place, Scope, assigned, declared, place_of, relation_of};
 use crate::error::{Error, Position, Result};
 use crate::names::{self, at, folded, unknown};
 use crate::views;
 
-pub(super) fn create(create: &ast::CreateTable, tables: &Tables) -> Result<()> {
+pub(super) fn create(create: &ast::CreateTable, target: &mut Target<'_>) -> Result<()> {
     check_clauses(create)?;
     let (name, place) = names::table(&create.name)?;
-    if create.if_not_exists && tables.names().contains(&name) {
+    let seen = target.seen();
+    if create.if_not_exists && seen.source().names().contains(&name) {
         return Ok(());
     }
-    views::refuse(&name, place, tables)?;
-    tables.create_table(definition(create, tables)?)?;
-    Ok(())
+    views::refuse(&name, place, seen.source())?;
+    let definition = definition(create, seen.source())?;
+    drop(seen);
+    target.create_table(definition)
 }
 
 /// The table that a statement makes.
-pub(crate) fn definition(create: &ast::CreateTable, tables: &Tables) -> Result<TableDefinition> {
+pub(crate) fn definition(create: &ast::CreateTable, source: Source<'_>) -> Result<TableDefinition> {
     let (name, _) = names::table(&create.name)?;
-    let mut made = Made { definition: TableDefinition::new(name), tables };
+    let mut made = Made { definition: TableDefinition::new(name), source };
     for column in &create.columns {
         made.column(column)?;
     }
@@ -51,7 +53,7 @@ pub(crate) fn definition(create: &ast::CreateTable, tables: &Tables) -> Result<T
 }
 
 /// A column that is added to a table.
-pub(super) fn added(column: &ast::ColumnDef, tables: &Tables) -> Result<ColumnDefinition> {
+pub(super) fn added(column: &ast::ColumnDef, source: Source<'_>) -> Result<ColumnDefinition> {
     let Declared { column_type, length, precision } =
         declared(&column.data_type, at(&column.name))?;
     if length.is_some() || precision.is_some() {
@@ -64,7 +66,7 @@ pub(super) fn added(column: &ast::ColumnDef, tables: &Tables) -> Result<ColumnDe
         match &option.option {
             ColumnOption::Null => {}
             ColumnOption::NotNull => made.nullable = false,
-            ColumnOption::Default(value) => made.default = default_of(value, column_type, tables)?,
+            ColumnOption::Default(value) => made.default = default_of(value, column_type, source)?,
             other => {
                 let what = format!("a column that is added with {other}");
                 return Err(Error::unsupported(what, at(&column.name)));
@@ -77,7 +79,7 @@ pub(super) fn added(column: &ast::ColumnDef, tables: &Tables) -> Result<ColumnDe
 /// A table that is being defined.
 struct Made<'a> {
     definition: TableDefinition,
-    tables: &'a Tables,
+    source: Source<'a>,
 }
 
 impl Made<'_> {
@@ -127,7 +129,7 @@ impl Made<'_> {
             ColumnOption::NotNull => self.definition.columns[position].nullable = false,
             ColumnOption::Default(value) => {
                 let column_type = self.definition.columns[position].column_type;
-                let default = default_of(value, column_type, self.tables)?;
+                let default = default_of(value, column_type, self.source)?;
                 self.definition.columns[position].default = default;
             }
             ColumnOption::PrimaryKey(_) => self.primary_key(vec![position], None)?,
@@ -291,8 +293,8 @@ impl Made<'_> {
                 key.map(|column| self.definition.columns[*column].name.clone()).collect()
             }
             [] => {
-                let known = self.tables.names();
-                let found = self.tables.table(&table);
+                let known = self.source.names();
+                let found = self.source.table(&table);
                 let found = found.map_err(|_| unknown("table", &table, known, place))?;
                 found.primary_key().map(str::to_owned).collect()
             }
@@ -331,7 +333,7 @@ impl Made<'_> {
         let definition = &self.definition;
         let relation = relation_of(&definition.columns, &definition.name);
         let place = |name: &str| definition.position(name);
-        over_columns(expr, relation, &place, self.tables, is_condition)
+        over_columns(expr, relation, &place, self.source, is_condition)
     }
 
     /// `WITH (expires_at = column)`
@@ -372,9 +374,8 @@ fn is_serial(data_type: &DataType) -> bool {
 }
 
 /// The value of a DEFAULT, which is computed once.
-fn default_of(value: &Expr, column_type: ColumnType, tables: &Tables) -> Result<Option<Value>> {
-    let snapshot = tables.snapshot();
-    let binder = Binder::new(Source::from(&snapshot), &[]);
+fn default_of(value: &Expr, column_type: ColumnType, source: Source<'_>) -> Result<Option<Value>> {
+    let binder = Binder::new(source, &[]);
     let typed = binder.expression(value, Place::rows(&Scope::default()))?;
     let typed = assigned(typed, column_type, place_of(value))?;
     let value_at = place_of(value);

@@ -17,28 +17,27 @@ use crate::{names, views};
 /// Rows that are handed to the table at once.
 const CHUNK: usize = 1_000;
 
-/// Makes a table of a query's rows; gives how many there are. The rows are one commit, behind that
-/// of the definition: a process that is killed between the two leaves an empty table.
+/// Makes a table of a query's rows; gives how many there are. Table and rows are one commit, or
+/// part of the transaction that is open.
 pub(crate) fn create_as(
     create: &ast::CreateTable,
     query: &ast::Query,
     engine: &SqlEngine,
-    session: &Session,
+    session: &mut Session,
     given: &Given<'_>,
 ) -> Result<u64> {
     check_clauses(create)?;
-    let tables = engine.tables();
     let (name, place) = names::table(&create.name)?;
-    if create.if_not_exists && tables.names().contains(&name) {
+    let seen = session.seen(engine);
+    let source = seen.source();
+    if create.if_not_exists && source.names().contains(&name) {
         return Ok(0);
     }
-    views::refuse(&name, place, tables)?;
+    views::refuse(&name, place, source)?;
     if !create.columns.is_empty() || !create.constraints.is_empty() {
         let hint = "name columns in the query, with AS";
         return Err(Error::unsupported_hint("CREATE TABLE AS with columns", hint, place));
     }
-    let snapshot = tables.snapshot();
-    let source = Source::from(&snapshot);
     let query = ast::Statement::Query(Box::new(query.clone()));
     let planned = plan(&query, engine, (source, session), given)?;
     let Form::Query { query, columns } = &planned.form else {
@@ -49,41 +48,58 @@ pub(crate) fn create_as(
         let column = ColumnDefinition::new(&**name, column_type(*value_type)).nullable();
         definition = definition.column(column);
     }
-    tables.create_table(definition)?;
-    let filled = fill(&name, query, source, engine, session, given);
-    if filled.is_err() {
-        tables.drop_table(&name)?;
+    if session.transaction.is_none() {
+        let mut transaction = engine.tables().transaction_with(session.options);
+        let table = transaction.create_table(definition)?;
+        let count = fill(query, source, given, |rows| {
+            transaction.insert_many(&table, rows)?;
+            Ok(())
+        })?;
+        return if transaction.commit()?.is_committed() { Ok(count) } else { Err(Error::Conflict) };
     }
-    filled
+    // The transaction is read to the end before it is written.
+    let mut rows = Vec::new();
+    let count = fill(query, source, given, |more| {
+        rows.extend(more);
+        Ok(())
+    })?;
+    drop(seen);
+    if let Some(transaction) = session.writable()? {
+        let savepoint = transaction.savepoint();
+        let table = transaction.create_table(definition);
+        let filled = table.and_then(|table| transaction.insert_many(&table, rows));
+        if filled.is_err() {
+            transaction.rollback_to(savepoint)?;
+        }
+        transaction.release(savepoint)?;
+        filled?;
+    }
+    Ok(count)
 }
 
+/// Calls `insert` with the rows of a query; gives how many there are.
 fn fill(
-    name: &str,
     query: &Statement,
     source: Source<'_>,
-    engine: &SqlEngine,
-    session: &Session,
     given: &Given<'_>,
+    mut insert: impl FnMut(Vec<Vec<Value>>) -> Result<()>,
 ) -> Result<u64> {
-    let mut transaction = engine.tables().transaction_with(session.options);
-    let table = transaction.table(name)?;
     let (mut count, mut chunk, mut refused) = (0, Vec::new(), None);
     query.for_each_until(source, given.run(), |row| {
         chunk.push(row.iter().map(|value| value.to_value()).collect::<Vec<Value>>());
         count += 1;
         if chunk.len() == CHUNK
-            && let Err(error) = transaction.insert_many(&table, std::mem::take(&mut chunk))
+            && let Err(error) = insert(std::mem::take(&mut chunk))
         {
             refused = Some(error);
             return Ok(ControlFlow::Break(()));
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    if let Some(error) = refused {
-        return Err(error.into());
+    match refused {
+        Some(error) => Err(error),
+        None => insert(chunk).map(|()| count),
     }
-    transaction.insert_many(&table, chunk)?;
-    if transaction.commit()?.is_committed() { Ok(count) } else { Err(Error::Conflict) }
 }
 
 fn column_type(value_type: ValueType) -> ColumnType {

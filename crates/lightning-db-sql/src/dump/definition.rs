@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use lightning_db_expression::Expression;
+use lightning_db_query::Source;
 use lightning_db_table::index::IndexKind;
-use lightning_db_table::{ColumnOrder, ColumnType, IndexSpec, OnDelete, TableDefinition, Tables};
+use lightning_db_table::{ColumnOrder, ColumnType, IndexSpec, OnDelete, TableDefinition};
 use sqlparser::ast;
 
 use crate::bind::relation_of;
@@ -26,7 +27,7 @@ pub(super) fn is_unique(index: &IndexSpec) -> bool {
 }
 
 /// CREATE TABLE, without its indexes.
-pub(super) fn table(definition: &TableDefinition, tables: &Tables) -> Result<String> {
+pub(super) fn table(definition: &TableDefinition, source: Source<'_>) -> Result<String> {
     let mut parts = Vec::new();
     for (position, column) in definition.columns.iter().enumerate() {
         let mut part = format!("{} {}", quoted(&column.name), type_name(column.column_type));
@@ -85,7 +86,7 @@ pub(super) fn table(definition: &TableDefinition, tables: &Tables) -> Result<Str
     let ast::Statement::CreateTable(create) = parse::parse_one(&made)?.statement else {
         return Err(unlike("table", &definition.name));
     };
-    let again = define_table::definition(&create, tables)?;
+    let again = define_table::definition(&create, source)?;
     if !is_same(&again, definition) {
         return Err(unlike("table", &definition.name));
     }
@@ -96,7 +97,7 @@ pub(super) fn table(definition: &TableDefinition, tables: &Tables) -> Result<Str
 pub(super) fn index(
     spec: &IndexSpec,
     definition: &TableDefinition,
-    tables: &Tables,
+    source: Source<'_>,
 ) -> Result<String> {
     let unlike = || unlike("index", &spec.name);
     let (kind, with) = kind(&spec.kind).ok_or_else(unlike)?;
@@ -138,7 +139,7 @@ pub(super) fn index(
     };
     let relation = relation_of(&definition.columns, &definition.name);
     let place = |name: &str| definition.position(name);
-    let of = define_index::Of { relation, place: &place, tables };
+    let of = define_index::Of { relation, place: &place, source };
     let again = define_index::spec(&create, spec.name.clone(), &of)?;
     let shown = |spec: &IndexSpec| {
         let parts = spec.parts.iter().map(|it| (it.expression.to_string(), it.order));

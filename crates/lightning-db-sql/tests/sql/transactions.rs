@@ -137,3 +137,128 @@ fn statements_that_do_not_fit_the_transaction() {
     assert!(matches!(db.execute("DROP TABLE city", ()), Err(Error::Transaction { .. })));
     check(&db, "SELECT count(*) FROM city", "5");
 }
+
+/// What `sqlite3 .dump` writes, but for its pragmas.
+const DUMP: &str = "
+    BEGIN TRANSACTION;
+    CREATE TABLE author (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+    INSERT INTO author VALUES (1, 'Ada'), (2, 'Bob');
+    CREATE TABLE book (
+        id INTEGER PRIMARY KEY, author INTEGER REFERENCES author (id), title TEXT);
+    INSERT INTO book VALUES (10, 1, 'One'), (11, 1, 'Two'), (12, 2, 'Three');
+    CREATE INDEX book_author ON book (author);
+    CREATE UNIQUE INDEX book_title ON book (title);
+    CREATE VIEW titles AS SELECT name, title FROM author JOIN book ON author = author.id;
+    COMMIT;";
+
+#[test]
+fn definitions_are_part_of_the_transaction() {
+    let db = cities();
+    let other = second(&db);
+    let (begin, commit) = DUMP.split_at(DUMP.find("COMMIT").unwrap());
+    db.execute_batch(begin).unwrap();
+    let titles = "SELECT title FROM titles WHERE name = 'Ada' ORDER BY title";
+    check(&db, titles, "One\nTwo");
+    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'book'";
+    check(&db, tables, "1");
+    check(&other, tables, "0");
+    let unknown = other.query("SELECT * FROM book", ()).unwrap_err();
+    assert!(matches!(unknown, Error::Unknown { .. }), "{unknown}");
+    db.execute("ROLLBACK", ()).unwrap();
+    check(&db, tables, "0");
+    db.execute_batch(begin).unwrap();
+    db.execute_batch(commit).unwrap();
+    check(&other, titles, "One\nTwo");
+    let plan = other.query("EXPLAIN SELECT id FROM book WHERE title = 'Two'", ()).unwrap();
+    assert!(format!("{plan:?}").contains("book_title"), "{plan:?}");
+    let again = other.execute("INSERT INTO book VALUES (13, 2, 'Two')", ()).unwrap_err();
+    assert!(again.to_string().contains("book_title"), "{again}");
+}
+
+#[test]
+fn savepoints_take_definitions_back() {
+    let db = cities();
+    db.execute_batch(
+        "BEGIN; SAVEPOINT one; DROP TABLE city; CREATE TABLE city (a TEXT);
+         INSERT INTO city VALUES ('x'); SAVEPOINT two; ALTER TABLE city ADD COLUMN b TEXT",
+    )
+    .unwrap();
+    check(&db, "SELECT * FROM city", "x|null");
+    db.execute("ROLLBACK TO two", ()).unwrap();
+    check(&db, "SELECT * FROM city", "x");
+    db.execute_batch("ROLLBACK TO one; ALTER TABLE city ADD COLUMN b BIGINT DEFAULT 4").unwrap();
+    check(&db, "SELECT b FROM city WHERE id = 1", "4");
+    db.execute_batch(
+        "CREATE TABLE big AS SELECT name, people FROM city WHERE people > 1000000;
+         COMMIT",
+    )
+    .unwrap();
+    check(&second(&db), "SELECT count(*) FROM big", "1");
+    check(&second(&db), "SELECT sum(b) FROM city", "20");
+}
+
+#[test]
+fn definitions_that_cannot_be_within_a_transaction_say_so() {
+    let db = cities();
+    let other = second(&db);
+    db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ", ()).unwrap();
+    let refused = |sql: &str| db.execute(sql, ()).unwrap_err().to_string();
+    assert_eq!(
+        refused("CREATE INDEX CONCURRENTLY i ON city (people)"),
+        "CREATE INDEX CONCURRENTLY: a transaction is open, and its writes are not made beside \
+         those of others"
+    );
+    assert_eq!(
+        refused("ANALYZE"),
+        "ANALYZE: a transaction is open, and statistics are of what is committed"
+    );
+    assert!(refused("CREATE INDEX i ON city (people)").contains("serializable"));
+    db.execute("ALTER TABLE city ADD COLUMN mayor TEXT", ()).unwrap();
+    let second = other.execute("ALTER TABLE city ADD COLUMN river TEXT", ()).unwrap_err();
+    assert!(second.to_string().contains("changed by another transaction"), "{second}");
+    db.execute("ROLLBACK", ()).unwrap();
+    other.execute("ALTER TABLE city ADD COLUMN river TEXT", ()).unwrap();
+    // An index that rows stand against is not made, in a transaction or outside of one.
+    for (begin, end) in [("", ""), ("BEGIN", "ROLLBACK")] {
+        db.execute_batch(begin).unwrap();
+        let unique = refused("CREATE UNIQUE INDEX one_country ON city (country)");
+        assert!(unique.contains("one_country") && unique.contains("CH"), "{unique}");
+        db.execute_batch(end).unwrap();
+        check(&db, "SELECT count(*) FROM city", "5");
+        db.execute("DROP INDEX one_country", ()).unwrap_err();
+    }
+}
+
+#[test]
+fn tables_are_made_and_dropped_while_others_work() {
+    let db = cities();
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let connection = second(&db);
+            scope.spawn(move || {
+                for round in 0..12 {
+                    let name = format!("t{thread}_{round}");
+                    let sql = format!(
+                        "BEGIN ISOLATION LEVEL REPEATABLE READ;
+                         CREATE TABLE {name} AS SELECT id, name FROM city;
+                         CREATE UNIQUE INDEX {name}_id ON {name} (id); COMMIT"
+                    );
+                    connection.execute_batch(&sql).unwrap();
+                    let count = format!("SELECT count(*) FROM {name} WHERE id > 0");
+                    let rows = connection.query(&count, ()).unwrap();
+                    assert_eq!(rows.first().unwrap().get::<i64>(0).unwrap(), 5);
+                    connection.execute(&format!("DROP TABLE {name}"), ()).unwrap();
+                }
+            });
+        }
+        let writer = second(&db);
+        scope.spawn(move || {
+            let add = writer.prepare("UPDATE city SET people = people + 1 WHERE id = $1").unwrap();
+            for _ in 0..100 {
+                assert_eq!(add.execute([2]).unwrap(), 1);
+            }
+        });
+    });
+    check(&db, "SELECT people FROM city WHERE id = 2", "38100");
+    check(&db, "SELECT count(*) FROM information_schema.tables", "2");
+}

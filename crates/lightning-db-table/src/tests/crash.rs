@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lightning_db_types::{Persistence, Rng};
 
 use super::*;
-use crate::{Alteration, Result};
+use crate::{Alteration, Result, TableTransaction};
 
 /// Tables with every native kind, changes of rows, and changes of tables.
 fn work(store: &Store, seed: u64, done: &mut Done) -> Result<()> {
@@ -38,6 +38,7 @@ fn work(store: &Store, seed: u64, done: &mut Done) -> Result<()> {
                 tables.alter_table("people", Alteration::AddColumn(note))?;
             }
             15 => tables.drop_index("people", "by_score")?,
+            17 => tables.run(together)?,
             18 => assert!(tables.upkeep()?.rows_ended == 0),
             21 => store.maintain()?,
             _ => {}
@@ -51,6 +52,25 @@ fn work(store: &Store, seed: u64, done: &mut Done) -> Result<()> {
     tables.drop_table("others")?;
     done.statements += 1;
     Ok(())
+}
+
+/// A table, its rows and its index, and a column of another table: all of them, or none.
+fn together(transaction: &mut TableTransaction) -> Result<()> {
+    let pairs = TableDefinition { name: "pairs".to_owned(), indexes: Vec::new(), ..people() };
+    let table = transaction.create_table(pairs)?;
+    transaction.insert(&table, person(1, "ada", 7))?;
+    transaction.create_index("pairs", IndexSpec::ordered("pairs_score").column(2))?;
+    let more = ColumnDefinition::new("more", ColumnType::Text).nullable();
+    transaction.alter_table("people", Alteration::AddColumn(more)).map(drop)
+}
+
+fn check_together(tables: &Tables, context: &str) {
+    let people = tables.table("people").unwrap();
+    let is_altered = people.columns().any(|column| column.name == "more");
+    assert_eq!(tables.names().contains(&"pairs".to_owned()), is_altered, "{context}");
+    if is_altered {
+        assert_eq!(keys_of(tables, "pairs", "pairs_score", 7), [1_i64.into()], "{context}");
+    }
 }
 
 /// What was promised when the power went.
@@ -90,6 +110,7 @@ fn check(world: &World, done: &Done, context: &str) {
     let (tables, report) = Tables::open(&store).unwrap();
     assert_eq!(report.leftovers_removed, [""; 0], "{context}");
     if tables.names().contains(&"people".to_owned()) {
+        check_together(&tables, context);
         tables.upsert("people", person(100, "after", 1)).unwrap();
         assert_sound(&tables);
     }
