@@ -20,6 +20,7 @@ impl Tables {
     ///
     /// # Errors
     /// As [`TableTransaction::create_table`]. Nothing is made then.
+    #[expect(clippy::needless_pass_by_value, reason = "it is of no use to who has given it")]
     pub fn create_table(&self, definition: TableDefinition) -> Result<Table> {
         self.define(|transaction| transaction.create_table(definition.clone()))
     }
@@ -36,6 +37,7 @@ impl Tables {
     ///
     /// # Errors
     /// As [`TableTransaction::alter_table`].
+    #[expect(clippy::needless_pass_by_value, reason = "it is of no use to who has given it")]
     pub fn alter_table(&self, name: &str, alteration: Alteration) -> Result<Table> {
         self.define(|transaction| transaction.alter_table(name, alteration.clone()))
     }

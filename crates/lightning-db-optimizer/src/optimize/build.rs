@@ -127,8 +127,8 @@ impl Joiner<'_, '_> {
                 keys.clear();
                 on.splice(0..0, conditions.of_keys.iter().copied());
                 if let Some(lookup) = step.lookup {
-                    let used = self.used_by(lookup);
-                    on.retain(|id| !used.contains(id));
+                    let searched = self.used_by(lookup);
+                    on.retain(|id| !searched.contains(id));
                 }
             }
         }

@@ -249,7 +249,7 @@ impl Defined {
     /// Commits a transaction with the changes that lead to `after`, unless one of the tables in it
     /// that it depends on is another by now. `written` are those that it wrote.
     pub(super) fn commit(
-        mut self: Box<Self>,
+        mut self,
         mut transaction: Transaction,
         after: &Arc<State>,
         written: &[u32],
@@ -384,11 +384,11 @@ impl Inner {
         let next = self.catalog.get(catalog::NEXT_ID_KEY)?;
         let next = next.as_deref().and_then(<[u8]>::first_chunk);
         let mut next = next.map_or(1, |next| u32::from_be_bytes(*next));
-        let made = make(&mut || {
+        let numbered = make(&mut || {
             next += 1;
             next - 1
         });
         self.catalog.insert(catalog::NEXT_ID_KEY, next.to_be_bytes())?;
-        Ok(made)
+        Ok(numbered)
     }
 }

@@ -36,7 +36,7 @@ impl Join<'_> {
             _ => all.extend(self.right),
         }
         let position = |column| all.iter().position(|known| known == column);
-        let positions = columns.iter().map(|column| position(column));
+        let positions = columns.iter().map(position);
         positions.collect::<Option<_>>().ok_or_else(|| wrong("a join of columns it does not have"))
     }
 }
