@@ -267,7 +267,9 @@ impl Compiler<'_> {
         }
         let on = self.scalars(on, Scope::new(&both, outer))?;
         let mut asked = BTreeSet::new();
-        on.iter().for_each(|it| it.each_column(&mut |number| asked.extend([number])));
+        for condition in &on {
+            condition.each_column(&mut |number| asked.extend([number]));
+        }
         let given = node.columns.iter().map(|column| match kind {
             JoinKind::Mark(mark) if mark == column => Ok(widths.0),
             _ => both
