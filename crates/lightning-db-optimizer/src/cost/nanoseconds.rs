@@ -57,7 +57,7 @@ impl CostModel for Nanoseconds {
 }
 
 /// Tells how often each constant counts in a piece of work.
-pub(super) fn count(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
+pub(super) fn count(work: &Work, add: &mut impl FnMut(Constant, f64)) {
     // A number that is NaN or negative counts as none, so that no plan is free of cost by mistake.
     let mut add = |constant, times: f64| add(constant, times.max(0.0));
     match *work {
@@ -80,7 +80,7 @@ pub(super) fn count(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
 }
 
 /// Work on tables and indexes.
-fn count_access(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
+fn count_access(work: &Work, add: &mut impl FnMut(Constant, f64)) {
     match *work {
         Work::Scan { rows, pages, columns } => {
             add(Constant::ScanRow, rows);
@@ -120,7 +120,7 @@ fn count_access(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
 }
 
 /// Work on rows that have been read.
-fn count_in_memory(work: &Work, add: &mut dyn FnMut(Constant, f64)) {
+fn count_in_memory(work: &Work, add: &mut impl FnMut(Constant, f64)) {
     match *work {
         Work::HashBuild { rows, width } => {
             add(Constant::BuildRow, rows);

@@ -33,11 +33,10 @@ impl Uses {
 impl Joiner<'_, '_> {
     /// The best ways of a group as nodes.
     pub(super) fn finish(&mut self, group: u32, root: NodeId, request: &Request) -> Ways {
-        let ways = self.groups[group as usize].ways;
         let rows = self.groups[group as usize].known.rows;
         // Numbers of ways stand for nodes, which are made of those that are kept alone.
         let numbered = |way: u32| self.way(way, PlanId::new(way as usize));
-        let list: Vec<Way> = ways.iter().map(numbered).collect();
+        let list: Vec<Way> = self.groups[group as usize].ways.iter().map(numbered).collect();
         let mut list = self.planner.prune(list, request, &rows);
         let above_leaves = self.uses_above_leaves();
         for way in &mut list {
@@ -184,32 +183,32 @@ impl Joiner<'_, '_> {
     fn others(&mut self, number: u32, step: &Step, edges: &[usize]) -> Vec<Rejected> {
         let chosen = self.rank(&self.ways[number as usize].cost);
         let others = self.all_methods(step, edges);
+        let mut named = Vec::new();
         let mut rejected: Vec<Rejected> = Vec::new();
         for JoinWay { cost: other, how, .. } in others {
             let How::Join(way) = how else { continue };
-            let is_same = way.method == step.method && way.left.0 == step.left.0;
-            let what = name(&way, step);
-            if is_same || rejected.iter().any(|it| it.what == what) {
+            // The cheapest of each name tells of all others: only its text is made.
+            let exchanged = way.left.0 != step.left.0;
+            let is_same = way.method == step.method && !exchanged;
+            if is_same || named.contains(&(way.method, exchanged)) {
                 continue;
             }
+            named.push((way.method, exchanged));
             let reason = dearer(self.rank(&other), chosen);
+            let what = name(way.method, exchanged);
             rejected.push(Rejected { what, cost: Some(other.total), reason });
         }
         rejected
     }
 }
 
-fn name(way: &Step, chosen: &Step) -> String {
-    let method = match way.method {
+fn name(method: JoinMethod, exchanged: bool) -> String {
+    let method = match method {
         JoinMethod::HashRight => "hash join, right side in the table",
         JoinMethod::HashLeft => "hash join, left side in the table",
         JoinMethod::Merge => "merge join",
         JoinMethod::NestedLoop => "nested loop",
         JoinMethod::ForEach => "index search for each row",
     };
-    if way.left.0 == chosen.left.0 {
-        method.to_owned()
-    } else {
-        format!("{method}, sides exchanged")
-    }
+    if exchanged { format!("{method}, sides exchanged") } else { method.to_owned() }
 }

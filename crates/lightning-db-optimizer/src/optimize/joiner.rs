@@ -10,7 +10,7 @@ use foldhash::fast::FixedState;
 
 use super::estimates::Known;
 use super::hinted::Hinted;
-use super::leaves::Leaves;
+use super::leaves::{LeafList, Leaves};
 use super::lookups::Lookups;
 use super::methods::Conditions;
 use super::planner::{Planner, Request};
@@ -45,7 +45,7 @@ pub(super) struct Condition {
 pub(super) struct Side {
     pub(super) scalar: ScalarId,
     /// The leaves that give it.
-    pub(super) leaves: Vec<usize>,
+    pub(super) leaves: LeafList,
     /// The wanted orders that begin with it, as bits; all if there is none.
     pub(super) orders: u64,
 }
@@ -108,6 +108,8 @@ pub(super) struct Joiner<'p, 'a> {
     pub(super) lookups: Lookups,
     /// Conditions of the last pair, whose room is used again.
     pub(super) conditions: Conditions,
+    /// Keys of the last merge, likewise.
+    pub(super) merge_keys: Vec<usize>,
     /// Pairs that were priced, and how often the ways of both sides had changed by then.
     pub(super) priced: HashMap<(u32, u32), (u32, u32), FixedState>,
     sets: HashMap<Leaves, u32, FixedState>,
@@ -142,6 +144,7 @@ impl<'p, 'a> Joiner<'p, 'a> {
             orders_after: HashMap::default(),
             lookups: Lookups::default(),
             conditions: Conditions::default(),
+            merge_keys: Vec::new(),
             priced: HashMap::default(),
             sets: HashMap::default(),
             order_numbers: HashMap::default(),
@@ -309,7 +312,8 @@ impl<'p, 'a> Joiner<'p, 'a> {
             }
             let key = [OrderKey::any(side)];
             let wanted = self.wanted.iter().take(64).position(|wanted| **wanted == key);
-            Some(Side { scalar: side, leaves, orders: wanted.map_or(u64::MAX, |bit| 1 << bit) })
+            let orders = wanted.map_or(u64::MAX, |bit| 1 << bit);
+            Some(Side { scalar: side, leaves: leaves.into(), orders })
         };
         let sides = match query.scalar(scalar) {
             Scalar::Compare(Comparison::Equal, left, right) => {
@@ -367,7 +371,7 @@ impl<'p, 'a> Joiner<'p, 'a> {
     }
 
     /// Whether all of these leaves are in a group.
-    pub(super) fn has(&self, group: u32, leaves: &[usize]) -> bool {
+    pub(super) fn has(&self, group: u32, leaves: &LeafList) -> bool {
         self.groups[group as usize].set.contain(leaves)
     }
 

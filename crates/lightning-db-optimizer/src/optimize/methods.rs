@@ -1,7 +1,7 @@
 //! Methods of joining two sets, and what they cost.
 
 use super::joiner::{Group, Joiner, Rows};
-use super::ways::{BestWays, How, Step};
+use super::ways::{How, Step};
 use crate::cost::Work;
 use crate::plan::{Cost, JoinMethod, Order, OrderKey};
 use crate::query::{JoinKind, ScalarId};
@@ -91,11 +91,12 @@ impl Joiner<'_, '_> {
             self.nested_loop(&pair, hashed);
         }
         self.for_each(&pair);
-        if kind == JoinKind::Inner {
+        let loops = conditions.keys.is_empty() && !hopeless;
+        if kind == JoinKind::Inner && (loops || self.groups[left as usize].leaf.is_some()) {
             // Neither of these looks at the sides of keys.
             let pair = self.pair(kind, (right, left), into, &conditions, list);
             self.for_each(&pair);
-            if conditions.keys.is_empty() && !hopeless {
+            if loops {
                 self.nested_loop(&pair, None);
             }
         }
@@ -204,9 +205,13 @@ impl Joiner<'_, '_> {
             return order;
         }
         // What is true of the result depends on what was applied, and not on the sides.
-        if let Some(known) = self.orders_after.get(&(order, pair.edges)) {
-            return *known;
+        match self.orders_after.get(&(order, pair.edges)) {
+            Some(known) => *known,
+            None => self.new_order_after(pair, order),
         }
+    }
+
+    fn new_order_after(&mut self, pair: &Pair<'_>, order: u32) -> u32 {
         let known = &self.orders[order as usize].0;
         let mut keys = pair.conditions.keys.iter();
         let number = if keys.any(|(left, right)| known.grows_by(*left, *right)) {
@@ -258,8 +263,8 @@ impl Joiner<'_, '_> {
         let left = self.best(pair.left);
         let build = pair.sizes[0].left.build;
         let of_inner = pair.kind == JoinKind::Inner;
-        let ways = self.groups[pair.right as usize].ways;
-        for right in ways.iter().take(if of_inner { usize::MAX } else { 1 }) {
+        let ways = self.groups[pair.right as usize].ways.iter();
+        for right in ways.take(if of_inner { usize::MAX } else { 1 }) {
             if self.is_needless(pair, (left, right), of_left) {
                 continue;
             }
@@ -275,16 +280,18 @@ impl Joiner<'_, '_> {
         Some(of_right)
     }
 
-    /// Keys in the order in which a side is sorted by them, and whether that is descending.
+    /// Puts the keys into a list in the order in which a side is sorted by them; gives whether that
+    /// is descending, if it is sorted by some.
     fn sorted_keys(
         &self,
         way: u32,
         pair: &Pair<'_>,
         side: fn(&(ScalarId, ScalarId)) -> ScalarId,
-    ) -> Option<(Vec<usize>, bool)> {
+        keys: &mut Vec<usize>,
+    ) -> Option<bool> {
+        keys.clear();
         let parts = &self.orders[self.order(way) as usize].0.parts;
         let descending = parts.first()?.descending;
-        let mut keys = Vec::new();
         for part in parts.iter().take_while(|part| part.descending == descending) {
             let mut all = pair.conditions.keys.iter();
             match all.position(|key| part.scalars.contains(&side(key))) {
@@ -292,7 +299,7 @@ impl Joiner<'_, '_> {
                 _ => break,
             }
         }
-        (!keys.is_empty()).then_some((keys, descending))
+        (!keys.is_empty()).then_some(descending)
     }
 
     fn merge(&mut self, pair: &Pair<'_>) {
@@ -301,28 +308,31 @@ impl Joiner<'_, '_> {
         {
             return;
         }
-        let left_ways = self.groups[pair.left as usize].ways;
-        let right_ways = self.groups[pair.right as usize].ways;
-        let is_sorted =
-            |joiner: &Self, way: u32, orders: u64| joiner.answers(joiner.order(way)) & orders != 0;
+        let mut keys = std::mem::take(&mut self.merge_keys);
         let of_left = |key: &(ScalarId, ScalarId)| key.0;
-        for left in left_ways.iter() {
-            if is_sorted(self, left, pair.conditions.orders.0)
-                && let Some((keys, descending)) = self.sorted_keys(left, pair, of_left)
+        for left in self.groups[pair.left as usize].ways.iter() {
+            if self.is_sorted(left, pair.conditions.orders.0)
+                && let Some(descending) = self.sorted_keys(left, pair, of_left, &mut keys)
             {
-                self.merge_with(pair, left, right_ways, (&keys, descending));
+                self.merge_with(pair, left, (&keys, descending));
             }
         }
         // A side that is not sorted is sorted, if the other one is.
         let left = self.best(pair.left);
-        for right in right_ways.iter() {
-            if is_sorted(self, right, pair.conditions.orders.1)
-                && let Some((keys, false)) = self.sorted_keys(right, pair, |key| key.1)
+        for right in self.groups[pair.right as usize].ways.iter() {
+            if self.is_sorted(right, pair.conditions.orders.1)
+                && let Some(false) = self.sorted_keys(right, pair, |key| key.1, &mut keys)
                 && self.are_columns(pair, &keys, of_left)
             {
                 self.offer_merge(pair, (left, right), (true, false), &keys);
             }
         }
+        self.merge_keys = keys;
+    }
+
+    /// Whether a way may be sorted by keys, of which the wanted orders begin with one.
+    fn is_sorted(&self, way: u32, orders: u64) -> bool {
+        self.answers(self.order(way)) & orders != 0
     }
 
     fn are_columns(
@@ -338,23 +348,20 @@ impl Joiner<'_, '_> {
         keys.iter().all(is_column)
     }
 
-    fn merge_with(
-        &mut self,
-        pair: &Pair<'_>,
-        left: u32,
-        right_ways: BestWays,
-        (keys, descending): (&[usize], bool),
-    ) {
-        let wanted: Vec<OrderKey> = keys
-            .iter()
-            .map(|key| OrderKey {
-                scalar: pair.conditions.keys[*key].1,
-                descending: Some(descending),
-                nulls_first: None,
-            })
-            .collect();
+    fn merge_with(&mut self, pair: &Pair<'_>, left: u32, (keys, descending): (&[usize], bool)) {
+        let mut wanted: Vec<OrderKey> = Vec::new();
         let mut merged = 0;
-        for right in right_ways.iter() {
+        for right in self.groups[pair.right as usize].ways.iter() {
+            if !self.is_sorted(right, pair.conditions.orders.1) {
+                continue;
+            }
+            if wanted.is_empty() {
+                let key = |key: &usize| OrderKey {
+                    descending: Some(descending),
+                    ..OrderKey::any(pair.conditions.keys[*key].1)
+                };
+                wanted.extend(keys.iter().map(key));
+            }
             let order = self.order(right);
             let sorted = self.orders[order as usize].0.satisfied(&wanted);
             if sorted > merged {
@@ -363,7 +370,8 @@ impl Joiner<'_, '_> {
             }
         }
         if merged < keys.len() && !descending && self.are_columns(pair, keys, |key| key.1) {
-            self.offer_merge(pair, (left, right_ways.best()), (false, true), keys);
+            let right = self.best(pair.right);
+            self.offer_merge(pair, (left, right), (false, true), keys);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The ways to a set of leaves: which are kept.
 
 use super::hinted::penalize;
-use super::joiner::{Joiner, number};
+use super::joiner::{Group, Joiner, number};
 use crate::hint::inner_is_left;
 use crate::plan::{Cost, JoinMethod, PlanId};
 use crate::query::JoinKind;
@@ -10,10 +10,46 @@ use crate::query::JoinKind;
 const WAYS_MAX: usize = 6;
 
 /// The ways of a set by number, the cheapest first.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(super) struct BestWays {
     list: [u32; WAYS_MAX],
+    /// What each of them is compared by: offers look at these alone, and most come to nothing.
+    marks: [Mark; WAYS_MAX],
     count: usize,
+}
+
+/// What a way is compared by.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    /// What it costs with the risk.
+    rank: f64,
+    /// What it costs.
+    total: f64,
+    /// The wanted orders that it answers, as bits.
+    answers: u64,
+}
+
+/// What counts where ways of a group are compared.
+struct Comparison {
+    /// The wanted orders that are of use: an order that no join above has use for is none.
+    useful: u64,
+    /// Those that a sort gives as well.
+    sortable: u64,
+    /// What that sort adds to rank and cost.
+    sort: (f64, f64),
+}
+
+impl Comparison {
+    /// Whether one way is as good as another in every respect, sorted where need be.
+    fn is_as_good(&self, one: &Mark, other: &Mark) -> bool {
+        let missing = self.useful & other.answers & !one.answers;
+        let (rank, total) = match missing {
+            0 => (0.0, 0.0),
+            _ if missing & !self.sortable == 0 => self.sort,
+            _ => return false,
+        };
+        one.rank + rank <= other.rank && one.total + total <= other.total
+    }
 }
 
 /// A way to a set.
@@ -53,7 +89,7 @@ pub(super) struct Step {
 impl BestWays {
     /// All of them: at least one once the set has been joined.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + use<> {
-        let Self { list, count } = *self;
+        let Self { list, count, .. } = *self;
         list.into_iter().take(count)
     }
 
@@ -62,18 +98,31 @@ impl BestWays {
         self.list[0]
     }
 
+    fn marks(&self) -> &[Mark] {
+        &self.marks[..self.count]
+    }
+
     /// Puts a way at a place; what is behind the last place falls out.
-    fn insert(&mut self, place: usize, way: u32) {
+    fn insert(&mut self, place: usize, way: u32, mark: Mark) {
         self.count = (self.count + 1).min(WAYS_MAX);
         self.list[place..self.count].rotate_right(1);
         self.list[place] = way;
+        self.marks[place..self.count].rotate_right(1);
+        self.marks[place] = mark;
     }
 
-    fn retain(&mut self, mut is_kept: impl FnMut(u32) -> bool) {
-        let all = *self;
-        self.count = 0;
-        for way in all.iter().filter(|way| is_kept(*way)) {
-            self.list[self.count] = way;
+    /// Leaves out ways from a place on.
+    fn leave_out(&mut self, from: usize, is_left_out: impl Fn(&Mark) -> bool) {
+        let all = self.count;
+        self.count = from;
+        for place in from..all {
+            if is_left_out(&self.marks[place]) {
+                continue;
+            }
+            if self.count < place {
+                self.list[self.count] = self.list[place];
+                self.marks[self.count] = self.marks[place];
+            }
             self.count += 1;
         }
     }
@@ -102,25 +151,27 @@ impl Joiner<'_, '_> {
             || hinted.refuses_method(relations(group), step.method, inner)
     }
 
+    fn comparison(&self, group: u32) -> Comparison {
+        let Group { useful, sort, .. } = self.groups[group as usize];
+        Comparison { useful, sortable: self.sortable, sort }
+    }
+
     /// Whether no way of a group that is compared by this much, and costs that much, would be kept.
     pub(super) fn is_hopeless(&self, group: u32, rank: f64, total: f64) -> bool {
-        let into = &self.groups[group as usize];
-        if self.collected.is_some() || into.ways.count == 0 {
+        if self.collected.is_some() {
             return false;
         }
-        let best = &self.ways[into.ways.best() as usize];
-        let missing = into.useful & !self.answers(best.order);
-        let sort = if missing == 0 { (0.0, 0.0) } else { into.sort };
-        missing & !self.sortable == 0
-            && best.rank + sort.0 <= rank
-            && best.cost.total + sort.1 <= total
+        let comparison = self.comparison(group);
+        let made = Mark { rank, total, answers: u64::MAX };
+        let best = self.groups[group as usize].ways.marks().first();
+        best.is_some_and(|best| comparison.is_as_good(best, &made))
     }
 
     /// Less than no way of a group is compared by, and costs.
     pub(super) fn floor(&self, group: u32) -> (f64, f64) {
-        let ways = &self.groups[group as usize].ways;
-        let totals = ways.iter().map(|way| self.ways[way as usize].cost.total);
-        (self.ways[ways.best() as usize].rank, totals.fold(f64::INFINITY, f64::min))
+        let marks = self.groups[group as usize].ways.marks();
+        let totals = marks.iter().map(|mark| mark.total);
+        (marks.first().map_or(0.0, |mark| mark.rank), totals.fold(f64::INFINITY, f64::min))
     }
 
     /// Keeps a way unless another is as good in every respect.
@@ -129,39 +180,28 @@ impl Joiner<'_, '_> {
             penalize(&mut cost);
         }
         let rank = self.rank(&cost);
-        let way = JoinWay { cost, rank, order, how };
         if let Some(collected) = &mut self.collected {
-            collected.push(way);
+            collected.push(JoinWay { cost, rank, order, how });
             return;
         }
-        let into = &self.groups[group as usize];
-        let (useful, sort) = (into.useful, into.sort);
-        // An order that no join above has use for is none.
-        let answers = self.answers(order) & useful;
-        let as_good = |one: (f64, f64, u64), other: (f64, f64, u64)| {
-            let missing = other.2 & !one.2;
-            (one.0 <= other.0 && one.1 <= other.1 && missing == 0)
-                || (one.0 + sort.0 <= other.0
-                    && one.1 + sort.1 <= other.1
-                    && missing & !self.sortable == 0)
-        };
-        let made = (rank, cost.total, answers);
-        let known = |way: u32| {
-            let way = &self.ways[way as usize];
-            (way.rank, way.cost.total, self.answers(way.order) & useful)
-        };
-        let mut kept = self.groups[group as usize].ways;
-        if kept.iter().any(|other| as_good(known(other), made)) {
+        let made = Mark { rank, total: cost.total, answers: self.answers(order) };
+        let comparison = self.comparison(group);
+        let into = &mut self.groups[group as usize];
+        // They stand by rank: those behind are not as good, and this one not as those before.
+        let mut before = into.ways.marks().iter().take_while(|other| other.rank <= rank);
+        if before.any(|other| comparison.is_as_good(other, &made)) {
             return;
         }
-        kept.retain(|other| !as_good(made, known(other)));
-        let place = kept.iter().take_while(|other| known(*other).0 <= rank).count();
+        into.changes = into.changes.wrapping_add(1);
+        let kept = &mut into.ways;
+        let first = kept.marks().iter().take_while(|other| other.rank < rank).count();
+        kept.leave_out(first, |other| comparison.is_as_good(&made, other));
+        let equal = kept.marks()[first..].iter().take_while(|other| other.rank <= rank);
+        let place = first + equal.count();
         if place < WAYS_MAX {
-            kept.insert(place, number(self.ways.len()));
-            self.ways.push(way);
+            kept.insert(place, number(self.ways.len()), made);
+            self.ways.push(JoinWay { cost, rank, order, how });
         }
-        let group = &mut self.groups[group as usize];
-        (group.ways, group.changes) = (kept, group.changes.wrapping_add(1));
     }
 
     /// All that a step could be, the cheapest first.
@@ -180,15 +220,16 @@ mod tests {
 
     #[test]
     fn the_last_ways_fall_out() {
+        let mark = |rank: f64| Mark { rank, ..Mark::default() };
         let mut ways = BestWays::default();
         for way in 0..6 {
-            ways.insert(usize::try_from(way).unwrap(), way);
+            ways.insert(usize::try_from(way).unwrap(), way, mark(f64::from(way)));
         }
-        ways.insert(2, 9);
+        ways.insert(2, 9, mark(9.0));
         assert_eq!(ways.iter().collect::<Vec<_>>(), [0, 1, 9, 2, 3, 4]);
-        ways.retain(|way| way % 2 == 0);
+        ways.leave_out(1, |mark| mark.rank % 2.0 != 0.0);
         assert_eq!(ways.iter().collect::<Vec<_>>(), [0, 2, 4]);
-        ways.insert(3, 7);
+        ways.insert(3, 7, mark(7.0));
         assert_eq!((ways.best(), ways.iter().last()), (0, Some(7)));
     }
 }
