@@ -266,6 +266,9 @@ impl Maker<'_, '_> {
     }
 
     fn by_index(&self, found: &Found, reverse: bool, order: Order, useful: bool) -> Option<Path> {
+        if reverse && !useful {
+            return None;
+        }
         let mut found = found.clone();
         let mut filter = self.search.residual(&found.exact);
         let there = self.search.in_entries(&found);
@@ -274,7 +277,7 @@ impl Maker<'_, '_> {
         found.scan.reverse = reverse;
         let partial = self.search.relation.index(found.scan.index).condition.is_some();
         let without_key = !found.narrows() && !found.scan.covering && !partial;
-        if !useful && (reverse || without_key) {
+        if !useful && without_key {
             return None;
         }
         let mut fetched = found.entries;

@@ -233,7 +233,8 @@ impl<'a> Planner<'a> {
         Way { id, cost: draft.cost, order: draft.order }
     }
 
-    /// Leaves out ways that another is as good as in every respect.
+    /// Leaves out ways that another is as good as in every respect. Where all rows are wanted, what
+    /// ways are compared by is their rank alone, whatever is done with the rows.
     pub(super) fn prune(&self, list: Vec<Way>, request: &Request, rows: &Estimate) -> Vec<Way> {
         let share = share(request.goal, rows);
         let mut ranked: Vec<(f64, Way)> =
@@ -245,7 +246,8 @@ impl<'a> Planner<'a> {
                 let sorted = |wanted: &Vec<OrderKey>| {
                     other.order.satisfied(wanted) >= way.order.satisfied(wanted)
                 };
-                other.cost.total <= way.cost.total && request.orders.iter().all(sorted)
+                (request.goal.is_none() || other.cost.total <= way.cost.total)
+                    && request.orders.iter().all(sorted)
             });
             if !dominated {
                 kept.push(way);

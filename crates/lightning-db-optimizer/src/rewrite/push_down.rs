@@ -69,8 +69,11 @@ impl Rewriter<'_> {
 
     fn passed(&mut self, id: NodeId, conditions: &[ScalarId]) {
         for condition in conditions {
-            let text = self.query.scalar_text(*condition);
-            self.record(RULE, id, text);
+            // What is told again is left out in the end: its text is not even made.
+            if self.passed.insert(*condition) {
+                let text = self.query.scalar_text(*condition);
+                self.record(RULE, id, text);
+            }
         }
     }
 

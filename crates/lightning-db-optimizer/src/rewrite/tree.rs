@@ -24,6 +24,8 @@ pub(super) struct Rewriter<'a> {
     pub(super) catalog: &'a dyn Catalog,
     pub(super) applied: Vec<Applied>,
     pub(super) known: PropertyCache,
+    /// Conditions of which it was told that they were pushed down.
+    pub(super) passed: HashSet<ScalarId, FixedState>,
     /// What alternatives were found to say of one side.
     pub(super) restrictions: HashSet<ScalarId, FixedState>,
     /// Rows that must become one for an aggregate to be done early.
@@ -39,6 +41,7 @@ impl<'a> Rewriter<'a> {
             catalog,
             applied: Vec::new(),
             known: PropertyCache::default(),
+            passed: HashSet::default(),
             restrictions: HashSet::default(),
             reduction_min: push_aggregate::REDUCTION_MIN,
             chain_max: balance::CHAIN_MAX,
