@@ -20,7 +20,7 @@ use crate::access::pessimistic;
 use crate::cost::Work;
 use crate::fingerprint::Sum;
 use crate::hint::Set;
-use crate::plan::{Cost, Order, OrderKey};
+use crate::plan::{Cost, Order, OrderKey, OrderPart};
 use crate::query::{ColumnId, JoinKind, Scalar, ScalarId};
 use lightning_db_expression::Comparison;
 
@@ -103,6 +103,7 @@ pub(super) struct Joiner<'p, 'a> {
     /// Lists of edges, and of keys that are merged by, as positions in the list of the join's keys.
     pub(super) lists: Vec<Box<[usize]>>,
     list_numbers: HashMap<Box<[usize]>, u32, FixedState>,
+    lists_of_one: Vec<Option<u32>>,
     /// The order that another is once a list of edges was applied.
     pub(super) orders_after: HashMap<(u32, u32), u32, FixedState>,
     pub(super) lookups: Lookups,
@@ -114,6 +115,8 @@ pub(super) struct Joiner<'p, 'a> {
     pub(super) priced: HashMap<(u32, u32), (u32, u32), FixedState>,
     sets: HashMap<Leaves, u32, FixedState>,
     order_numbers: HashMap<Order, u32, FixedState>,
+    /// Those of rows that are sorted by one scalar, of which nothing else is known.
+    orders_by_one: HashMap<ScalarId, u32, FixedState>,
     /// By column, the leaf that gives it.
     leaf_of: HashMap<ColumnId, usize, FixedState>,
     /// Ways that are offered go here instead, if there is a list.
@@ -127,6 +130,8 @@ impl<'p, 'a> Joiner<'p, 'a> {
         wanted: &[Vec<OrderKey>],
         share: f64,
     ) -> Self {
+        // Room for the groups and ways of most blocks: lists that grow are copied each time.
+        let room = tree.leaves.len().min(64);
         let mut joiner = Self {
             planner,
             tree,
@@ -136,11 +141,12 @@ impl<'p, 'a> Joiner<'p, 'a> {
             sortable: 0,
             edges: Vec::new(),
             has_all_edges: false,
-            groups: Vec::new(),
-            ways: Vec::new(),
+            groups: Vec::with_capacity(16 * room),
+            ways: Vec::with_capacity(64 * room),
             orders: Vec::new(),
             lists: Vec::new(),
             list_numbers: HashMap::default(),
+            lists_of_one: Vec::new(),
             orders_after: HashMap::default(),
             lookups: Lookups::default(),
             conditions: Conditions::default(),
@@ -148,6 +154,7 @@ impl<'p, 'a> Joiner<'p, 'a> {
             priced: HashMap::default(),
             sets: HashMap::default(),
             order_numbers: HashMap::default(),
+            orders_by_one: HashMap::default(),
             leaf_of: HashMap::default(),
             collected: None,
         };
@@ -337,12 +344,22 @@ impl<'p, 'a> Joiner<'p, 'a> {
 
     /// Number of a list.
     pub(super) fn list(&mut self, list: &[usize]) -> u32 {
+        // Most lists are of one.
+        if let [one] = list
+            && let Some(Some(known)) = self.lists_of_one.get(*one)
+        {
+            return *known;
+        }
         if let Some(known) = self.list_numbers.get(list) {
             return *known;
         }
         let number = number(self.lists.len());
         self.lists.push(list.into());
         self.list_numbers.insert(list.into(), number);
+        if let [one] = list {
+            self.lists_of_one.resize(self.lists_of_one.len().max(one + 1), None);
+            self.lists_of_one[*one] = Some(number);
+        }
         number
     }
 
@@ -362,6 +379,31 @@ impl<'p, 'a> Joiner<'p, 'a> {
         let number = number(self.orders.len());
         self.orders.push((order, answers));
         self.order_numbers.insert(sorted, number);
+        number
+    }
+
+    /// Number of the order of a way once it is sorted by some scalars.
+    pub(super) fn sorted_by(
+        &mut self,
+        way: u32,
+        mut by: impl ExactSizeIterator<Item = ScalarId>,
+    ) -> u32 {
+        let constants = &self.orders[self.order(way) as usize].0.constants;
+        let part = |scalar: ScalarId| OrderPart {
+            scalars: vec![scalar],
+            descending: false,
+            nulls_first: Some(false),
+        };
+        if by.len() > 1 || !constants.is_empty() {
+            let constants = constants.clone();
+            return self.order_number(Order { parts: by.map(part).collect(), constants });
+        }
+        let Some(one) = by.next() else { return 0 };
+        if let Some(known) = self.orders_by_one.get(&one) {
+            return *known;
+        }
+        let number = self.order_number(Order { parts: vec![part(one)], constants: Vec::new() });
+        self.orders_by_one.insert(one, number);
         number
     }
 

@@ -80,6 +80,7 @@ impl Leaves {
     }
 
     /// Whether all of these leaves are in the set.
+    #[inline]
     pub(super) fn contain(&self, leaves: &LeafList) -> bool {
         let mut all = leaves.list.iter();
         match self {

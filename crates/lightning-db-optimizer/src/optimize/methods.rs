@@ -3,7 +3,7 @@
 use super::joiner::{Group, Joiner, Rows};
 use super::ways::{How, Step};
 use crate::cost::Work;
-use crate::plan::{Cost, JoinMethod, Order, OrderKey};
+use crate::plan::{Cost, JoinMethod, OrderKey};
 use crate::query::{JoinKind, ScalarId};
 
 /// The conditions of a join by what methods make of them.
@@ -180,23 +180,19 @@ impl Joiner<'_, '_> {
         emit + self.work(Work::Evaluate { rows, scalars })
     }
 
-    /// Offers a join that costs this much beside both sides, of which so much comes before its
-    /// first row.
-    fn offer_join(&mut self, pair: &Pair<'_>, step: Step, order: u32, own: [f64; 3], start: f64) {
-        let (left, right) = (self.cost(step.left.1), self.cost(step.right.1));
-        let [before, expected, more] = own;
-        let total = left.total + right.total + expected;
-        let cost =
-            Cost { start: start + before, total, high: (left.high + right.high + more).max(total) };
-        self.offer(pair.into, cost, order, How::Join(step));
-    }
-
-    /// Whether a join of two ways that costs this much beside them is not worth offering.
-    fn is_needless(&self, pair: &Pair<'_>, (left, right): (u32, u32), own: [f64; 2]) -> bool {
+    /// The cost of a join of two ways that starts after so much, and costs this much beside them,
+    /// expected and with more rows; `None` if it is not worth offering.
+    fn cost_of(
+        &self,
+        pair: &Pair<'_>,
+        (left, right): (u32, u32),
+        own: [f64; 2],
+        start: f64,
+    ) -> Option<Cost> {
         let (left, right) = (self.cost(left), self.cost(right));
         let total = left.total + right.total + own[0];
-        let high = (left.high + right.high + own[1]).max(total);
-        self.is_hopeless(pair.into, self.rank(&Cost { start: 0.0, total, high }), total)
+        let cost = Cost { start, total, high: (left.high + right.high + own[1]).max(total) };
+        (!self.is_hopeless(pair.into, self.rank(&cost), total)).then_some(cost)
     }
 
     /// The order of one side's rows once they are joined.
@@ -245,17 +241,16 @@ impl Joiner<'_, '_> {
         let right = self.best(pair.right);
         let build = pair.sizes[0].right.build;
         for left in self.groups[pair.left as usize].ways.iter() {
-            if self.is_needless(pair, (left, right), of_right) {
-                continue;
-            }
+            let start = self.cost(left).start + self.cost(right).total + build;
+            let cost = self.cost_of(pair, (left, right), of_right, start);
+            let Some(cost) = cost else { continue };
             let order = if pair.kind == JoinKind::Full {
                 0
             } else {
                 self.order_after(pair, self.order(left))
             };
             let step = pair.step(JoinMethod::HashRight, left, right);
-            let start = self.cost(left).start + self.cost(right).total;
-            self.offer_join(pair, step, order, [build, of_right[0], of_right[1]], start);
+            self.offer(pair.into, cost, order, How::Join(step));
         }
         if matches!(pair.kind, JoinKind::Mark(_) | JoinKind::Single) {
             return Some(of_right);
@@ -265,17 +260,16 @@ impl Joiner<'_, '_> {
         let of_inner = pair.kind == JoinKind::Inner;
         let ways = self.groups[pair.right as usize].ways.iter();
         for right in ways.take(if of_inner { usize::MAX } else { 1 }) {
-            if self.is_needless(pair, (left, right), of_left) {
-                continue;
-            }
-            let order = if of_inner { self.order_after(pair, self.order(right)) } else { 0 };
-            let step = pair.step(JoinMethod::HashLeft, left, right);
             let start = match pair.kind {
                 // Rows without a match are known at the end.
                 JoinKind::Anti => self.cost(left).total + self.cost(right).total,
                 _ => self.cost(left).total + self.cost(right).start,
             };
-            self.offer_join(pair, step, order, [build, of_left[0], of_left[1]], start);
+            let cost = self.cost_of(pair, (left, right), of_left, start + build);
+            let Some(cost) = cost else { continue };
+            let order = if of_inner { self.order_after(pair, self.order(right)) } else { 0 };
+            let step = pair.step(JoinMethod::HashLeft, left, right);
+            self.offer(pair.into, cost, order, How::Join(step));
         }
         Some(of_right)
     }
@@ -387,70 +381,74 @@ impl Joiner<'_, '_> {
             let before = of_side(sorts.0, sizes.left) + of_side(sorts.1, sizes.right);
             let merge = Work::Merge { rows: sizes.left.number + sizes.right.number };
             // Conditions on keys that are not merged by are evaluated on pairs.
-            let rest = pair.conditions.keys.len() - keys.len();
-            let scalars = super::rows::count(rest);
-            let rest = self.work(Work::Evaluate { rows: sizes.rows.number, scalars });
+            let rest = match pair.conditions.keys.len() - keys.len() {
+                0 => 0.0,
+                rest => {
+                    let scalars = super::rows::count(rest);
+                    self.work(Work::Evaluate { rows: sizes.rows.number, scalars })
+                }
+            };
             (before, before + self.work(merge) + rest + self.rest(pair, sizes))
         };
         let ((before, expected), (_, more)) = (own(&pair.sizes[0]), own(&pair.sizes[1]));
-        if self.is_needless(pair, (left, right), [expected, more]) {
-            return;
-        }
         let side = |way: u32, sort: bool| {
             if sort { self.cost(way).total } else { self.cost(way).start }
         };
-        let start = side(left, sorts.0) + side(right, sorts.1);
+        let start = side(left, sorts.0) + side(right, sorts.1) + before;
+        let cost = self.cost_of(pair, (left, right), [expected, more], start);
+        let Some(cost) = cost else { return };
         let order = match (pair.kind, sorts.0) {
             (JoinKind::Full, _) => 0,
             (_, false) => self.order_after(pair, self.order(left)),
             (_, true) => {
-                let parts = keys.iter().map(|key| crate::plan::OrderPart {
-                    scalars: vec![pair.conditions.keys[*key].0],
-                    descending: false,
-                    nulls_first: Some(false),
-                });
-                let constants = self.orders[self.order(left) as usize].0.constants.clone();
-                let order = self.order_number(Order { parts: parts.collect(), constants });
+                let by = keys.iter().map(|key| pair.conditions.keys[*key].0);
+                let order = self.sorted_by(left, by);
                 self.order_after(pair, order)
             }
         };
         let keys = self.list(keys);
         let step = Step { sorts, keys, ..pair.step(JoinMethod::Merge, left, right) };
-        self.offer_join(pair, step, order, [before, expected, more], start);
+        self.offer(pair.into, cost, order, How::Join(step));
     }
 
     /// Offers to compare all pairs; not where a hash join, that costs this much beside both sides,
     /// is better for the same ways of both.
     fn nested_loop(&mut self, pair: &Pair<'_>, hashed: Option<[f64; 2]>) {
         let scalars = super::rows::count(pair.conditions.rest.len() + pair.conditions.keys.len());
-        let own = |sizes: &Sizes| {
+        let compared = pair.sizes.map(|sizes| {
             let pairs = sizes.left.number * sizes.right.number;
-            // The pairs that a condition is false for end there.
             self.work(Work::NestedLoop { pairs })
-                + self.work(Work::Evaluate { rows: pairs, scalars: scalars.min(1.0) })
-                + sizes.rows.emit
-        };
-        let (expected, more) = (own(&pair.sizes[0]), own(&pair.sizes[1]));
+        });
         let by_cost = self.collected.is_none() && self.planner.prepared.hinted.is_none();
-        if by_cost
-            && self.share >= 1.0
-            && hashed.is_some_and(|hash| hash[0] <= expected && hash[1] <= more)
-        {
+        let hashed = hashed.filter(|_| by_cost && self.share >= 1.0);
+        let is_dearer =
+            |own: [f64; 2]| hashed.is_some_and(|hash| hash[0] <= own[0] && hash[1] <= own[1]);
+        if is_dearer(compared) {
+            return;
+        }
+        let own = |at: usize| {
+            let sizes = &pair.sizes[at];
+            let rows = sizes.left.number * sizes.right.number;
+            // The pairs that a condition is false for end there.
+            let scalars = scalars.min(1.0);
+            compared[at] + self.work(Work::Evaluate { rows, scalars }) + sizes.rows.emit
+        };
+        let own = [own(0), own(1)];
+        if is_dearer(own) {
             return;
         }
         let right = self.best(pair.right);
         for left in self.groups[pair.left as usize].ways.iter() {
-            if self.is_needless(pair, (left, right), [expected, more]) {
-                continue;
-            }
+            let start = self.cost(left).start + self.cost(right).total;
+            let cost = self.cost_of(pair, (left, right), own, start);
+            let Some(cost) = cost else { continue };
             let order = if pair.kind == JoinKind::Full {
                 0
             } else {
                 self.order_after(pair, self.order(left))
             };
             let step = pair.step(JoinMethod::NestedLoop, left, right);
-            let start = self.cost(left).start + self.cost(right).total;
-            self.offer_join(pair, step, order, [0.0, expected, more], start);
+            self.offer(pair.into, cost, order, How::Join(step));
         }
     }
 }
