@@ -112,7 +112,11 @@ impl Relation {
             Scalar::Literal(_) | Scalar::Parameter(..) => true,
             Scalar::Column(column) => !self.columns.contains(column),
             Scalar::Subquery(_) => false,
-            other => other.operands().into_iter().all(|it| self.is_fixed(query, it)),
+            other => {
+                let mut fixed = true;
+                other.each_operand(&mut |it| fixed = fixed && self.is_fixed(query, it));
+                fixed
+            }
         }
     }
 }

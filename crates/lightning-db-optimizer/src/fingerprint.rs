@@ -75,7 +75,7 @@ impl Query {
         let mut sums: Vec<u64> = Vec::new();
         for id in self.post_order(node) {
             let node = self.node(id);
-            let inputs = sums.split_off(sums.len() - node.inputs().len());
+            let inputs = sums.split_off(sums.len() - node.each_input().count());
             sums.push(self.sum(node, &inputs));
         }
         sums.pop().unwrap_or(0)

@@ -96,7 +96,7 @@ fn depth(query: &Query, root: NodeId) -> usize {
     let mut deepest = 0;
     while let Some((id, depth)) = stack.pop() {
         deepest = deepest.max(depth);
-        stack.extend(query.node(id).inputs().into_iter().map(|input| (input, depth + 1)));
+        stack.extend(query.node(id).each_input().map(|input| (input, depth + 1)));
     }
     deepest
 }
@@ -104,24 +104,32 @@ fn depth(query: &Query, root: NodeId) -> usize {
 /// Rounds of the rules that make work for each other, at most.
 const ROUNDS_MAX: usize = 4;
 
+type Rule = fn(&mut tree::Rewriter<'_>, NodeId) -> NodeId;
+
+/// The rules that make work for each other, in their order.
+const SETTLING: [Rule; 11] = [
+    |rewriter, node| rewriter.fold(node),
+    |rewriter, node| rewriter.outer_to_inner(node),
+    |rewriter, node| rewriter.push_down(node),
+    |rewriter, node| rewriter.infer(node),
+    |rewriter, node| rewriter.restrict(node),
+    |rewriter, node| rewriter.drop_null_tests(node),
+    |rewriter, node| rewriter.drop_empty(node),
+    |rewriter, node| rewriter.prune(node),
+    |rewriter, node| rewriter.merge_projects(node),
+    |rewriter, node| rewriter.reduce_groups(node),
+    |rewriter, node| rewriter.push_limits(node),
+];
+
 impl tree::Rewriter<'_> {
-    /// The tree after the rules that make work for each other, until nothing changes.
+    /// The tree after the rules that make work for each other, until each has left it as it is.
     fn settled(&mut self, root: NodeId) -> NodeId {
-        let mut node = root;
-        for _ in 0..ROUNDS_MAX {
-            let before = node;
-            node = self.fold(node);
-            node = self.outer_to_inner(node);
-            node = self.push_down(node);
-            node = self.infer(node);
-            node = self.restrict(node);
-            node = self.drop_null_tests(node);
-            node = self.drop_empty(node);
-            node = self.prune(node);
-            node = self.merge_projects(node);
-            node = self.reduce_groups(node);
-            node = self.push_limits(node);
-            if node == before {
+        let (mut node, mut settled) = (root, 0);
+        for rule in SETTLING.iter().cycle().take(ROUNDS_MAX * SETTLING.len()) {
+            let made = rule(self, node);
+            settled = if made == node { settled + 1 } else { 0 };
+            node = made;
+            if settled == SETTLING.len() {
                 break;
             }
         }

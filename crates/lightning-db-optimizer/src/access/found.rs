@@ -61,8 +61,9 @@ fn expression(query: &Query, relation: &Relation, id: ScalarId) -> Option<Expres
 
 fn has_parameter(query: &Query, id: ScalarId) -> bool {
     let scalar = query.scalar(id);
-    matches!(scalar, Scalar::Parameter(..))
-        || scalar.operands().into_iter().any(|it| has_parameter(query, it))
+    let mut has = matches!(scalar, Scalar::Parameter(..));
+    scalar.each_operand(&mut |it| has = has || has_parameter(query, it));
+    has
 }
 
 impl Search<'_> {

@@ -159,7 +159,7 @@ impl Search<'_> {
                     self.mark(*value, needed);
                 }
             }
-            other => other.operands().into_iter().for_each(|it| self.mark(it, needed)),
+            other => other.each_operand(&mut |it| self.mark(it, needed)),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::access::{Relation, Search, paths, pessimistic};
 use crate::cost::Work;
 use crate::estimate::{Estimate, Source};
 use crate::plan::{Cost, JoinMethod, Operator, OrderKey};
-use crate::query::{JoinKind, Node, NodeId, ScalarId};
+use crate::query::{ColumnId, JoinKind, Node, NodeId, ScalarId};
 
 impl Planner<'_> {
     /// The ways to the rows of a block.
@@ -49,10 +49,9 @@ impl Planner<'_> {
 
     /// By position, whether a column of a relation is needed beside these conditions on it.
     fn needed(&self, relation: &Relation, conditions: &[ScalarId]) -> Vec<bool> {
-        let used_here = |column| {
-            let uses = |id: &&ScalarId| self.query.scalar_columns(**id).contains(column);
-            conditions.iter().filter(uses).count()
-        };
+        let used: Vec<ColumnId> =
+            conditions.iter().flat_map(|id| self.query.scalar_columns(*id)).collect();
+        let used_here = |column: &ColumnId| used.iter().filter(|it| *it == column).count();
         let all = relation.columns.iter();
         all.map(|column| self.uses[column.index()] as usize > used_here(column)).collect()
     }

@@ -18,9 +18,7 @@ pub(super) fn subqueries(query: &Query, id: ScalarId, found: &mut Vec<NodeId>) {
     {
         found.push(*node);
     }
-    for operand in scalar.operands() {
-        subqueries(query, operand, found);
-    }
+    scalar.each_operand(&mut |operand| subqueries(query, operand, found));
 }
 
 /// Nodes of a query, those of subqueries among them, each after its inputs and subqueries.
@@ -29,7 +27,7 @@ pub(crate) fn all_nodes(query: &Query, root: NodeId) -> Vec<NodeId> {
     while let Some(id) = stack.pop() {
         order.push(id);
         let node = query.node(id);
-        stack.extend(node.inputs());
+        stack.extend(node.each_input());
         for scalar in node.scalars() {
             subqueries(query, scalar, &mut stack);
         }
@@ -104,7 +102,7 @@ pub(super) fn check_depth(query: &Query, root: NodeId) -> Result<()> {
             _ => false,
         };
         let inner = depth + usize::from(!flat);
-        stack.extend(node.inputs().into_iter().map(|input| (input, inner)));
+        stack.extend(node.each_input().map(|input| (input, inner)));
         let mut nested = Vec::new();
         for scalar in node.scalars() {
             subqueries(query, scalar, &mut nested);

@@ -193,17 +193,23 @@ pub struct WindowFunction {
 impl Node {
     /// The nodes whose rows it reads, from left to right. Subqueries in scalars are not among them.
     pub fn inputs(&self) -> Vec<NodeId> {
-        match self {
-            Self::Scan { .. } | Self::Values { .. } => Vec::new(),
+        self.each_input().collect()
+    }
+
+    /// The same, without a list: walks through a query ask each node many times.
+    pub(crate) fn each_input(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        let (one, other) = match self {
+            Self::Scan { .. } | Self::Values { .. } => (None, None),
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Sort { input, .. }
             | Self::Limit { input, .. }
-            | Self::Window { input, .. } => vec![*input],
-            Self::Join { left, right, .. } => vec![*left, *right],
-            Self::Set { left, right, .. } => vec![left.0, right.0],
-        }
+            | Self::Window { input, .. } => (Some(*input), None),
+            Self::Join { left, right, .. } => (Some(*left), Some(*right)),
+            Self::Set { left, right, .. } => (Some(left.0), Some(right.0)),
+        };
+        one.into_iter().chain(other)
     }
 
     /// The same operator over other inputs, as many as [`inputs`](Self::inputs) gives.

@@ -101,24 +101,41 @@ impl Subquery {
 impl Scalar {
     /// The scalars it is made of, from left to right.
     pub fn operands(&self) -> Vec<ScalarId> {
+        let mut operands = Vec::new();
+        self.each_operand(&mut |operand| operands.push(operand));
+        operands
+    }
+
+    /// Calls `visit` with each of them, without a list: planning looks into scalars very often.
+    pub(crate) fn each_operand(&self, visit: &mut dyn FnMut(ScalarId)) {
+        let mut all = |list: &[ScalarId]| list.iter().for_each(|id| visit(*id));
         match self {
             Self::Column(_)
             | Self::Literal(_)
             | Self::Parameter(..)
-            | Self::Subquery(Subquery::Exists(_) | Subquery::Value(_)) => Vec::new(),
-            Self::Compare(_, left, right) | Self::Arithmetic(_, left, right) => vec![*left, *right],
-            Self::And(all) | Self::Or(all) | Self::Call(_, all) => all.clone(),
-            Self::External { arguments, .. } => arguments.clone(),
+            | Self::Subquery(Subquery::Exists(_) | Subquery::Value(_)) => {}
+            Self::Compare(_, left, right) | Self::Arithmetic(_, left, right) => {
+                all(&[*left, *right]);
+            }
+            Self::And(list) | Self::Or(list) | Self::Call(_, list) => all(list),
+            Self::External { arguments, .. } => all(arguments),
             Self::Not(one) | Self::IsNull(one) | Self::Negate(one) | Self::Cast(one, _) => {
-                vec![*one]
+                all(&[*one]);
             }
-            Self::In(one, list) => std::iter::once(*one).chain(list.iter().copied()).collect(),
-            Self::Like { value, pattern, .. } => vec![*value, *pattern],
+            Self::In(one, list) => {
+                all(&[*one]);
+                all(list);
+            }
+            Self::Like { value, pattern, .. } => all(&[*value, *pattern]),
             Self::Case { branches, otherwise } => {
-                let branches = branches.iter().flat_map(|(condition, value)| [*condition, *value]);
-                branches.chain(*otherwise).collect()
+                for (condition, value) in branches {
+                    all(&[*condition, *value]);
+                }
+                all(otherwise.as_slice());
             }
-            Self::Subquery(Subquery::Any(_, value, _) | Subquery::All(_, value, _)) => vec![*value],
+            Self::Subquery(Subquery::Any(_, value, _) | Subquery::All(_, value, _)) => {
+                all(&[*value]);
+            }
         }
     }
 
@@ -183,9 +200,7 @@ impl Query {
         if let Scalar::Column(column) = scalar {
             columns.push(*column);
         }
-        for operand in scalar.operands() {
-            self.gather_columns(operand, columns);
-        }
+        scalar.each_operand(&mut |operand| self.gather_columns(operand, columns));
     }
 
     /// The scalar as an expression over positions, for evaluation; parameters take the values they

@@ -74,7 +74,9 @@ impl Query {
             Scalar::Subquery(Subquery::Value(_)) => true,
             _ => false,
         };
-        own || scalar.operands().iter().any(|operand| self.may_fail(*operand))
+        let mut fails = own;
+        scalar.each_operand(&mut |operand| fails = fails || self.may_fail(operand));
+        fails
     }
 }
 

@@ -13,7 +13,7 @@ impl Query {
         let (mut stack, mut order) = (vec![root], Vec::new());
         while let Some(id) = stack.pop() {
             order.push(id);
-            stack.extend(self.node(id).inputs());
+            stack.extend(self.node(id).each_input());
         }
         order.reverse();
         order
@@ -34,9 +34,7 @@ impl Query {
     pub fn visit_scalar(&self, id: ScalarId, visit: &mut dyn FnMut(&Scalar)) {
         let scalar = self.scalar(id);
         visit(scalar);
-        for operand in scalar.operands() {
-            self.visit_scalar(operand, visit);
-        }
+        scalar.each_operand(&mut |operand| self.visit_scalar(operand, visit));
     }
 
     /// Columns that a node and all below it use, but do not make, ascending: those of the rows
@@ -47,7 +45,7 @@ impl Query {
         let mut stack = vec![root];
         while let Some(id) = stack.pop() {
             let node = self.node(id);
-            stack.extend(node.inputs());
+            stack.extend(node.each_input());
             for scalar in node.scalars() {
                 self.visit_scalar(scalar, &mut |scalar| {
                     if let Scalar::Column(column) = scalar {

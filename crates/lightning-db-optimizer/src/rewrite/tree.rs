@@ -69,14 +69,21 @@ impl Rewriter<'_> {
         root: NodeId,
         turn: &mut dyn FnMut(&mut Self, NodeId) -> NodeId,
     ) -> NodeId {
+        // Most rules change few nodes, or none: only those are kept.
         let mut made: HashMap<NodeId, NodeId, FixedState> = HashMap::default();
         for id in self.query.post_order(root) {
-            let inputs = self.query.node(id).inputs();
-            let turned: Vec<NodeId> =
-                inputs.iter().map(|input| made.get(input).copied().unwrap_or(*input)).collect();
-            let rebuilt = self.with_inputs(id, &turned);
+            let node = self.query.node(id);
+            let rebuilt = if node.each_input().any(|input| made.contains_key(&input)) {
+                let turned = |input: NodeId| made.get(&input).copied().unwrap_or(input);
+                let turned: Vec<NodeId> = node.each_input().map(turned).collect();
+                self.with_inputs(id, &turned)
+            } else {
+                id
+            };
             let node = turn(self, rebuilt);
-            made.insert(id, node);
+            if node != id {
+                made.insert(id, node);
+            }
         }
         made.get(&root).copied().unwrap_or(root)
     }
@@ -84,7 +91,7 @@ impl Rewriter<'_> {
     /// The node over these inputs: itself, if they are its own.
     pub(super) fn with_inputs(&mut self, id: NodeId, inputs: &[NodeId]) -> NodeId {
         let node = self.query.node(id);
-        if node.inputs() == inputs {
+        if node.each_input().eq(inputs.iter().copied()) {
             return id;
         }
         let node = node.with_inputs(inputs);
