@@ -269,17 +269,17 @@ impl Maker<'_, '_> {
         if reverse && !useful {
             return None;
         }
-        let mut found = found.clone();
         let mut filter = self.search.residual(&found.exact);
-        let there = self.search.in_entries(&found);
+        let there = self.search.in_entries(found);
         let needed = self.search.needed_with(&filter);
-        found.scan.covering = within(&needed, &there) && found.kind != IndexKind::Clustered;
-        found.scan.reverse = reverse;
+        let covering = within(&needed, &there) && found.kind != IndexKind::Clustered;
         let partial = self.search.relation.index(found.scan.index).condition.is_some();
-        let without_key = !found.narrows() && !found.scan.covering && !partial;
+        let without_key = !found.narrows() && !covering && !partial;
         if !useful && without_key {
             return None;
         }
+        let mut found = found.clone();
+        (found.scan.covering, found.scan.reverse) = (covering, reverse);
         let mut fetched = found.entries;
         if found.kind == IndexKind::Ordered && !found.scan.covering {
             let none = vec![false; there.len()];

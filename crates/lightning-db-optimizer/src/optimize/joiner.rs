@@ -413,6 +413,7 @@ impl<'p, 'a> Joiner<'p, 'a> {
     }
 
     /// Whether all of these leaves are in a group.
+    #[inline]
     pub(super) fn has(&self, group: u32, leaves: &LeafList) -> bool {
         self.groups[group as usize].set.contain(leaves)
     }

@@ -174,33 +174,56 @@ impl Joiner<'_, '_> {
         (marks.first().map_or(0.0, |mark| mark.rank), totals.fold(f64::INFINITY, f64::min))
     }
 
-    /// Keeps a way unless another is as good in every respect.
-    pub(super) fn offer(&mut self, group: u32, mut cost: Cost, order: u32, how: How) {
+    /// Keeps a way unless another is as good in every respect. Most come to nothing: it is inlined
+    /// so that they are not even put together.
+    #[inline]
+    pub(super) fn offer(&mut self, group: u32, cost: Cost, order: u32, how: How) {
+        if !self.is_outdone(group, &cost, order) {
+            self.keep(group, cost, order, how);
+        }
+    }
+
+    fn mark(&self, cost: &Cost, order: u32) -> Mark {
+        Mark { rank: self.rank(cost), total: cost.total, answers: self.answers(order) }
+    }
+
+    /// Whether another way of a group is as good as one in every respect.
+    fn is_outdone(&self, group: u32, cost: &Cost, order: u32) -> bool {
+        if self.collected.is_some() {
+            return false;
+        }
+        let (made, comparison) = (self.mark(cost, order), self.comparison(group));
+        let marks = self.groups[group as usize].ways.marks();
+        // They stand by rank: those behind are not as good.
+        let mut before = marks.iter().take_while(|other| other.rank <= made.rank);
+        before.any(|other| comparison.is_as_good(other, &made))
+    }
+
+    /// Keeps a way that is not outdone, unless a hint against it makes it so.
+    fn keep(&mut self, group: u32, mut cost: Cost, order: u32, how: How) {
         if self.is_refused(group, &how) {
             penalize(&mut cost);
+            if self.is_outdone(group, &cost, order) {
+                return;
+            }
         }
-        let rank = self.rank(&cost);
+        let made = self.mark(&cost, order);
+        let way = JoinWay { cost, rank: made.rank, order, how };
         if let Some(collected) = &mut self.collected {
-            collected.push(JoinWay { cost, rank, order, how });
+            collected.push(way);
             return;
         }
-        let made = Mark { rank, total: cost.total, answers: self.answers(order) };
         let comparison = self.comparison(group);
         let into = &mut self.groups[group as usize];
-        // They stand by rank: those behind are not as good, and this one not as those before.
-        let mut before = into.ways.marks().iter().take_while(|other| other.rank <= rank);
-        if before.any(|other| comparison.is_as_good(other, &made)) {
-            return;
-        }
         into.changes = into.changes.wrapping_add(1);
         let kept = &mut into.ways;
-        let first = kept.marks().iter().take_while(|other| other.rank < rank).count();
+        let first = kept.marks().iter().take_while(|other| other.rank < made.rank).count();
         kept.leave_out(first, |other| comparison.is_as_good(&made, other));
-        let equal = kept.marks()[first..].iter().take_while(|other| other.rank <= rank);
+        let equal = kept.marks()[first..].iter().take_while(|other| other.rank <= made.rank);
         let place = first + equal.count();
         if place < WAYS_MAX {
             kept.insert(place, number(self.ways.len()), made);
-            self.ways.push(JoinWay { cost, rank, order, how });
+            self.ways.push(way);
         }
     }
 
