@@ -71,14 +71,22 @@ pub(super) fn linear<S: Set, M: JoinModel>(
         entries[intervals.number(place, place)] = Some(leaves[*member].clone());
     }
     let mut pairs = 0;
-    let mut edges = Vec::new();
+    let (mut edges, mut splits) = (Vec::new(), Vec::new());
     for length in 1..count {
         for from in 0..count - length {
             let to = from + length;
             let mut best = None;
+            splits.clear();
             for middle in from..to {
-                let (one, other) =
-                    (intervals.number(from, middle), intervals.number(middle + 1, to));
+                let numbers = (intervals.number(from, middle), intervals.number(middle + 1, to));
+                if let (Some(left), Some(right)) = (&entries[numbers.0], &entries[numbers.1]) {
+                    splits.push((model.cost(left) + model.cost(right), numbers));
+                }
+            }
+            // Behind a cheap one, a model sees soon that a dear one comes to nothing.
+            splits.sort_by(|one, other| one.0.total_cmp(&other.0));
+            for (_, (one, other)) in &splits {
+                let (one, other) = (*one, *other);
                 let (Some(left), Some(right)) = (&entries[one], &entries[other]) else { continue };
                 let both = intervals.number(from, to);
                 let Some((kind, fit)) = join(graph, &intervals, [one, other, both], &mut edges)

@@ -24,6 +24,9 @@ use crate::plan::{Cost, Order, OrderKey, OrderPart};
 use crate::query::{ColumnId, JoinKind, Scalar, ScalarId};
 use lightning_db_expression::Comparison;
 
+/// Leaves up to which it is looked at which orders are of use to each set of them.
+const USEFUL_LEAVES_MAX: usize = 128;
+
 /// An edge: conditions that are applied where it is.
 #[derive(Debug, Clone)]
 pub(super) struct Edge {
@@ -275,16 +278,18 @@ impl<'p, 'a> Joiner<'p, 'a> {
     /// those by which it may be merged with what is not in it.
     fn useful(&self, set: &Leaves) -> u64 {
         // Of many leaves each would take long, and most of their orders are not kept apart anyway.
-        if !self.has_all_edges || self.tree.leaves.len() > 64 {
+        if !self.has_all_edges || self.tree.leaves.len() > USEFUL_LEAVES_MAX {
             return u64::MAX;
         }
         let above = 1_u64.checked_shl(number(self.wanted_above)).map_or(u64::MAX, |bit| bit - 1);
         let sides = self.edges.iter().flat_map(|edge| &edge.conditions);
         let sides = sides.filter_map(|condition| condition.sides.as_ref());
+        // Orders that are not told apart are of no use.
+        let known = |side: &Side| if side.orders == u64::MAX { 0 } else { side.orders };
         sides.fold(above, |useful, [one, other]| {
             match (set.contain(&one.leaves), set.contain(&other.leaves)) {
-                (true, false) => useful | one.orders,
-                (false, true) => useful | other.orders,
+                (true, false) => useful | known(one),
+                (false, true) => useful | known(other),
                 _ => useful,
             }
         })
