@@ -8,10 +8,11 @@
 //! transactions of their own.
 //!
 //! Tables are altered ([`Tables::alter_table`]) without rewriting rows, and indexes are built
-//! ([`Tables::create_index`]), repaired and dropped while readers and writers go on. Rows may end
-//! at a moment of their own ([`TableDefinition::expires_at`]). Statistics of each column follow the
-//! commits, and [`TableReader::estimate`] says how many rows a predicate keeps. [`Tables::check`]
-//! compares everything with everything.
+//! ([`Tables::create_index`]), repaired and dropped while readers and writers go on. A transaction
+//! makes and changes tables and indexes together with rows ([`TableTransaction::create_table`]).
+//! Rows may end at a moment of their own ([`TableDefinition::expires_at`]). Statistics of each
+//! column follow the commits, and [`TableReader::estimate`] says how many rows a predicate keeps.
+//! [`Tables::check`] compares everything with everything.
 //!
 //! It is not: a query language or a planner; the crates above are. It does not know of other
 //! processes: one [`Tables`] at a time changes the tables of a store.

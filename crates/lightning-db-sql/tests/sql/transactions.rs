@@ -262,3 +262,46 @@ fn tables_are_made_and_dropped_while_others_work() {
     check(&db, "SELECT people FROM city WHERE id = 2", "38100");
     check(&db, "SELECT count(*) FROM information_schema.tables", "2");
 }
+
+#[test]
+fn indexes_of_every_kind_are_made_within_a_transaction() {
+    let db = cities();
+    let other = second(&db);
+    let made = "BEGIN;
+        CREATE TABLE place (id BIGINT PRIMARY KEY, name TEXT, kind TEXT, spot POINT);
+        INSERT INTO place VALUES
+            (1, 'old bridge', 'bridge', point(7.4, 46.9)),
+            (2, 'old town', 'town', point(9.5, 46.8));
+        CREATE INDEX place_text ON place USING fulltext (name);
+        CREATE INDEX place_kind ON place USING bitmap (kind);
+        CREATE INDEX place_spot ON place USING rtree (spot) WITH (geometry = sphere);
+        CREATE INDEX place_hash ON place USING hash (name);
+        CREATE INDEX place_bloom ON place USING bloom (kind);
+        CREATE INDEX city_text ON city USING fulltext (name);
+        CREATE INDEX city_height ON city (height) INCLUDE (name) WHERE height > 100;
+        INSERT INTO place VALUES (3, 'new bridge', 'bridge', point(7.5, 46.9))";
+    let asked = [
+        ("SELECT id FROM place WHERE match(name, 'bridge') ORDER BY id", "1\n3"),
+        ("SELECT id FROM place WHERE kind = 'bridge' ORDER BY id", "1\n3"),
+        ("SELECT id FROM place WHERE st_dwithin(spot, point(7.4, 46.9), 9000) ORDER BY id", "1\n3"),
+        ("SELECT id FROM place WHERE name = 'old town'", "2"),
+        ("SELECT id FROM city WHERE match(name, 'chur')", "2"),
+        ("SELECT name FROM city WHERE height > 590", "Chur"),
+    ];
+    for _ in 0..2 {
+        db.execute_batch(made).unwrap();
+        for (query, rows) in asked {
+            check(&db, query, rows);
+        }
+        other.query(asked[0].0, ()).unwrap_err();
+        db.execute("ROLLBACK", ()).unwrap();
+        db.query(asked[4].0, ()).unwrap_err();
+    }
+    db.execute_batch(made).unwrap();
+    db.execute("COMMIT", ()).unwrap();
+    for (query, rows) in asked {
+        check(&other, query, rows);
+    }
+    let report = db.engine().tables().check().unwrap();
+    assert!(report.is_clean(), "{:#?}", report.problems);
+}

@@ -70,6 +70,26 @@ impl TableTransaction {
     /// # Errors
     /// [`Error::Exists`], [`Error::Definition`], [`Error::NotFound`] for what a foreign key names;
     /// those of the store.
+    ///
+    /// # Examples
+    /// ```
+    /// use lightning_db_storage::Store;
+    /// use lightning_db_table::{ColumnDefinition, ColumnType, TableDefinition, Tables};
+    /// # let dir = tempfile::tempdir()?;
+    /// let (store, _) = Store::open(dir.path())?;
+    /// let (tables, _) = Tables::open(&store)?;
+    /// let mut transaction = tables.transaction();
+    /// let notes = TableDefinition::new("notes")
+    ///     .column(ColumnDefinition::new("id", ColumnType::I64))
+    ///     .column(ColumnDefinition::new("text", ColumnType::Text))
+    ///     .primary_key([0]);
+    /// let notes = transaction.create_table(notes)?;
+    /// transaction.insert(&notes, [1_i64.into(), "begun".into()])?;
+    /// assert!(tables.names().is_empty());
+    /// assert!(transaction.commit()?.is_committed());
+    /// assert_eq!(tables.names(), ["notes"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create_table(&mut self, definition: TableDefinition) -> Result<Table> {
         definition::check(&definition, &self.state)?;
         let mut tables = self.state.tables.clone();
