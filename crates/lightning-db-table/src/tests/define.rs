@@ -186,6 +186,36 @@ fn columns_are_changed_by_one_transaction_at_a_time() {
 }
 
 #[test]
+fn columns_whose_drop_is_taken_back_have_their_defaults() {
+    let drop_city = || Alteration::DropColumn("city".to_owned());
+    let by_city = |tables: &Tables| {
+        let table = tables.table("people").unwrap();
+        IndexSpec::ordered("by_city").column(table.column_id("city").unwrap())
+    };
+    let check = |tables: &Tables| {
+        assert_eq!(keys_of(tables, "people", "by_city", "new"), [1_i64.into()]);
+        assert_sound(tables);
+    };
+    let (_world, tables) = world_with_people();
+    tables.alter_table("people", add("city")).unwrap();
+    let mut transaction = tables.transaction();
+    transaction.alter_table("people", drop_city()).unwrap();
+    transaction.rollback();
+    build(&tables, "people", by_city(&tables));
+    check(&tables);
+
+    let (_world, tables) = world_with_people();
+    tables.alter_table("people", add("city")).unwrap();
+    let mut transaction = tables.transaction();
+    let savepoint = transaction.savepoint();
+    transaction.alter_table("people", drop_city()).unwrap();
+    transaction.rollback_to(savepoint).unwrap();
+    transaction.create_index("people", by_city(&tables)).unwrap();
+    assert!(transaction.commit().unwrap().is_committed());
+    check(&tables);
+}
+
+#[test]
 fn a_dropped_table_is_there_for_others_until_the_commit() {
     let (_world, tables) = world_with_people();
     let snapshot = tables.snapshot();
