@@ -84,7 +84,7 @@ impl TableTransaction {
     ///     .column(ColumnDefinition::new("text", ColumnType::Text))
     ///     .primary_key([0]);
     /// let notes = transaction.create_table(notes)?;
-    /// transaction.insert(&notes, [1_i64.into(), "begun".into()])?;
+    /// transaction.insert(&notes, [("id", 1_i64.into()), ("text", "begun".into())])?;
     /// assert!(tables.names().is_empty());
     /// assert!(transaction.commit()?.is_committed());
     /// assert_eq!(tables.names(), ["notes"]);
