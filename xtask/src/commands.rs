@@ -117,8 +117,11 @@ pub(crate) fn models(context: &Context) -> Result<Outcome> {
         .flat_map(|package| ["-p", package]);
     // Without the features of the pool: tokio has other parts under the flag.
     let args = ["--lib", "--release", "--no-default-features", "--target-dir", "target/loom"];
+    // What is linked for these tests alone need not be optimized as a whole.
     cmd!(context.shell, "cargo test {packages...} {args...} models")
         .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .run()?;
     Ok(Outcome::Done)
 }
