@@ -260,7 +260,7 @@ fn tables_are_made_and_dropped_while_others_work() {
         });
     });
     check(&db, "SELECT people FROM city WHERE id = 2", "38100");
-    check(&db, "SELECT count(*) FROM information_schema.tables", "2");
+    assert_eq!(db.engine().tables().names(), ["city", "country"]);
 }
 
 #[test]
