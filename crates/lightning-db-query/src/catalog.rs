@@ -193,11 +193,6 @@ impl Known {
         Some(estimate_of(&estimate, EstimateSource::Index))
     }
 
-    /// Rows that it had when its statistics were read.
-    pub(crate) fn rows(&self) -> u64 {
-        self.statistics.rows
-    }
-
     /// What its statistics were made of.
     pub(crate) fn seen(&self) -> Seen {
         Seen::new(self.statistics.rows, self.analyses)

@@ -1,8 +1,7 @@
 //! Which nodes are run in batches.
 //!
 //! A batch costs some allocations, which many rows share; a look-up by a key is to cost none. So
-//! nodes are run in batches if they read a whole table that is not small, or are expected to give
-//! or take many rows.
+//! nodes are run in batches if they read a whole table, or are expected to give or take many rows.
 
 use lightning_db_optimizer::{JoinKind, JoinMethod, PlanId};
 
@@ -10,17 +9,12 @@ use super::{Compiler, Path, Step};
 
 /// Rows that are many: they come in a batch at least.
 const MANY_ROWS: f64 = 1_000.0;
-/// Rows of a table that is small: whoever joins a few rows with it waits for less than a batch.
-const SMALL_ROWS: u64 = 64;
 
 impl Compiler<'_> {
     /// Whether a node is run in batches. Its inputs have been made ready.
     pub(super) fn is_batched(&self, id: PlanId, step: &Step) -> bool {
         match step {
-            Step::Access(access) => {
-                let reads_all = matches!(access.path, Path::All) && !self.is_small(access.table);
-                reads_all || self.gives_many(id)
-            }
+            Step::Access(access) => matches!(access.path, Path::All) || self.gives_many(id),
             Step::Filter { input, .. } | Step::Project { input, .. } => self.batched[input.index()],
             Step::Join(join) => {
                 let hashes = match join.method {
@@ -40,12 +34,6 @@ impl Compiler<'_> {
             }
             _ => false,
         }
-    }
-
-    /// Whether a table has few rows, by its place among those of the program.
-    fn is_small(&self, table: usize) -> bool {
-        let known = self.tables.get(table).and_then(|table| self.catalog.known(*table));
-        known.is_some_and(|known| known.rows() < SMALL_ROWS)
     }
 
     fn is_large(&self, input: PlanId) -> bool {
