@@ -40,6 +40,8 @@ impl Turning for Turns {
 struct Lane<'a> {
     engine: &'static str,
     answer: Box<dyn FnMut(u64) -> Result<u64> + 'a>,
+    /// Processor time that it used so far.
+    used: Box<dyn Fn() -> Duration + 'a>,
     /// Operations that take at least the shortest time, as found in the first round.
     ops: u64,
     wall: Vec<Sample>,
@@ -76,14 +78,26 @@ impl<'a> Contest<'a> {
         self
     }
 
-    /// Adds a contender.
+    /// Adds a contender that works on the thread that asks it.
     pub(crate) fn lane(
-        mut self,
+        self,
         engine: &'static str,
         answer: impl FnMut(u64) -> Result<u64> + 'a,
     ) -> Self {
+        self.lane_elsewhere(engine, answer, thread_cpu)
+    }
+
+    /// Adds a contender that works elsewhere, such as in a process of its own: `used` gives the
+    /// processor time that it used so far.
+    pub(crate) fn lane_elsewhere(
+        mut self,
+        engine: &'static str,
+        answer: impl FnMut(u64) -> Result<u64> + 'a,
+        used: impl Fn() -> Duration + 'a,
+    ) -> Self {
+        let (answer, used) = (Box::new(answer), Box::new(used));
         let (wall, cpu) = (Vec::new(), Vec::new());
-        self.lanes.push(Lane { engine, answer: Box::new(answer), ops: 0, wall, cpu });
+        self.lanes.push(Lane { engine, answer, used, ops: 0, wall, cpu });
         self
     }
 
@@ -152,11 +166,15 @@ impl Lane<'_> {
         };
         // From round to round the number of operations stays, so that rounds can be compared.
         let mut ops = self.ops.max(1);
-        run_alone(Pace::Count((ops / 4).max(1)), &mut ask)?;
+        if ops >= 4 {
+            run_alone(Pace::Count(ops / 4), &mut ask)?;
+        }
         let (run, cpu) = loop {
-            let before = thread_cpu();
-            let run = run_alone(Pace::Count(ops), &mut ask)?;
-            let cpu = thread_cpu().saturating_sub(before);
+            // One long operation is its own latency.
+            let pace = if ops == 1 { Pace::Clocked(1) } else { Pace::Count(ops) };
+            let before = (self.used)();
+            let run = run_alone(pace, &mut ask)?;
+            let cpu = (self.used)().saturating_sub(before);
             if self.ops > 0 || run.elapsed >= time_min {
                 break (run, cpu);
             }
@@ -165,9 +183,16 @@ impl Lane<'_> {
             ops = scaled(ops, factor.clamp(2.0, 1_000.0));
         };
         self.ops = ops;
-        let clocked = run_alone(Pace::Clocked(ops.min(CLOCKED_OPS)), &mut ask)?;
-        let latency = Percentiles::of(&clocked.latency).filter(|_| parts == 1);
-        self.wall.push(Sample { value: run.rate() * parts as f64, latency });
+        let rate = run.rate() * parts as f64;
+        let latency = match (parts, ops) {
+            (1, 1) => Percentiles::of(&run.latency),
+            (1, _) => {
+                let clocked = run_alone(Pace::Clocked(ops.min(CLOCKED_OPS)), &mut ask)?;
+                Percentiles::of(&clocked.latency)
+            }
+            _ => None,
+        };
+        self.wall.push(Sample { value: rate, latency });
         let operations = (ops * parts) as f64;
         let value = cpu.as_secs_f64() * 1e9 / operations;
         self.cpu.push(Sample { value, latency: None });
@@ -225,6 +250,8 @@ pub(crate) fn alone(case: Case, metric: Metric, value: f64) -> Comparison {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     const TURNS: Turns = Turns { rounds: 1, time_min: Duration::from_millis(1) };
@@ -247,6 +274,34 @@ mod tests {
             assert!(comparison.entries.iter().all(|entry| entry.sample.value > 0.0));
             assert!(comparison.entries.iter().all(|entry| entry.sample.latency.is_none()));
         }
+    }
+
+    #[test]
+    fn work_elsewhere_counts_with_its_own_processor_time() {
+        let asked = Cell::new(0);
+        let answer = |question| {
+            asked.set(asked.get() + 1);
+            Ok(question)
+        };
+        let used = || Duration::from_micros(asked.get());
+        let contest = Contest::new(case(1), 1).lane_elsewhere("peer", answer, used);
+        let [_, cpu] = contest.run(&TURNS).unwrap();
+        assert_eq!(cpu.entries[0].sample.value.round().to_bits(), 1_000.0_f64.to_bits());
+    }
+
+    #[test]
+    fn a_long_operation_is_done_once_and_has_its_latency() {
+        let mut asked = 0;
+        let contest = Contest::new(case(1), 1).compared(0).lane(OURS, |question| {
+            asked += 1;
+            let start = crate::clock::now();
+            while start.elapsed() < TURNS.time_min {}
+            Ok(question)
+        });
+        let [ops, _] = contest.run(&TURNS).unwrap();
+        let latency = ops.entries[0].sample.latency.unwrap();
+        assert!(latency.all()[0] >= 1e6);
+        assert_eq!(asked, 1);
     }
 
     #[test]

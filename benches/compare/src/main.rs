@@ -65,7 +65,7 @@ enum Subject {
     #[command(hide = true)]
     IndexesChild(indexes::ChildArgs),
     #[cfg(feature = "lightning")]
-    #[command(about = "SQL statements against SQLite")]
+    #[command(about = "SQL statements against SQLite and DuckDB")]
     Sql(sql::Args),
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Both engines hold the same TPC-H tables with the same indexes and fresh statistics; look-ups
 //! and inserts have them with whole numbers and texts alone, queries over much of them as [`tpch`]
-//! says. Each question is first asked of both and the answers are compared; only then are they
-//! timed, in turns that rotate from round to round. Figures are medians over the rounds.
+//! says, and `DuckDB` beside them where it is there. Each question is first asked of all and the
+//! answers are compared; only then are they timed, in turns that rotate from round to round.
+//! Figures are medians over the rounds.
 
 mod data;
+mod duckdb;
 #[cfg(test)]
 mod random;
 mod reads;
@@ -21,13 +23,14 @@ use lightning_db_sql::{Connection, SqlEngine};
 use lightning_db_table::Tables;
 use serde_json::{Value, json};
 
+use self::duckdb::{DUCKDB, Wheel};
 use crate::comparison::{Case, head};
 use crate::contest::{Contest, Turns};
 use crate::indexes::{lightning, sqlite};
 use crate::report::{Outputs, Report};
 use crate::storage::noted;
 
-/// Name of the peer.
+/// Name of the peer in all scenarios.
 const SQLITE: &str = "sqlite";
 
 /// Options of the subject.
@@ -52,13 +55,13 @@ pub(crate) struct Args {
     outputs: Outputs,
 }
 
-/// A scenario: both engines run the same statements.
-struct Scenario {
+/// A scenario: all of the engines `E` run the same statements.
+struct Scenario<E: 'static> {
     name: &'static str,
-    contest: for<'a> fn(&'a Both, Case) -> Result<Contest<'a>>,
+    contest: for<'a> fn(&'a E, Case) -> Result<Contest<'a>>,
 }
 
-const SCENARIOS: &[Scenario] = &[
+const SCENARIOS: &[Scenario<Both>] = &[
     Scenario { name: "key_prepared", contest: reads::key_prepared },
     Scenario { name: "key_from_text", contest: reads::key_from_text },
     Scenario { name: "key_from_same_text", contest: reads::key_from_same_text },
@@ -68,30 +71,6 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "join_6", contest: reads::join_of_six },
     Scenario { name: "insert_1", contest: writes::one },
     Scenario { name: "insert_1000", contest: writes::thousand },
-    Scenario { name: "scan_lineitem", contest: tpch::scan },
-    Scenario { name: "tpch_all", contest: tpch::all },
-    Scenario { name: "tpch_q01", contest: tpch::query },
-    Scenario { name: "tpch_q02", contest: tpch::query },
-    Scenario { name: "tpch_q03", contest: tpch::query },
-    Scenario { name: "tpch_q04", contest: tpch::query },
-    Scenario { name: "tpch_q05", contest: tpch::query },
-    Scenario { name: "tpch_q06", contest: tpch::query },
-    Scenario { name: "tpch_q07", contest: tpch::query },
-    Scenario { name: "tpch_q08", contest: tpch::query },
-    Scenario { name: "tpch_q09", contest: tpch::query },
-    Scenario { name: "tpch_q10", contest: tpch::query },
-    Scenario { name: "tpch_q11", contest: tpch::query },
-    Scenario { name: "tpch_q12", contest: tpch::query },
-    Scenario { name: "tpch_q13", contest: tpch::query },
-    Scenario { name: "tpch_q14", contest: tpch::query },
-    Scenario { name: "tpch_q15", contest: tpch::query },
-    Scenario { name: "tpch_q16", contest: tpch::query },
-    Scenario { name: "tpch_q17", contest: tpch::query },
-    Scenario { name: "tpch_q18", contest: tpch::query },
-    Scenario { name: "tpch_q19", contest: tpch::query },
-    Scenario { name: "tpch_q20", contest: tpch::query },
-    Scenario { name: "tpch_q21", contest: tpch::query },
-    Scenario { name: "tpch_q22", contest: tpch::query },
 ];
 
 /// The two engines over the same rows.
@@ -102,10 +81,6 @@ struct Both {
     rows: u64,
     /// Keys that are there, in no order.
     keys: data::Keys,
-    /// The same tables with decimals and dates, for queries over much of them.
-    tpch: tpch::Filled,
-    dir: PathBuf,
-    scale: f64,
     _tables: Tables,
 }
 
@@ -119,21 +94,27 @@ impl Both {
         let ours = SqlEngine::new(&tables).connect();
         let theirs = sqlite::open(&of)?;
         let (rows, keys) = data::fill(&tables, &ours, &theirs, scale)?;
-        let (tpch, dir) = (tpch::Filled::default(), dir.to_owned());
-        Ok(Self { ours, theirs, rows, keys, tpch, dir, scale, _tables: tables })
+        Ok(Self { ours, theirs, rows, keys, _tables: tables })
     }
 }
 
 impl Args {
-    fn scenarios(&self) -> Result<Vec<&'static Scenario>> {
-        let names = SCENARIOS.iter().map(|scenario| scenario.name).chain([regret::NAME]);
-        let names: Vec<&str> = names.collect();
+    /// Fails when no scenario has a name that is asked for.
+    fn check(&self) -> Result<()> {
+        let names = SCENARIOS.iter().map(|scenario| scenario.name);
+        let names = names.chain(tpch::SCENARIOS.iter().map(|scenario| scenario.name));
+        let names: Vec<&str> = names.chain([regret::NAME]).collect();
         for want in &self.scenario {
             if !names.iter().any(|name| name.starts_with(want.as_str())) {
                 bail!("unknown scenario {want}, there are {}", names.join(", "));
             }
         }
-        Ok(SCENARIOS.iter().filter(|scenario| self.wants(scenario.name)).collect())
+        Ok(())
+    }
+
+    /// Those of the scenarios that are asked for.
+    fn wanted<E>(&self, scenarios: &'static [Scenario<E>]) -> Vec<&'static Scenario<E>> {
+        scenarios.iter().filter(|scenario| self.wants(scenario.name)).collect()
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -150,10 +131,15 @@ impl Args {
         self.scale.unwrap_or(if self.quick { 0.01 } else { 0.1 })
     }
 
-    fn settings(&self) -> Value {
+    fn settings(&self, wheel: Option<&Wheel>) -> Value {
         let version = crate::locked_version("rusqlite").unwrap_or("unknown");
+        let sqlite = format!("rusqlite {version}, SQLite {}", rusqlite::version());
+        let mut peers = json!({ SQLITE: sqlite });
+        if let Some(wheel) = wheel {
+            peers[DUCKDB] = json!(format!("DuckDB {}, one thread", wheel.version));
+        }
         json!({
-            "peers": { SQLITE: format!("rusqlite {version}, SQLite {}", rusqlite::version()) },
+            "peers": peers,
             "quick": self.quick,
             "scale": self.scale(),
             "repeats": self.turns().rounds,
@@ -168,14 +154,15 @@ impl Args {
 /// When an option names what does not exist, when a folder or an output cannot be written, and at
 /// the end when a scenario failed, such as by different answers.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let scenarios = args.scenarios()?;
+    args.check()?;
     std::fs::create_dir_all(&args.dir)
         .with_context(|| format!("make the folder {}", args.dir.display()))?;
     // A folder of its own, so that an existing one is never emptied.
     let dir = args.dir.join(format!("run-{}", std::process::id()));
     std::fs::create_dir(&dir)?;
-    let mut report = Report::new(&args.outputs, head("sql", &args.settings()))?;
-    let outcome = contests(args, &scenarios, &dir, &mut report);
+    let wheel = if args.wanted(tpch::SCENARIOS).is_empty() { None } else { Wheel::find() };
+    let mut report = Report::new(&args.outputs, head("sql", &args.settings(wheel.as_ref())))?;
+    let outcome = contests(args, wheel.as_ref(), &dir, &mut report);
     std::fs::remove_dir_all(&dir)?;
     let failures = outcome?;
     report.finish()?;
@@ -183,10 +170,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Fills both engines and runs the scenarios; gives what failed.
+/// Fills the engines and runs the scenarios; gives what failed.
 fn contests(
     args: &Args,
-    scenarios: &[&Scenario],
+    wheel: Option<&Wheel>,
     dir: &Path,
     report: &mut Report,
 ) -> Result<Vec<String>> {
@@ -197,20 +184,40 @@ fn contests(
             comparisons.into_iter().try_for_each(|one| report.add(one))?;
         }
     }
-    if scenarios.is_empty() {
-        return Ok(failures);
+    let scenarios = args.wanted(SCENARIOS);
+    if !scenarios.is_empty() {
+        crate::progress("filling the tables");
+        let both = Both::new(dir, args.scale())?;
+        measured(args, (&both, both.rows), &scenarios, report, &mut failures)?;
     }
-    crate::progress("filling the tables");
-    let both = Both::new(dir, args.scale())?;
-    for Scenario { name, contest } in scenarios {
-        let (subject, level, keys) = ("sql", lightning::LEVEL, both.rows);
-        let case = Case { subject, scenario: name, level, keys, threads: 1 };
-        let measured = contest(&both, case).and_then(|contest| contest.run(&args.turns()));
-        if let Some(comparisons) = noted(measured, name, &mut failures) {
-            comparisons.into_iter().try_for_each(|one| report.add(one))?;
+    let scenarios = args.wanted(tpch::SCENARIOS);
+    if !scenarios.is_empty() {
+        let filled = tpch::Engines::new(dir, args.scale(), wheel);
+        if let Some(engines) = noted(filled, "TPC-H", &mut failures) {
+            let rows = engines.lineitems as u64;
+            measured(args, (&engines, rows), &scenarios, report, &mut failures)?;
         }
     }
     Ok(failures)
+}
+
+/// Runs scenarios over `engines`, which hold so many rows.
+fn measured<E>(
+    args: &Args,
+    (engines, rows): (&E, u64),
+    scenarios: &[&Scenario<E>],
+    report: &mut Report,
+    failures: &mut Vec<String>,
+) -> Result<()> {
+    for Scenario { name, contest } in scenarios {
+        let (subject, level) = ("sql", lightning::LEVEL);
+        let case = Case { subject, scenario: name, level, keys: rows, threads: 1 };
+        let measured = contest(engines, case).and_then(|contest| contest.run(&args.turns()));
+        if let Some(comparisons) = noted(measured, name, failures) {
+            comparisons.into_iter().try_for_each(|one| report.add(one))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -229,34 +236,55 @@ mod tests {
         }
     }
 
+    /// Who takes part in each of the scenarios.
+    fn check<E>(engines: &E, scenarios: &[Scenario<E>], expected: &[&str]) {
+        let turns = Turns { rounds: 1, time_min: Duration::from_millis(1) };
+        for Scenario { name, contest } in scenarios {
+            let case = Case { subject: "sql", scenario: name, level: "none", keys: 1, threads: 1 };
+            let [ops, cpu] = contest(engines, case).unwrap().run(&turns).unwrap();
+            for comparison in [ops, cpu] {
+                let engines: Vec<&str> = comparison.entries.iter().map(|it| it.engine).collect();
+                assert_eq!(engines, expected, "{name}");
+            }
+        }
+    }
+
     #[test]
     fn both_engines_give_the_same_answers_in_each_scenario() {
         let dir = tempfile::tempdir().unwrap();
-        let both = Both::new(dir.path(), tpch::SCALE_MIN).unwrap();
-        let turns = Turns { rounds: 1, time_min: Duration::from_millis(1) };
-        for Scenario { name, contest } in SCENARIOS {
-            let case = Case { subject: "sql", scenario: name, level: "none", keys: 1, threads: 1 };
-            let [ops, cpu] = contest(&both, case).unwrap().run(&turns).unwrap();
-            for comparison in [ops, cpu] {
-                let engines: Vec<&str> = comparison.entries.iter().map(|it| it.engine).collect();
-                assert_eq!(engines, [OURS, SQLITE], "{name}");
-            }
+        check(&Both::new(dir.path(), 0.002).unwrap(), SCENARIOS, &[OURS, SQLITE]);
+        let wheel = Wheel::find();
+        for wheel in [None].into_iter().chain(wheel.as_ref().map(Some)) {
+            let dir = tempfile::tempdir().unwrap();
+            let engines = tpch::Engines::new(dir.path(), tpch::SCALE_MIN, wheel).unwrap();
+            let expected = [OURS, SQLITE, DUCKDB];
+            check(&engines, tpch::SCENARIOS, &expected[..2 + usize::from(wheel.is_some())]);
         }
     }
 
     #[test]
     fn scenarios_are_named_by_their_beginning() {
         let names = |scenario: &[&str]| {
-            let scenarios = args(scenario).scenarios()?;
-            Ok::<_, anyhow::Error>(scenarios.iter().map(|it| it.name).collect::<Vec<_>>())
+            let args = args(scenario);
+            args.check()?;
+            let names = args.wanted(SCENARIOS).into_iter().map(|it| it.name);
+            let of_tpch = args.wanted(tpch::SCENARIOS).into_iter().map(|it| it.name);
+            Ok::<_, anyhow::Error>(names.chain(of_tpch).collect::<Vec<_>>())
         };
-        assert_eq!(names(&[]).unwrap().len(), SCENARIOS.len());
+        assert_eq!(names(&[]).unwrap().len(), SCENARIOS.len() + tpch::SCENARIOS.len());
         assert_eq!(names(&["join"]).unwrap(), ["join_2", "join_6"]);
+        assert_eq!(names(&["scan", "tpch_a"]).unwrap(), ["scan_lineitem", "tpch_all"]);
         assert!(names(&["nothing"]).unwrap_err().to_string().contains("range_100"));
     }
 
     #[test]
-    fn the_peer_has_a_locked_version() {
-        assert!(!args(&[]).settings()["peers"].to_string().contains("unknown"));
+    fn the_peers_have_versions_and_only_those_that_are_there() {
+        let peers = |wheel| args(&[]).settings(wheel)["peers"].clone();
+        assert!(!peers(None).to_string().contains("unknown"));
+        assert!(peers(None).get(DUCKDB).is_none());
+        if let Some(wheel) = Wheel::find() {
+            let version = peers(Some(&wheel))[DUCKDB].to_string();
+            assert!(version.contains(&wheel.version), "{version}");
+        }
     }
 }

@@ -18,12 +18,21 @@ pub(crate) const LEVEL: &str = "buffered";
 
 /// Opens the tables of a store in `dir`.
 pub(crate) fn tables(dir: &Path) -> Result<Tables> {
-    Ok(Tables::open(&store(dir)?)?.0)
+    tables_with(dir, MEMORY)
+}
+
+/// Opens the tables of a store in `dir` that has so many bytes for caches and write buffers.
+pub(crate) fn tables_with(dir: &Path, memory: u64) -> Result<Tables> {
+    Ok(Tables::open(&store_with(dir, memory)?)?.0)
 }
 
 /// Opens a store in `dir`.
 pub(crate) fn store(dir: &Path) -> Result<Store> {
-    let options = StoreOptions::new(dir).durability(Durability::Buffered).memory_limit(MEMORY);
+    store_with(dir, MEMORY)
+}
+
+fn store_with(dir: &Path, memory: u64) -> Result<Store> {
+    let options = StoreOptions::new(dir).durability(Durability::Buffered).memory_limit(memory);
     Ok(options.open()?.0)
 }
 

@@ -1,23 +1,25 @@
 //! The 22 queries of TPC-H, and a scan of its largest table.
 //!
 //! The texts are those of the TPC-H specification, revision 3.0.1, section 2.4, with the values of
-//! its validation queries; dates, functions and some names are replaced as `SQLite` writes them.
-//! Money is an exact decimal in ours and a float in `SQLite`, which has no decimals; dates are days
-//! in ours and texts there. Answers are compared before anything is timed: texts and whole numbers
-//! exactly, other numbers to six digits.
+//! its validation queries. `DuckDB`, where it is there, takes them as they are; for `SQLite` dates,
+//! functions and some names are replaced. Money is an exact decimal and a day a date, but a float
+//! and a text in `SQLite`, which has neither. Answers are compared before anything is timed: texts
+//! and whole numbers exactly, other numbers to six digits.
 
-use std::cell::OnceCell;
+mod answers;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use lightning_db_expression::Expression;
-use lightning_db_optimizer::TableDefinition;
-use lightning_db_sql::types::{Value, ValueType};
-use lightning_db_sql::{Connection, SqlEngine};
+use lightning_db_optimizer::{ColumnDefinition, TableDefinition};
+use lightning_db_sql::types::ValueType;
+use lightning_db_sql::{Connection, EngineOptions, SqlEngine};
 use lightning_db_table::Tables;
-use rusqlite::types::{Value as Theirs, ValueRef};
+use rusqlite::types::Value as Theirs;
 
-use super::{Both, SQLITE};
+use self::answers::{Answer, Rows, agree, sorted};
+use super::duckdb::{DUCKDB, Database, Loader, Wheel};
+use super::{SQLITE, Scenario};
 use crate::comparison::{Case, OURS};
 use crate::contest::Contest;
 use crate::indexes::{lightning, sqlite};
@@ -26,10 +28,16 @@ use crate::optimizer::tpch::{definitions, parse, rows};
 /// Rows of one commit of the load.
 const CHUNK: usize = 1_000;
 
+/// Rows after which the load tells how far it is.
+const STEP: usize = 1_000_000;
+
+/// Memory for tables of scale 1, which hold about 1 GB as texts.
+const MEMORY: f64 = (4_u64 << 30) as f64;
+
 /// With fewer suppliers a part has one of them twice, which its key forbids.
 pub(super) const SCALE_MIN: f64 = 0.01;
 
-/// Both engines have these.
+/// What the engines that look rows up have; `DuckDB` scans, and has neither these nor keys.
 const INDEXES: &str = "CREATE INDEX orders_custkey ON orders (o_custkey); \
      CREATE INDEX lineitem_partkey ON lineitem (l_partkey); \
      CREATE INDEX lineitem_suppkey ON lineitem (l_suppkey); \
@@ -71,84 +79,154 @@ const SCAN: &str = "SELECT count(l_orderkey), count(l_partkey), count(l_suppkey)
      count(l_commitdate), count(l_receiptdate), count(l_shipinstruct), count(l_shipmode), \
      count(l_comment), sum(l_partkey), min(l_shipdate), max(l_tax) FROM lineitem";
 
-/// The two engines over the eight tables; they are filled when they are first asked for.
-#[derive(Default)]
-pub(super) struct Filled(OnceCell<Engines>);
+/// What is asked of the eight tables.
+pub(super) const SCENARIOS: &[Scenario<Engines>] = &[
+    Scenario { name: "scan_lineitem", contest: scan },
+    Scenario { name: "tpch_all", contest: all },
+    Scenario { name: "tpch_q01", contest: query },
+    Scenario { name: "tpch_q02", contest: query },
+    Scenario { name: "tpch_q03", contest: query },
+    Scenario { name: "tpch_q04", contest: query },
+    Scenario { name: "tpch_q05", contest: query },
+    Scenario { name: "tpch_q06", contest: query },
+    Scenario { name: "tpch_q07", contest: query },
+    Scenario { name: "tpch_q08", contest: query },
+    Scenario { name: "tpch_q09", contest: query },
+    Scenario { name: "tpch_q10", contest: query },
+    Scenario { name: "tpch_q11", contest: query },
+    Scenario { name: "tpch_q12", contest: query },
+    Scenario { name: "tpch_q13", contest: query },
+    Scenario { name: "tpch_q14", contest: query },
+    Scenario { name: "tpch_q15", contest: query },
+    Scenario { name: "tpch_q16", contest: query },
+    Scenario { name: "tpch_q17", contest: query },
+    Scenario { name: "tpch_q18", contest: query },
+    Scenario { name: "tpch_q19", contest: query },
+    Scenario { name: "tpch_q20", contest: query },
+    Scenario { name: "tpch_q21", contest: query },
+    Scenario { name: "tpch_q22", contest: query },
+];
 
-struct Engines {
+/// The engines over the eight tables.
+pub(super) struct Engines {
     ours: Connection,
-    theirs: rusqlite::Connection,
-    lineitems: usize,
-    _tables: Tables,
+    sqlite: rusqlite::Connection,
+    duckdb: Option<Database>,
+    /// Rows of the largest table.
+    pub lineitems: usize,
+    tables: Tables,
 }
 
 impl Engines {
-    fn new(dir: &Path, scale: f64) -> Result<Self> {
+    /// Opens the engines in an empty folder, and fills them.
+    pub(super) fn new(dir: &Path, scale: f64, wheel: Option<&Wheel>) -> Result<Self> {
         ensure!(scale >= SCALE_MIN, "TPC-H needs a scale of {SCALE_MIN} at least, not {scale}");
-        crate::progress("filling the tables of TPC-H");
-        let (at, of) = (dir.join("lightning-tpch"), dir.join("sqlite-tpch"));
-        std::fs::create_dir(&at)?;
-        std::fs::create_dir(&of)?;
-        let tables = lightning::tables(&at)?;
-        let (ours, theirs) = (SqlEngine::new(&tables).connect(), sqlite::open(&of)?);
-        let mut lineitems = 0;
+        let folder = |name: &str| {
+            let folder = dir.join(name);
+            std::fs::create_dir(&folder).map(|()| folder)
+        };
+        let memory = memory(scale);
+        let tables = lightning::tables_with(&folder("lightning-tpch")?, memory)?;
+        // Rows that a query keeps, such as those of a join, have a limit of their own.
+        let memory_limit = usize::try_from(memory / 2)?;
+        let options = EngineOptions { memory_limit, ..EngineOptions::default() };
+        let ours = SqlEngine::with_options(&tables, options).connect();
+        let sqlite = sqlite::open_with(&folder("sqlite-tpch")?, memory)?;
+        let of_duckdb = folder("duckdb-tpch")?;
+        let duckdb = wheel.map(|wheel| Database::new(wheel, &of_duckdb, memory)).transpose()?;
+        let mut engines = Self { ours, sqlite, duckdb, lineitems: 0, tables };
         for definition in definitions() {
-            lineitems = fill(&definition, (&tables, &ours), &theirs, scale)?;
+            crate::progress(&format!("filling {} of TPC-H", definition.name));
+            engines.lineitems = engines.fill(&definition, scale, &of_duckdb)?;
         }
-        ours.execute_batch(INDEXES)?;
-        theirs.execute_batch(&format!("{INDEXES}; PRAGMA wal_checkpoint(TRUNCATE)"))?;
-        tables.store().checkpoint()?;
-        Ok(Self { ours, theirs, lineitems, _tables: tables })
+        crate::progress("indexes and statistics of TPC-H");
+        engines.ours.execute_batch(INDEXES)?;
+        engines.tables.store().checkpoint()?;
+        let finish = format!("{INDEXES}; PRAGMA wal_checkpoint(TRUNCATE)");
+        engines.sqlite.execute_batch(&finish)?;
+        if let Some(duckdb) = &engines.duckdb {
+            duckdb.load(&["ANALYZE", "CHECKPOINT"])?;
+        }
+        Ok(engines)
+    }
+
+    /// Makes a table in each engine; gives the number of its rows.
+    fn fill(&self, definition: &TableDefinition, scale: f64, dir: &Path) -> Result<usize> {
+        let name = definition.name.as_str();
+        self.ours.execute_batch(&create(definition, true, of_dates))?;
+        self.sqlite.execute_batch(&create(definition, true, of_texts))?;
+        let mut loader = None;
+        if let Some(duckdb) = &self.duckdb {
+            duckdb.load(&[&create(definition, false, of_dates)])?;
+            loader = Some(duckdb.loader(name, dir)?);
+        }
+        let places = vec!["?"; definition.columns.len()].join(", ");
+        let mut insert = self.sqlite.prepare(&format!("INSERT INTO {name} VALUES ({places})"))?;
+        self.sqlite.execute_batch("BEGIN")?;
+        let (mut chunk, mut count) = (Vec::new(), 0_usize);
+        rows(name, scale, &mut |line| {
+            let fields = definition.columns.iter().zip(line.split('|'));
+            let values = fields.map(|(column, field)| theirs_of(column.value_type, field));
+            let values = values.collect::<Result<Vec<_>>>()?;
+            insert.execute(rusqlite::params_from_iter(values))?;
+            if let Some(loader) = &mut loader {
+                loader.add(line)?;
+            }
+            chunk.push(parse(definition, line)?);
+            count += 1;
+            if chunk.len() == CHUNK {
+                self.tables.insert_many(name, std::mem::take(&mut chunk))?;
+            }
+            if count.is_multiple_of(STEP) {
+                crate::progress(&format!("{name}: {} million rows", count / STEP));
+            }
+            Ok(())
+        })?;
+        self.tables.insert_many(name, chunk)?;
+        self.sqlite.execute_batch("COMMIT")?;
+        loader.map(Loader::finish).transpose()?;
+        Ok(count)
     }
 }
 
-/// Makes a table in both engines; gives the number of its rows.
-fn fill(
+/// Bytes for caches and write buffers of each engine: tables of this scale fit in.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+fn memory(scale: f64) -> u64 {
+    lightning::MEMORY.max((scale * MEMORY) as u64)
+}
+
+/// The statement that makes a table, with its key where the engine is to have it.
+fn create(
     definition: &TableDefinition,
-    (tables, ours): (&Tables, &Connection),
-    theirs: &rusqlite::Connection,
-    scale: f64,
-) -> Result<usize> {
-    let key: Vec<&str> =
-        definition.keys[0].iter().map(|at| definition.columns[*at].name.as_str()).collect();
-    let create = |of_type: fn(ValueType) -> &'static str| {
-        let column = |it: &lightning_db_optimizer::ColumnDefinition| {
-            format!("{} {} NOT NULL, ", it.name, of_type(it.value_type))
-        };
-        let columns: String = definition.columns.iter().map(column).collect();
-        format!("CREATE TABLE {} ({columns}PRIMARY KEY ({}))", definition.name, key.join(", "))
-    };
-    ours.execute_batch(&create(|value_type| match value_type {
+    with_key: bool,
+    of_type: fn(ValueType) -> &'static str,
+) -> String {
+    let column = |it: &ColumnDefinition| format!("{} {} NOT NULL", it.name, of_type(it.value_type));
+    let mut parts: Vec<String> = definition.columns.iter().map(column).collect();
+    if with_key {
+        let name = |at: &usize| definition.columns[*at].name.as_str();
+        let key: Vec<&str> = definition.keys[0].iter().map(name).collect();
+        parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
+    }
+    format!("CREATE TABLE {} ({})", definition.name, parts.join(", "))
+}
+
+fn of_dates(value_type: ValueType) -> &'static str {
+    match value_type {
         ValueType::Decimal => "DECIMAL(15, 2)",
         ValueType::Date => "DATE",
         ValueType::Text => "TEXT",
         _ => "BIGINT",
-    }))?;
-    theirs.execute_batch(&create(|value_type| match value_type {
+    }
+}
+
+/// Types of `SQLite`, which has texts for dates.
+fn of_texts(value_type: ValueType) -> &'static str {
+    match value_type {
         ValueType::Decimal => "REAL",
         ValueType::Date | ValueType::Text => "TEXT",
         _ => "INTEGER",
-    }))?;
-    let places = vec!["?"; definition.columns.len()].join(", ");
-    let mut insert =
-        theirs.prepare(&format!("INSERT INTO {} VALUES ({places})", definition.name))?;
-    theirs.execute_batch("BEGIN")?;
-    let (mut chunk, mut count) = (Vec::new(), 0);
-    rows(&definition.name, scale, &mut |line| {
-        let fields = definition.columns.iter().zip(line.split('|'));
-        let values = fields.map(|(column, field)| theirs_of(column.value_type, field));
-        let values = values.collect::<Result<Vec<_>>>()?;
-        insert.execute(rusqlite::params_from_iter(values))?;
-        chunk.push(parse(definition, line)?);
-        count += 1;
-        if chunk.len() == CHUNK {
-            tables.insert_many(&definition.name, std::mem::take(&mut chunk))?;
-        }
-        Ok(())
-    })?;
-    tables.insert_many(&definition.name, chunk)?;
-    theirs.execute_batch("COMMIT")?;
-    Ok(count)
+    }
 }
 
 fn theirs_of(value_type: ValueType, field: &str) -> Result<Theirs> {
@@ -159,84 +237,44 @@ fn theirs_of(value_type: ValueType, field: &str) -> Result<Theirs> {
     })
 }
 
-/// A value for comparison.
-#[derive(Debug, PartialEq)]
-enum Answer {
-    Null,
-    Text(String),
-    Number(f64),
-}
-
-impl Answer {
-    #[expect(clippy::cast_precision_loss, reason = "counts and keys are below 2^53")]
-    fn of_ours(value: &Value) -> Result<Self> {
-        Ok(match value {
-            Value::Null => Self::Null,
-            Value::I64(number) => Self::Number(*number as f64),
-            Value::F64(number) => Self::Number(*number),
-            Value::Decimal(number) => Self::Number(number.to_string().parse()?),
-            Value::Text(text) => Self::Text(text.clone()),
-            Value::Date(_) => {
-                let day = Box::new(Expression::Literal(value.clone()));
-                Self::of_ours(&Expression::Cast(day, ValueType::Text).evaluate(&Vec::new())?)?
-            }
-            other => anyhow::bail!("{other:?} is in an answer"),
-        })
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "counts and keys are below 2^53")]
-    fn of_theirs(value: ValueRef<'_>) -> Result<Self> {
-        Ok(match value {
-            ValueRef::Null => Self::Null,
-            ValueRef::Integer(number) => Self::Number(number as f64),
-            ValueRef::Real(number) => Self::Number(number),
-            ValueRef::Text(text) => Self::Text(String::from_utf8(text.to_vec())?),
-            ValueRef::Blob(_) => anyhow::bail!("a blob is in an answer"),
-        })
-    }
-
-    fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Number(one), Self::Number(other)) => {
-                (one - other).abs() <= 1e-6 * one.abs().max(other.abs()).max(1.0)
-            }
-            _ => self == other,
-        }
-    }
+/// A query as each dialect has it.
+struct Query {
+    text: &'static str,
+    of_sqlite: String,
 }
 
 impl Engines {
-    fn ours(&self, text: &str) -> Result<Vec<Vec<Answer>>> {
+    fn ask_ours(&self, text: &str) -> Result<Rows> {
         let rows = self.ours.query(text, ())?;
         let rows = rows.values().iter().map(|row| row.iter().map(Answer::of_ours).collect());
         rows.collect()
     }
 
-    fn theirs(&self, text: &str) -> Result<Vec<Vec<Answer>>> {
-        let mut statement = self.theirs.prepare(text)?;
+    fn ask_sqlite(&self, text: &str) -> Result<Rows> {
+        let mut statement = self.sqlite.prepare(text)?;
         let width = statement.column_count();
         let mut rows = statement.query([])?;
         let mut answers = Vec::new();
         while let Some(row) = rows.next()? {
-            let answer = (0..width).map(|at| Answer::of_theirs(row.get_ref(at)?));
+            let answer = (0..width).map(|at| Answer::of_sqlite(row.get_ref(at)?));
             answers.push(answer.collect::<Result<_>>()?);
         }
         Ok(answers)
     }
 
-    /// Asks both once.
-    fn agree(&self, (ours, theirs): (&str, &str)) -> Result<()> {
-        let (mut ours, mut theirs) = (self.ours(ours)?, self.theirs(theirs)?);
-        let key = |row: &Vec<Answer>| format!("{row:.0?}");
-        ours.sort_by_cached_key(key);
-        theirs.sort_by_cached_key(key);
-        let is_like = |(one, other): (&Vec<Answer>, &Vec<Answer>)| {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, it)| one.is_like(it))
+    /// Asks all engines once.
+    fn agree(&self, query: &Query) -> Result<()> {
+        let ours = sorted(self.ask_ours(query.text).context(OURS)?);
+        let theirs = sorted(self.ask_sqlite(&query.of_sqlite).context(SQLITE)?);
+        agree(&ours, (SQLITE, &theirs))?;
+        let Some(duckdb) = &self.duckdb else { return Ok(()) };
+        let rows = duckdb.ask(query.text)?;
+        let row = |row: &serde_json::Value| {
+            let row = row.as_array().context("a row is a list")?;
+            row.iter().map(Answer::of_json).collect()
         };
-        let same = ours.len() == theirs.len() && ours.iter().zip(&theirs).all(is_like);
-        let shown = |rows: &[Vec<Answer>]| format!("{:?}", &rows[..rows.len().min(2)]);
-        ensure!(same, "ours says {}, {SQLITE} says {}", shown(&ours), shown(&theirs));
-        Ok(())
+        let theirs = sorted(rows.iter().map(row).collect::<Result<_>>()?);
+        agree(&ours, (DUCKDB, &theirs))
     }
 
     /// All rows of a query, which are counted.
@@ -244,8 +282,8 @@ impl Engines {
         Ok(self.ours.query(text, ())?.values().len() as u64)
     }
 
-    fn count_theirs(&self, text: &str) -> Result<u64> {
-        let mut statement = self.theirs.prepare(text)?;
+    fn count_sqlite(&self, text: &str) -> Result<u64> {
+        let mut statement = self.sqlite.prepare(text)?;
         let width = statement.column_count();
         let (mut rows, mut count) = (statement.query([])?, 0);
         while let Some(row) = rows.next()? {
@@ -256,44 +294,41 @@ impl Engines {
     }
 }
 
-fn engines(both: &Both) -> Result<&Engines> {
-    let Filled(cell) = &both.tpch;
-    if cell.get().is_none() {
-        let filled = Engines::new(&both.dir, both.scale)?;
-        return Ok(cell.get_or_init(|| filled));
-    }
-    cell.get().context("the tables are filled")
-}
-
+/// Compares the answers to queries, which are one operation together.
 fn contest<'a>(
     engines: &'a Engines,
     case: Case,
-    queries: &'static [&'static str],
+    texts: &'static [&'static str],
 ) -> Result<Contest<'a>> {
-    let of_theirs: Vec<String> = queries.iter().map(|query| as_sqlite(query)).collect();
-    for (ours, theirs) in queries.iter().zip(&of_theirs) {
-        engines.agree((ours, theirs)).with_context(|| (*ours).to_owned())?;
+    let query = |text: &&'static str| Query { text, of_sqlite: as_sqlite(text) };
+    let queries: Vec<Query> = texts.iter().map(query).collect();
+    for query in &queries {
+        engines.agree(query).with_context(|| query.text.to_owned())?;
     }
-    Ok(Contest::new(case, 1)
-        .lane(OURS, |_| queries.iter().map(|ours| engines.count_ours(ours)).sum())
-        .lane(SQLITE, move |_| of_theirs.iter().map(|it| engines.count_theirs(it)).sum()))
+    let contest = Contest::new(case, 1)
+        // They have just been, with all their values.
+        .compared(0)
+        .lane(OURS, |_| texts.iter().map(|text| engines.count_ours(text)).sum())
+        .lane(SQLITE, move |_| queries.iter().map(|it| engines.count_sqlite(&it.of_sqlite)).sum());
+    Ok(match &engines.duckdb {
+        None => contest,
+        Some(duckdb) => contest.lane_elsewhere(DUCKDB, |_| duckdb.run(texts), || duckdb.cpu()),
+    })
 }
 
 /// One of the queries, from its text: the number is at the end of the scenario's name.
-pub(super) fn query(both: &Both, case: Case) -> Result<Contest<'_>> {
+fn query(engines: &Engines, case: Case) -> Result<Contest<'_>> {
     let number = case.scenario.rsplit('q').next().context("a number")?;
     let number: usize = number.parse()?;
-    let query = QUERIES.get(number - 1..number).context("a query")?;
-    contest(engines(both)?, case, query)
+    contest(engines, case, QUERIES.get(number - 1..number).context("a query")?)
 }
 
 /// All queries, one after the other: that is one operation.
-pub(super) fn all(both: &Both, case: Case) -> Result<Contest<'_>> {
-    contest(engines(both)?, case, &QUERIES)
+fn all(engines: &Engines, case: Case) -> Result<Contest<'_>> {
+    contest(engines, case, &QUERIES)
 }
 
 /// Rows of the largest table, of which each column is decoded.
-pub(super) fn scan(both: &Both, case: Case) -> Result<Contest<'_>> {
-    let engines = engines(both)?;
+fn scan(engines: &Engines, case: Case) -> Result<Contest<'_>> {
     Ok(contest(engines, case, &[SCAN])?.parts(engines.lineitems))
 }
