@@ -170,8 +170,8 @@ impl Lane<'_> {
             run_alone(Pace::Count(ops / 4), &mut ask)?;
         }
         let (run, cpu) = loop {
-            // One long operation is its own latency.
-            let pace = if ops == 1 { Pace::Clocked(1) } else { Pace::Count(ops) };
+            // One long operation is its own latency, which may be more than four seconds.
+            let pace = if ops == 1 { Pace::For(Duration::ZERO) } else { Pace::Count(ops) };
             let before = (self.used)();
             let run = run_alone(pace, &mut ask)?;
             let cpu = (self.used)().saturating_sub(before);
