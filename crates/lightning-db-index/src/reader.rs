@@ -1,6 +1,6 @@
 //! What an index reads from: a snapshot, or a transaction with its own writes.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, ControlFlow, RangeBounds};
 
 use lightning_db_storage::{Keyspace, Range, Slice, Snapshot, Transaction, TransactionRange};
 
@@ -106,6 +106,22 @@ impl ReaderRange {
         Ok(match self {
             Self::Snapshot(range) => range.advance()?,
             Self::Transaction(range) => range.advance()?,
+        })
+    }
+
+    /// Calls `visit` with each key that is left and its value, until it breaks: the fastest way over
+    /// many.
+    ///
+    /// # Errors
+    /// Those of the store; the range then ends.
+    #[inline]
+    pub fn visit(
+        &mut self,
+        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        Ok(match self {
+            Self::Snapshot(range) => range.visit(&mut visit)?,
+            Self::Transaction(range) => range.visit(&mut visit)?,
         })
     }
 

@@ -172,6 +172,28 @@ impl Merger {
         self.first()?.to_entry()
     }
 
+    /// The cursor of the table that it stands in, going forward, if all that is left of its block
+    /// comes before whatever is next in the other sources: these entries are next, each the only
+    /// one of its key.
+    #[inline]
+    pub(crate) fn alone(&mut self) -> Option<&mut RunCursor> {
+        if !self.forward {
+            return None;
+        }
+        let first = if self.sources.len() == 1 { 0 } else { *self.heap.first()? };
+        let Source::Table(cursor) = &self.sources[first] else { return None };
+        let (block, _) = cursor.block().filter(|_| !cursor.repeats())?;
+        let last = entry::key_of(block.entry(block.count() - 1));
+        // The second of all is below the first in the heap.
+        let others = self.heap.iter().skip(1).take(2);
+        let next = |other: &usize| self.sources[*other].entry().map(entry::key_of);
+        let is_first = others.filter_map(next).all(|key| last < key);
+        match &mut self.sources[first] {
+            Source::Table(cursor) if is_first => Some(cursor),
+            _ => None,
+        }
+    }
+
     /// To the next entry of its direction.
     #[inline]
     pub(crate) fn step(&mut self) -> Result<()> {

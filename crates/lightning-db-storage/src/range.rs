@@ -1,6 +1,6 @@
 //! Iterating over keys and values in key order.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 
 use arc_swap::Guard;
@@ -134,6 +134,78 @@ impl Range {
         let found = self.find_front();
         self.ended = !matches!(found, Ok(true));
         found
+    }
+
+    /// Calls `visit` with each key that is left from the start, and its value, until it breaks; what
+    /// it broke at is [`current`](Self::current). It goes over the entries of a block in one loop,
+    /// where nothing newer lies between them, and is the fastest way over many.
+    ///
+    /// # Errors
+    /// As an item: the range then ends.
+    pub fn visit(
+        &mut self,
+        visit: &mut impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        loop {
+            if self.visit_block(visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if !self.advance()? {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if let Some((key, value)) = self.current()
+                && visit(key, value).is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+
+    /// Visits what is left of the block that the front stands in, up to what needs a closer look.
+    fn visit_block(
+        &mut self,
+        visit: &mut impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        if !self.is_ready()? {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let Self { front: Some(merger), back: None, point, bounds, floor, lent, .. } = self else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let Some(cursor) = merger.alone() else { return Ok(ControlFlow::Continue(())) };
+        let Some((block, from)) = cursor.block() else { return Ok(ControlFlow::Continue(())) };
+        let last = block.count() - 1;
+        let is_whole = before_end(entry::key_of(block.entry(last)), &bounds.1);
+        let mut stop = None;
+        for at in from..=last {
+            let entry = EntryRef::decode(block.entry(at));
+            let plain = entry.filter(|entry| {
+                entry.kind != Kind::Blob && (is_whole || before_end(entry.key, &bounds.1))
+            });
+            let Some(entry) = plain else {
+                stop = Some((at, ControlFlow::Continue(())));
+                break;
+            };
+            if entry.seq <= point.seq
+                && is_value(&entry, *floor, || point.now_ms)
+                && visit(entry.key, entry.value).is_break()
+            {
+                stop = Some((at, ControlFlow::Break(())));
+                break;
+            }
+        }
+        cursor.go_to(stop.map_or(last, |(at, _)| at));
+        let Some((_, flow)) = stop else {
+            let passed = merger.step();
+            self.ended = passed.is_err();
+            return passed.map(ControlFlow::Continue);
+        };
+        if flow.is_break() {
+            lent.key.clear();
+            lent.key.extend_from_slice(merger.entry().map(entry::key_of).unwrap_or_default());
+            (lent.is_given, lent.blob) = (true, None);
+        }
+        Ok(flow)
     }
 
     /// The key that [`advance`](Self::advance) went to, and its value; `None` if it found none, or

@@ -29,12 +29,13 @@ use lightning_db_types::{OpenMode, Vfs, VfsFile};
 use crate::entry::{self, Entry};
 use crate::error::{Error, Result};
 
-use self::block::{Block, Expected, read_block};
+use self::block::{Expected, read_block};
 use self::cache::Place;
 use self::filter::Filter;
 use self::format::{BLOCK_HEADER_LEN, BlockKind, Extent, Footer, read_footer};
 use self::index::Index;
 
+pub(crate) use self::block::Block;
 pub(crate) use self::cache::BlockCache;
 pub(crate) use self::cursor::RunCursor;
 pub(crate) use self::filter::{BITS_PER_KEY as FILTER_BITS_PER_KEY, hash_key};

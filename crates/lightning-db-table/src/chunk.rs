@@ -168,50 +168,92 @@ impl TableReader<'_> {
         rows_max: usize,
         visit: &mut dyn FnMut(&RowChunk<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<ControlFlow<()>, E> {
-        let schema = &*self.table.schema;
         let mut range = self.reader.range::<&[u8]>(&self.table.rows.keyspace, ..);
-        let mut chunk: Option<RowChunk<'_>> = None;
-        let mut wanted = FIRST_ROWS.min(rows_max);
-        let failed = loop {
-            match range.advance().map_err(Error::of_index(self.table.name())) {
-                Ok(true) => {}
-                Ok(false) => break None,
-                Err(error) => break Some(error),
-            }
-            let Some((key, stored)) = range.current() else { break None };
-            let row = match RowView::new(schema, row_id_of(key).unwrap_or(0), stored) {
-                Ok(row) => row,
-                Err(error) => break Some(error),
-            };
-            if self.is_over(&row) {
-                continue;
-            }
-            if let Some(done) = chunk.take_if(|chunk| !chunk.layout.is(row.layout()))
-                && visit(&done)?.is_break()
-            {
-                return Ok(ControlFlow::Break(()));
-            }
-            let these = match &mut chunk {
-                Some(these) => these,
-                none => match Layout::version_of(stored).and_then(|it| schema.layout_of(it)) {
-                    Some(layout) => none.insert(RowChunk::new(schema, layout)),
-                    None => continue,
-                },
-            };
-            these.push(&row);
-            if these.len() >= wanted || these.bytes.len() >= CHUNK_BYTES {
-                if visit(these)?.is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                these.clear();
-                wanted = (wanted * 4).min(rows_max);
-            }
+        let mut chunks = Chunks {
+            reader: self,
+            chunk: None,
+            wanted: FIRST_ROWS.min(rows_max),
+            rows_max,
+            visit,
+            failed: None,
         };
-        if let Some(rest) = chunk.filter(|chunk| !chunk.is_empty())
-            && visit(&rest)?.is_break()
-        {
+        let visited = range.visit(|key, stored| match chunks.add(key, stored) {
+            Ok(flow) => flow,
+            Err(failed) => {
+                chunks.failed = Some(failed);
+                ControlFlow::Break(())
+            }
+        });
+        let failed = match (visited, chunks.failed.take()) {
+            (_, Some(Failed::Visit(error))) => return Err(error),
+            (_, Some(Failed::Row(error))) => Some(error),
+            (Ok(ControlFlow::Break(())), None) => return Ok(ControlFlow::Break(())),
+            (Ok(ControlFlow::Continue(())), None) => None,
+            (Err(error), None) => Some(Error::of_index(self.table.name())(error)),
+        };
+        if chunks.give()?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
         failed.map_or(Ok(ControlFlow::Continue(())), |error| Err(error.into()))
+    }
+}
+
+/// Rows that are gathered, and given as chunks.
+struct Chunks<'r, 'v, E> {
+    reader: &'r TableReader<'r>,
+    chunk: Option<RowChunk<'r>>,
+    /// Rows that the next chunk is to have.
+    wanted: usize,
+    rows_max: usize,
+    visit: &'v mut dyn FnMut(&RowChunk<'_>) -> Result<ControlFlow<()>, E>,
+    failed: Option<Failed<E>>,
+}
+
+/// Why no more rows are gathered.
+enum Failed<E> {
+    /// What has been gathered is given before.
+    Row(Error),
+    Visit(E),
+}
+
+impl<E> Chunks<'_, '_, E> {
+    /// Adds a row; gives the chunk if it is full, or the row has another layout.
+    #[inline]
+    fn add(&mut self, key: &[u8], stored: &[u8]) -> Result<ControlFlow<()>, Failed<E>> {
+        let schema = &*self.reader.table.schema;
+        let number = row_id_of(key).unwrap_or(0);
+        let same = self.chunk.as_ref().is_some_and(|chunk| chunk.layout.is_of(stored));
+        if !same {
+            let layout = Layout::version_of(stored).and_then(|it| schema.layout_of(it));
+            let Some(layout) = layout else {
+                let refused = RowView::new(schema, number, stored).map_err(Failed::Row);
+                return refused.map(|_| ControlFlow::Continue(()));
+            };
+            if self.give().map_err(Failed::Visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            self.chunk = Some(RowChunk::new(schema, layout));
+        }
+        let Some(chunk) = &mut self.chunk else { return Ok(ControlFlow::Continue(())) };
+        let row = RowView::of(schema, chunk.layout, number, stored).map_err(Failed::Row)?;
+        if self.reader.is_over(&row) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        chunk.push(&row);
+        if chunk.len() < self.wanted && chunk.bytes.len() < CHUNK_BYTES {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.wanted = (self.wanted * 4).min(self.rows_max);
+        self.give().map_err(Failed::Visit)
+    }
+
+    /// Gives what has been gathered, if there is something.
+    fn give(&mut self) -> Result<ControlFlow<()>, E> {
+        let Some(chunk) = self.chunk.as_mut().filter(|chunk| !chunk.is_empty()) else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let flow = (self.visit)(chunk)?;
+        chunk.clear();
+        Ok(flow)
     }
 }

@@ -102,6 +102,7 @@ impl Layout {
     }
 
     /// The version that wrote a row.
+    #[inline]
     pub(crate) fn version_of(row: &[u8]) -> Option<u16> {
         row.first_chunk().map(|bytes| u16::from_le_bytes(*bytes))
     }
@@ -112,6 +113,7 @@ impl Layout {
     }
 
     /// Why bytes are no row of this version; nothing if they are one.
+    #[inline]
     pub(crate) fn refusal(&self, row: &[u8]) -> Option<&'static str> {
         let Some(data) = row.get(self.data_at..) else { return Some("it is cut short") };
         let mut last = 0;
@@ -137,9 +139,10 @@ impl Layout {
         *self.slots.get(id)?
     }
 
-    /// Whether it is of the same version.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        self.version == other.version
+    /// Whether it is that of the version that wrote a row.
+    #[inline]
+    pub(crate) fn is_of(&self, row: &[u8]) -> bool {
+        Self::version_of(row) == Some(self.version)
     }
 
     /// Value of a column in a row that was not refused.

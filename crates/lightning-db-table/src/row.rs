@@ -30,17 +30,23 @@ impl<'a> RowView<'a> {
     /// Views stored bytes, checked as far as their lengths go.
     pub(crate) fn new(schema: &'a Schema, row_id: u64, stored: &'a [u8]) -> Result<Self> {
         let layout = Layout::version_of(stored).and_then(|version| schema.layout_of(version));
-        let refusal = match layout {
-            Some(layout) => layout.refusal(stored),
-            None => Some("its schema version is unknown"),
-        };
-        match (layout, refusal) {
-            (Some(layout), None) => Ok(Self { schema, layout, stored, number: row_id }),
-            (_, refusal) => Err(Error::Corrupt {
-                table: schema.record.name.clone(),
-                row: RowName::Id(row_id),
-                detail: refusal.unwrap_or_default().to_owned(),
-            }),
+        match layout {
+            Some(layout) => Self::of(schema, layout, row_id, stored),
+            None => Err(corrupt(schema, row_id, "its schema version is unknown")),
+        }
+    }
+
+    /// The same, of a row whose layout is known.
+    #[inline]
+    pub(crate) fn of(
+        schema: &'a Schema,
+        layout: &'a Layout,
+        row_id: u64,
+        stored: &'a [u8],
+    ) -> Result<Self> {
+        match layout.refusal(stored) {
+            None => Ok(Self { schema, layout, stored, number: row_id }),
+            Some(refusal) => Err(corrupt(schema, row_id, refusal)),
         }
     }
 
@@ -58,15 +64,16 @@ impl<'a> RowView<'a> {
         self.schema.older(self.layout, id)
     }
 
-    /// Where its columns stand.
-    pub(crate) fn layout(&self) -> &'a Layout {
-        self.layout
-    }
-
     /// Its bytes.
     pub(crate) fn stored(&self) -> &'a [u8] {
         self.stored
     }
+}
+
+#[cold]
+fn corrupt(schema: &Schema, row_id: u64, refusal: &str) -> Error {
+    let table = schema.record.name.clone();
+    Error::Corrupt { table, row: RowName::Id(row_id), detail: refusal.to_owned() }
 }
 
 impl Schema {

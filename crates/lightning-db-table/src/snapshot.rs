@@ -213,14 +213,23 @@ impl<'a> TableReader<'a> {
         mut range: ReaderRange,
         visit: &mut dyn FnMut(&RowView<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<ControlFlow<()>, E> {
-        while range.advance().map_err(Error::of_index(self.table.name()))? {
-            let Some((key, stored)) = range.current() else { break };
-            let row = RowView::new(&self.table.schema, row_id_of(key).unwrap_or(0), stored)?;
-            if !self.is_over(&row) && visit(&row)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+        let mut failed = None;
+        let visited = range.visit(|key, stored| {
+            let row = RowView::new(&self.table.schema, row_id_of(key).unwrap_or(0), stored);
+            let flow = match row {
+                Ok(row) if self.is_over(&row) => Ok(ControlFlow::Continue(())),
+                Ok(row) => visit(&row),
+                Err(error) => Err(error.into()),
+            };
+            flow.unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            })
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(visited.map_err(Error::of_index(self.table.name()))?),
         }
-        Ok(ControlFlow::Continue(()))
     }
 
     /// Number of the row with a whole-number key, whether it is there or not; see

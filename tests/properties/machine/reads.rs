@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Read;
+use std::ops::ControlFlow;
 
 use lightning_db_storage::{Keyspace, Range, Result, Slice, TransactionRange};
 
@@ -34,21 +35,45 @@ pub(super) struct Reached {
 /// Keys and values that are taken from both ends.
 pub(super) trait Ends: DoubleEndedIterator<Item = Result<(Slice, Slice)>> {
     /// The next item from the front, lent where that can be.
-    fn next_lent(&mut self) -> Option<Result<(Slice, Slice)>> {
-        self.next()
-    }
+    fn next_lent(&mut self) -> Option<Result<(Slice, Slice)>>;
+
+    /// The next items from the front, up to so many.
+    fn next_visited(&mut self, count: usize) -> Result<Vec<(Slice, Slice)>>;
 }
 
-impl Ends for TransactionRange {}
+macro_rules! ends {
+    ($range:ty) => {
+        impl Ends for $range {
+            fn next_lent(&mut self) -> Option<Result<(Slice, Slice)>> {
+                let advanced = self.advance();
+                let current =
+                    self.current().map(|(key, value)| (Slice::from(key), Slice::from(value)));
+                assert_eq!(matches!(advanced, Ok(true)), current.is_some());
+                advanced.map(|_| current).transpose()
+            }
 
-impl Ends for Range {
-    fn next_lent(&mut self) -> Option<Result<(Slice, Slice)>> {
-        let advanced = self.advance();
-        let current = self.current().map(|(key, value)| (Slice::from(key), Slice::from(value)));
-        assert_eq!(matches!(advanced, Ok(true)), current.is_some());
-        advanced.map(|_| current).transpose()
-    }
+            fn next_visited(&mut self, count: usize) -> Result<Vec<(Slice, Slice)>> {
+                let mut found = Vec::new();
+                let flow = self.visit(&mut |key, value| {
+                    found.push((Slice::from(key), Slice::from(value)));
+                    if found.len() < count {
+                        ControlFlow::Continue(())
+                    } else {
+                        ControlFlow::Break(())
+                    }
+                })?;
+                assert_eq!(flow.is_break(), found.len() == count);
+                let last =
+                    self.current().map(|(key, value)| (Slice::from(key), Slice::from(value)));
+                assert_eq!(last.as_ref(), found.last().filter(|_| flow.is_break()));
+                Ok(found)
+            }
+        }
+    };
 }
+
+ends!(TransactionRange);
+ends!(Range);
 
 /// Takes from both ends of a range as the walk says, comparing each item.
 pub(super) fn check_walk(
@@ -68,6 +93,17 @@ fn check_steps(
     let mut reached = Reached::default();
     for step in 0..walk.steps {
         let from_front = walk.fronts >> (step % 8) & 1 == 1;
+        if from_front && step % 4 == 2 && !expected.is_empty() {
+            let wanted: Vec<_> = expected.drain(..expected.len().min(1 + step % 5)).collect();
+            let found = range.next_visited(wanted.len()).unwrap();
+            assert_eq!(found.len(), wanted.len());
+            for ((key, value), (wanted_key, wanted_value)) in found.into_iter().zip(wanted) {
+                assert_eq!(key, wanted_key);
+                assert!(value == wanted_value, "value of {key:?}");
+                reached.front = Some(wanted_key);
+            }
+            continue;
+        }
         let (found, wanted) = if from_front && step % 2 == 1 {
             (range.next_lent(), expected.pop_front())
         } else if from_front {

@@ -81,7 +81,7 @@ struct Slot {
 
 /// A decoded data block: every entry is known to be a whole encoding.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(crate) struct Block {
     buf: Arc<[u8]>,
     /// One for each entry, and one more for their end.
     slots: Box<[Slot]>,
@@ -146,7 +146,7 @@ impl Block {
 
     /// Number of entries: at least one.
     #[inline]
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.slots.len() - 1
     }
 
@@ -157,7 +157,7 @@ impl Block {
 
     /// The entry's encoding.
     #[inline]
-    pub(super) fn entry(&self, at: usize) -> &[u8] {
+    pub(crate) fn entry(&self, at: usize) -> &[u8] {
         self.bytes(self.offset(at), self.offset(at + 1))
     }
 

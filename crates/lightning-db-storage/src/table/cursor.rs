@@ -125,6 +125,20 @@ impl RunCursor {
         Ok(())
     }
 
+    /// The block that it stands in, and the place of its entry there.
+    #[inline]
+    pub(crate) fn block(&self) -> Option<(&Block, usize)> {
+        self.block.as_deref().map(|block| (block, self.at))
+    }
+
+    /// Goes to another entry of the block.
+    pub(crate) fn go_to(&mut self, at: usize) {
+        if let Some(block) = &self.block {
+            (self.start, self.end) = (block.offset(at), block.offset(at + 1));
+            self.at = at;
+        }
+    }
+
     /// Goes to the entry after this one.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<()> {

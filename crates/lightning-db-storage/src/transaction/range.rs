@@ -1,6 +1,7 @@
 //! A range of the snapshot with the transaction's own writes laid over it.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -89,6 +90,33 @@ impl TransactionRange {
             reads.lock().note_front(*slot, self.base.current().map(|(key, _)| key));
         }
         found
+    }
+
+    /// As [`Range::visit`].
+    ///
+    /// # Errors
+    /// As an item: the range then ends.
+    pub fn visit(
+        &mut self,
+        visit: &mut impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        if self.is_base && !self.ended {
+            let outcome = self.base.visit(visit);
+            self.ended = !matches!(outcome, Ok(ControlFlow::Break(())));
+            if let Some((reads, slot)) = &self.reads {
+                let last = self.base.current().filter(|_| !self.ended);
+                reads.lock().note_front(*slot, last.map(|(key, _)| key));
+            }
+            return outcome;
+        }
+        while self.advance()? {
+            if let Some((key, value)) = self.current()
+                && visit(key, value).is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// As [`Range::current`].

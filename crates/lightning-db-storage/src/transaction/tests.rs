@@ -1,5 +1,6 @@
 //! Savepoints, own writes laid over ranges, and what a commit leaves behind.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lightning_db_types::{SeededRng, SimClock, SimVfs};
@@ -256,7 +257,7 @@ fn a_range_conflicts_with_changes_as_far_as_it_was_read_and_no_further() {
         (9, 0, "f", true),
         (9, 0, "h", false),
     ] {
-        for is_held in [false, true] {
+        for (is_held, is_visited) in [(false, false), (true, false), (false, true), (true, true)] {
             let (store, letters) = store();
             for key in ["b", "d", "e"] {
                 letters.insert(key, "").unwrap();
@@ -266,8 +267,17 @@ fn a_range_conflicts_with_changes_as_far_as_it_was_read_and_no_further() {
             // The second time is the same, or less: it takes nothing back.
             for count in [front, front.min(1)] {
                 let mut range = transaction.range(&letters, "a".."g");
-                for _ in 0..count {
+                let mut left = count;
+                while left > 0 && !is_visited {
                     let _ = range.advance().unwrap();
+                    left -= 1;
+                }
+                if is_visited && count > 0 {
+                    let visited = range.visit(&mut |_, _| {
+                        left -= 1;
+                        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                    });
+                    assert_eq!(visited.unwrap().is_break(), left == 0);
                 }
                 let _ = range.by_ref().rev().take(back).count();
                 if is_held {
