@@ -80,8 +80,8 @@ pub(crate) fn test(context: &Context, test: &Test) -> Result<Outcome> {
 /// Runs the tests of queries on DataFusion. `lint` compiles them; they are no part of [`ci`], since
 /// building and linking DataFusion would take a quarter of its time.
 pub(crate) fn vector(context: &Context) -> Result<Outcome> {
-    let features = "lightning-db-sql/vector";
-    let selection = ["--workspace", "--features", features, "--test", "sql"];
+    let features = "lightning-db-sql/vector,lightning-db-cli/vector";
+    let selection = ["--workspace", "--features", features, "--test", "sql", "--test", "cli"];
     let selection = selection.map(str::to_owned);
     run_tests(context, has_test_profile(context)?, &selection, &[])?;
     Ok(Outcome::Done)

@@ -353,7 +353,7 @@ pub(crate) struct Scan {
                             lightning import [OPTIONS] FILE --table NAME [--key COLUMNS]")]
 pub(crate) struct Import {
     /// Name of the keyspace, made if it is not there, unless --table is given; and the file: .csv,
-    /// .tsv, .jsonl or .ndjson, each also with .gz or .zst
+    /// .tsv, .jsonl or .ndjson, each also with .gz or .zst; or .parquet, for a table
     #[arg(required = true, num_args = 1..=2, value_names = ["KEYSPACE", "FILE"])]
     targets: Vec<String>,
     /// Column, or field of the objects, that holds the key; of a new table also several, with

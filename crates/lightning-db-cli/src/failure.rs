@@ -133,10 +133,14 @@ impl Failure {
 
     /// The message with all its causes, as one line; that of a statement has its text below.
     pub(crate) fn to_line(&self) -> String {
-        if let Self::Sql(shown) = self {
-            return format!("error: failed to {shown}");
+        let text = self.to_string();
+        // What was done comes first in most messages, in others what it was done with.
+        let is_of = ["table ", "the "].into_iter().any(|lead| text.starts_with(lead));
+        let lead = if is_of { "" } else { "failed to " };
+        let mut line = format!("error: {lead}{text}");
+        if let Self::Sql(_) = self {
+            return line;
         }
-        let mut line = format!("error: failed to {self}");
         let mut cause = self.source();
         while let Some(error) = cause {
             line.push_str(": caused by ");

@@ -36,16 +36,31 @@ impl Format {
             Some("csv") => RowFormat::below_header(b','),
             Some("tsv") => RowFormat::below_header(b'\t'),
             Some("jsonl" | "ndjson") => RowFormat::JsonLines,
+            Some("parquet") => {
+                let path = path.display();
+                let hint = if cfg!(feature = "vector") {
+                    "Parquet has the rows of tables; give one with --table"
+                } else {
+                    "Parquet needs a `lightning` that was built with --features vector"
+                };
+                return Err(Failure::Usage(format!("read or write {path}: {hint}")));
+            }
             _ => {
                 let path = path.display();
                 return Err(Failure::Usage(format!(
                     "tell the format of {path}: its name must end in .csv, .tsv, .jsonl or \
-                     .ndjson, with .gz or .zst behind it if it is compressed"
+                     .ndjson, with .gz or .zst behind it if it is compressed, or in .parquet"
                 )));
             }
         };
         Ok(Self { rows, compression })
     }
+}
+
+/// Whether a file's name says that it is Parquet.
+#[cfg(feature = "vector")]
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"))
 }
 
 #[cfg(test)]
@@ -65,7 +80,7 @@ mod tests {
         check("/x/a.b.TSV.gz", Some((tsv, Compression::Gzip)));
         check("a.jsonl.zst", Some((RowFormat::JsonLines, Compression::Zstd)));
         check("a.ndjson", Some((RowFormat::JsonLines, Compression::None)));
-        for unknown in ["a.json", "csv", "a.gz", "a.csv.bz2", ""] {
+        for unknown in ["a.json", "csv", "a.gz", "a.csv.bz2", "a.parquet", "a.parquet.gz", ""] {
             check(unknown, None);
         }
     }

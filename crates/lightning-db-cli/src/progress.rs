@@ -61,6 +61,29 @@ impl Progress {
         Self { bar: bar.with_message(name_of(report.stage)) }
     }
 
+    /// A bar over the rows that a statement reads, at a terminal; a spinner while it is not known
+    /// how many there may be.
+    pub(crate) fn of_statement(expected: u64) -> Self {
+        if expected == 0 {
+            return Self { bar: visible(None, "{spinner} {msg}  {elapsed}") };
+        }
+        Self { bar: visible(Some(expected), "{wide_bar} {percent:>3} %  {msg}  {elapsed}") }
+    }
+
+    /// Says how many rows a statement has read of how many it expects to.
+    pub(crate) fn set_read(&self, read: u64, expected: u64) {
+        let rows = text::number(read);
+        if expected == 0 {
+            self.bar.tick();
+            return self.bar.set_message(format!("{rows} rows read"));
+        }
+        // Expectations may be too low, and no bar is longer than full.
+        let expected = expected.max(read);
+        self.bar.set_length(expected);
+        self.bar.set_position(read);
+        self.bar.set_message(format!("{rows} of about {} rows read", text::number(expected)));
+    }
+
     /// A spinner for work of unknown length.
     pub(crate) fn of_work(context: &Context, message: impl Into<Cow<'static, str>>) -> Self {
         let bar = bar(context, None, "{spinner} {msg}  {elapsed}");
@@ -120,9 +143,10 @@ fn name_of(stage: Stage) -> &'static str {
 }
 
 fn bar(context: &Context, len: Option<u64>, template: &str) -> ProgressBar {
-    if !context.shows_progress() {
-        return ProgressBar::hidden();
-    }
+    if context.shows_progress() { visible(len, template) } else { ProgressBar::hidden() }
+}
+
+fn visible(len: Option<u64>, template: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(len, ProgressDrawTarget::stderr());
     // A template that cannot be read is replaced by the default one: progress is no result.
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| default_style()));

@@ -9,6 +9,7 @@ mod pager;
 mod prompt;
 mod render;
 mod split;
+mod watch;
 mod words;
 
 use std::fs::{self, File};
@@ -25,6 +26,7 @@ use crate::failure::Failure;
 use crate::text;
 pub(crate) use render::{Mode, render};
 use split::split;
+use watch::Watcher;
 
 /// Runs what was asked for on the store of the context.
 pub(crate) fn run(context: &Context, sql: &Sql) -> Result<(), Failure> {
@@ -68,6 +70,8 @@ pub(crate) struct Shell<'c> {
     /// Whether somebody types, who is told what was done.
     is_typed: bool,
     switches: Switches,
+    /// Shows how far a statement is, where somebody looks.
+    watcher: Option<Watcher>,
     /// Where results go, if not to standard output.
     output: Option<File>,
     /// The lines that statements are read from, unless they are typed or given as an argument.
@@ -95,6 +99,8 @@ impl<'c> Shell<'c> {
             if context.is_read_only() { context.open_tables()? } else { context.make_tables()? };
         let connection = SqlEngine::new(&tables).connect();
         let (output, reading, is_over) = (None, 0, false);
+        let watcher = context.shows_progress().then(|| Watcher::new(connection.progress_handle()));
+        let watcher = watcher.transpose()?;
         Ok(Self {
             context,
             store,
@@ -103,6 +109,7 @@ impl<'c> Shell<'c> {
             mode,
             is_typed,
             switches: Switches { timer: false, pager: is_typed },
+            watcher,
             output,
             lines: None,
             reading,
@@ -230,10 +237,10 @@ impl<'c> Shell<'c> {
             None => None,
         };
         let count = match stream {
-            None => return self.connection.run(text, ()).map_err(failed),
+            None => return self.watched(|| self.connection.run(text, ())).map_err(failed),
             Some(CopyStream::In { quote }) => {
                 let rows = self.rows_below(quote)?;
-                self.connection.copy_in(text, rows).map_err(failed)?
+                self.watched(|| self.connection.copy_in(text, rows)).map_err(failed)?
             }
             Some(CopyStream::Out) => {
                 let mut terminal = context::output();
@@ -247,6 +254,14 @@ impl<'c> Shell<'c> {
             }
         };
         Ok(Outcome::written(count))
+    }
+
+    /// Runs a statement, with a bar if that takes long.
+    fn watched<T>(&self, run: impl FnOnce() -> T) -> T {
+        match &self.watcher {
+            Some(watcher) => watcher.over(run),
+            None => run(),
+        }
     }
 
     /// Rows for a statement: what stands below it up to a line `\.`, or all of standard input for

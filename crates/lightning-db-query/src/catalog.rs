@@ -150,8 +150,10 @@ impl Known {
         let mut columns: Vec<_> = columns.collect();
         let analyses = table.analyses();
         let mut statistics = statistics::of(&table, reader, &names)?;
-        // Scores are found by the numbers of rows.
-        if definitions.iter().any(|index| index.kind == IndexKind::Text) {
+        // Scores are found by the numbers of rows, and so are rows without a key of one number that
+        // are to be changed.
+        let has_text = definitions.iter().any(|index| index.kind == IndexKind::Text);
+        if has_text || table.key_column().is_none() {
             let (name, value_type) = (ROW_NUMBER.to_owned(), ValueType::U64);
             columns.push(ColumnDefinition { name, value_type, nullable: false });
             ids.push(ROW_ID);
@@ -191,6 +193,12 @@ impl Known {
         let question = search::named(function).ok()?.question(kind, part, &given).ok()??;
         let estimate = index.estimate(reader.reader(), &question).ok()?;
         Some(estimate_of(&estimate, EstimateSource::Index))
+    }
+
+    /// Rows of the table, about.
+    #[expect(clippy::cast_precision_loss, reason = "counts of rows need not be exact")]
+    pub(crate) fn rows(&self) -> f64 {
+        self.statistics.rows as f64
     }
 
     /// What its statistics were made of.

@@ -22,7 +22,7 @@ const DRIFT_ROWS: u64 = 1_000;
 /// How an engine plans and runs.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Bytes that a run may keep for sorts, groups and sides of joins: 64 MiB by default.
+    /// Bytes that a run may keep for sorts, groups and sides of joins: 256 MiB by default.
     pub memory_limit: usize,
     /// How plans are made. They are for one worker.
     pub settings: Settings,
@@ -37,7 +37,7 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
-            memory_limit: 64 << 20,
+            memory_limit: 256 << 20,
             settings: Settings::default(),
             learning: true,
             variants: true,

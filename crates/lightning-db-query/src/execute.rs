@@ -22,7 +22,6 @@ mod window;
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::time::Duration;
 
 use lightning_db_expression::{Columns, Expression};
@@ -34,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::program::{
     Computed, Frame, Part, Path, Program, Question, ROW_ID, Side, Sorted, Step, Values,
 };
+use crate::watch::Watch;
 use function::Member;
 use kept::{Kept, RowSet};
 use values::{with_around, with_values};
@@ -54,8 +54,8 @@ pub(crate) struct Run<'a> {
     pub(crate) memory: Cell<usize>,
     /// What indexes found for conditions and scores, by position: as it is asked for.
     pub(crate) members: RefCell<Vec<Option<Member>>>,
-    /// Set from elsewhere when nobody wants the rows any more.
-    pub(crate) cancel: Option<&'a AtomicBool>,
+    /// Who looks at it from elsewhere, or ends it.
+    pub(crate) watch: Option<&'a Watch>,
     /// What is counted of each node, if it is.
     pub(crate) counted: Option<&'a Counted<'a>>,
 }
@@ -425,14 +425,23 @@ impl Run<'_> {
         })
     }
 
-    /// Ends a run that was cancelled. Called for each row or batch of a table, and each pair of a
-    /// join or some of them.
+    /// Ends a run that was cancelled. Called for each batch, each pair of a join or some of them,
+    /// and each row or batch of a table.
     #[inline]
     fn go_on(&self) -> Result<()> {
-        match self.cancel {
-            Some(cancel) if cancel.load(Atomic::Relaxed) => Err(Error::Cancelled),
+        match self.watch {
+            Some(watch) if watch.is_cancelled() => Err(Error::Cancelled),
             _ => Ok(()),
         }
+    }
+
+    /// The same where so many rows of a table were read.
+    #[inline]
+    fn go_on_behind(&self, rows: usize) -> Result<()> {
+        if let Some(watch) = self.watch {
+            watch.read(rows as u64);
+        }
+        self.go_on()
     }
 
     /// Counts bytes that are kept from now on.

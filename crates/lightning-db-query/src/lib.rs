@@ -56,6 +56,7 @@ mod error;
 mod source;
 mod statement;
 mod table_query;
+mod watch;
 
 mod engine;
 mod learn;
@@ -80,3 +81,4 @@ pub use error::{Error, Result};
 pub use source::Source;
 pub use statement::{Analyzed, PlanFormat, ResultColumn, Statement};
 pub use table_query::{FromRow, TableQuery};
+pub use watch::{Progress, Watch};

@@ -7,7 +7,6 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use lightning_db_optimizer::{Actual, Explain, Hints, Operator, Plan, PlanId, Query, QueryBuilder};
@@ -21,6 +20,7 @@ use crate::execute::{Counted, Run};
 use crate::learn::Lessons;
 use crate::program::Program;
 use crate::source::Source;
+use crate::watch::{Watch, expected_reads};
 
 use variants::Choice;
 pub(crate) use variants::Variants;
@@ -80,6 +80,8 @@ pub(crate) struct Prepared {
     /// The tables that it reads, and what was known of them.
     tables: Vec<(Table, Seen)>,
     columns: Vec<ResultColumn>,
+    /// Rows of tables that a run is expected to read.
+    expected_reads: u64,
     /// What its runs teach, if they have anything to teach.
     lessons: Option<Lessons>,
     /// What there is to choose by the values of parameters: of the plan for any.
@@ -133,8 +135,9 @@ impl Prepared {
         let columns = columns.collect();
         let teaches = engine.learned.is_some() && hints.is_empty() && !finds_by_key(&plan);
         let lessons = teaches.then(|| Lessons::new(query));
-        let version = plan.version();
-        Ok(Self { version, program, tables, columns, lessons, plan, choice: None })
+        let (version, expected_reads) = (plan.version(), expected_reads(&plan, catalog));
+        let choice = None;
+        Ok(Self { version, plan, program, tables, columns, expected_reads, lessons, choice })
     }
 
     /// Whether it finds each row that it reads by the whole of a unique key.
@@ -197,7 +200,7 @@ impl Prepared {
             memory_limit: engine.inner.memory_limit,
             memory: Cell::new(0),
             members: RefCell::default(),
-            cancel: None,
+            watch: None,
             counted: None,
         };
         run.each(&mut |row| {
@@ -289,25 +292,25 @@ impl Statement {
         parameters: &[Value],
         visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        self.for_each_until(source, (parameters, None), visit)
+        self.for_each_watched(source, (parameters, None), visit)
     }
 
-    /// The same, until a flag is set, which another thread may do: the run ends within a batch of
-    /// rows then.
+    /// The same under a [`Watch`], through which another thread ends the run, within a batch of
+    /// rows, or sees how far it is.
     ///
     /// # Errors
     /// [`Error::Cancelled`]; those of [`for_each`](Self::for_each).
-    pub fn for_each_until<'s>(
+    pub fn for_each_watched<'s>(
         &self,
         source: impl Into<Source<'s>>,
-        (parameters, cancel): (&[Value], Option<&AtomicBool>),
+        (parameters, watch): (&[Value], Option<&Watch>),
         mut visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let source = source.into();
         let guard = self.prepared.load();
         let other = self.instead_of(&guard, source, parameters)?;
         let prepared = other.as_deref().unwrap_or(&guard);
-        self.run(prepared, source, (parameters, cancel), None, &mut visit)
+        self.run(prepared, source, (parameters, watch), None, &mut visit)
     }
 
     /// All rows.
@@ -410,7 +413,7 @@ impl Statement {
         &self,
         prepared: &'r Prepared,
         source: Source<'r>,
-        (parameters, cancel): (&'r [Value], Option<&'r AtomicBool>),
+        (parameters, watch): (&'r [Value], Option<&'r Watch>),
         counted: Option<&Counted<'_>>,
         visit: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
@@ -433,6 +436,9 @@ impl Statement {
             // Good for this run; the next one has a plan for the tables as they are.
             self.follow(source)?;
         }
+        if let Some(watch) = watch {
+            watch.expect(prepared.expected_reads);
+        }
         let run = Run {
             program: &prepared.program,
             readers,
@@ -440,7 +446,7 @@ impl Statement {
             memory_limit: self.engine.memory_limit,
             memory: Cell::new(0),
             members: RefCell::default(),
-            cancel,
+            watch,
             counted,
         };
         match &prepared.lessons {

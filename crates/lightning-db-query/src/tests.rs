@@ -9,7 +9,6 @@ mod variants;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use lightning_db_optimizer::build::{AggregateTerm, column, parameter};
 use lightning_db_optimizer::{AggregateFunction, JoinType, QueryBuilder};
@@ -17,9 +16,9 @@ use lightning_db_storage::{Maintenance, StoreOptions};
 use lightning_db_table::{
     Alteration, ColumnDefinition, ColumnType, IndexSpec, TableDefinition, Tables,
 };
-use lightning_db_types::{SeededRng, SimClock, SimVfs, Value, ValueType};
+use lightning_db_types::{SeededRng, SimClock, SimVfs, Value, ValueRef, ValueType};
 
-use crate::{EngineOptions, Error, QueryEngine, Statement};
+use crate::{EngineOptions, Error, Progress, QueryEngine, Statement, Watch};
 
 fn tables() -> Tables {
     let options = StoreOptions::new("/store")
@@ -245,20 +244,31 @@ fn what_an_analysis_finds_is_used() {
 }
 
 #[test]
-fn a_run_ends_when_its_flag_is_set() {
+fn a_run_is_seen_and_ended_from_elsewhere() {
     let tables = world();
     let all_pairs = cities().cross(QueryBuilder::scan("rivers", "r"));
-    let cancel = AtomicBool::new(false);
-    for query in [cities(), all_pairs] {
-        cancel.store(false, Ordering::Relaxed);
+    let watch = Watch::default();
+    let count =
+        |table: &str| tables.snapshot().read(&tables.table(table).unwrap()).unwrap().scan().count();
+    let (all, both) = (count("cities"), count("cities") + count("rivers"));
+    for (query, rows) in [(cities(), all as u64), (all_pairs, both as u64)] {
+        watch.restart();
+        assert_eq!(watch.progress(), Progress::default());
         let (statement, mut seen) = (prepare(&tables, &query), 0);
-        let outcome = statement.for_each_until(&tables.snapshot(), (&[], Some(&cancel)), |_| {
+        let outcome = statement.for_each_watched(&tables.snapshot(), (&[], Some(&watch)), |_| {
             seen += 1;
-            cancel.store(seen == 3, Ordering::Relaxed);
+            if seen == 3 {
+                watch.cancel();
+            }
             Ok(ControlFlow::Continue(()))
         });
         assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
         assert_eq!(seen, 3);
+        watch.restart();
+        let snapshot = tables.snapshot();
+        let all = |_: &[ValueRef<'_>]| Ok(ControlFlow::Continue(()));
+        statement.for_each_watched(&snapshot, (&[], Some(&watch)), all).unwrap();
+        assert_eq!(watch.progress(), Progress { rows_read: rows, rows_expected: rows });
     }
 }
 

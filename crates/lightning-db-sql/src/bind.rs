@@ -16,6 +16,7 @@ mod merge;
 mod operators;
 mod query;
 mod recursive;
+mod row_values;
 mod scalar;
 mod scope;
 mod search;

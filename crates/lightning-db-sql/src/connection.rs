@@ -6,8 +6,8 @@ use std::fmt;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use lightning_db_query::{Progress, Watch};
 use lightning_db_storage::{Savepoint, Store, TransactionOptions};
 use lightning_db_table::{TableSnapshot, TableTransaction, Tables};
 use lightning_db_types::Value;
@@ -42,6 +42,10 @@ pub(crate) struct Session {
     ///
     /// Shared with the scans of a query while one runs, and with nothing else.
     pub(crate) transaction: Option<Arc<TableTransaction>>,
+    /// Why it may not write, if that is so.
+    pub(crate) read_only: Option<&'static str>,
+    /// The older state that it reads.
+    pub(crate) past: Option<Arc<TableSnapshot>>,
     /// When it began, in microseconds since 1970.
     pub(crate) began: Option<i64>,
     /// Savepoints of it by name, the newest last.
@@ -54,6 +58,14 @@ pub(crate) struct Session {
     pub(crate) options: TransactionOptions,
     #[cfg(feature = "vector")]
     pub(crate) executor: Executor,
+}
+
+#[cfg(feature = "vector")]
+impl Session {
+    /// Whether each query may run on either executor.
+    pub(crate) fn is_auto(&self) -> bool {
+        self.executor == Executor::Auto
+    }
 }
 
 /// A connection: it runs one statement at a time, and may have a transaction open.
@@ -79,20 +91,33 @@ pub(crate) struct Session {
 pub struct Connection {
     engine: SqlEngine,
     session: RefCell<Session>,
-    /// Ends the statement that runs.
-    cancel: Arc<AtomicBool>,
+    /// Sees the statement that runs, and ends it.
+    watch: Arc<Watch>,
 }
 
 /// Ends what a connection runs, from another thread; see [`Connection::interrupt_handle`].
 #[derive(Debug, Clone)]
-pub struct InterruptHandle(Arc<AtomicBool>);
+pub struct InterruptHandle(Arc<Watch>);
 
 impl InterruptHandle {
     /// Ends the statement that runs on the connection, which fails with [`Error::Cancelled`] and
     /// changes nothing. Where none runs, nothing happens. A query on DataFusion ends with the batch
     /// that it is at; sorts and commits are not cut short.
     pub fn interrupt(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancel();
+    }
+}
+
+/// Sees how far the statement is that a connection runs, from another thread; see
+/// [`Connection::progress_handle`].
+#[derive(Debug, Clone)]
+pub struct ProgressHandle(Arc<Watch>);
+
+impl ProgressHandle {
+    /// Rows of tables that the statement has read, and how many its plan expects. Where none runs,
+    /// those of the last one.
+    pub fn progress(&self) -> Progress {
+        self.0.progress()
     }
 }
 
@@ -117,6 +142,8 @@ impl Connection {
         let options = TransactionOptions::default();
         let session = Session {
             transaction: None,
+            read_only: None,
+            past: None,
             began: None,
             savepoints: Vec::new(),
             named: BTreeMap::new(),
@@ -125,7 +152,7 @@ impl Connection {
             #[cfg(feature = "vector")]
             executor: Executor::default(),
         };
-        Self { engine, session: RefCell::new(session), cancel: Arc::default() }
+        Self { engine, session: RefCell::new(session), watch: Arc::default() }
     }
 
     /// The engine, which other connections share.
@@ -158,7 +185,7 @@ impl Connection {
             if values.is_empty()
                 && let Some(outcome) = self.run_lifted(sql)
             {
-                return Ok(outcome);
+                return outcome;
             }
             let prepared = self.engine.prepared(sql)?;
             self.run_prepared(&prepared, values)
@@ -166,22 +193,27 @@ impl Connection {
     }
 
     /// Runs a text by the plan for all that differ from it in their values alone, where the values
-    /// make no other plan better. What fails so is run by itself, for its own error.
-    fn run_lifted(&self, sql: &str) -> Option<Outcome> {
+    /// make no other plan better. What fails so is run by itself, for its own error, but for what
+    /// was cancelled.
+    fn run_lifted(&self, sql: &str) -> Option<Result<Outcome>> {
         if self.engine.is_cached(sql) {
             return None;
         }
         let lifted = lift(sql)?;
+        let run = |prepared: &Arc<Prepared>| match self.run_prepared(prepared, &lifted.values) {
+            Err(error) if !matches!(error, Error::Cancelled) => None,
+            outcome => Some(outcome),
+        };
         if let Some(known) = self.engine.lifted(&lifted) {
             return match known {
-                Lift::Together(known) => self.run_prepared(&known, &lifted.values).ok(),
+                Lift::Together(known) => run(&known),
                 Lift::Alone => None,
             };
         }
         let parsed = parse::parse_one(&lifted.text).ok();
         let prepared = parsed.map(|parsed| Arc::new(Prepared::new(parsed)));
-        let outcome = prepared.as_ref().and_then(|it| self.run_prepared(it, &lifted.values).ok());
-        let good = prepared.filter(|it| outcome.is_some() && it.finds_by_key());
+        let outcome = prepared.as_ref().and_then(run);
+        let good = prepared.filter(|it| matches!(outcome, Some(Ok(_))) && it.finds_by_key());
         self.engine.remember(lifted, good.map_or(Lift::Alone, Lift::Together));
         outcome
     }
@@ -302,7 +334,27 @@ impl Connection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        InterruptHandle(Arc::clone(&self.cancel))
+        InterruptHandle(Arc::clone(&self.watch))
+    }
+
+    /// What sees how far a statement of this connection is, from another thread, such as one that
+    /// draws a bar.
+    ///
+    /// # Examples
+    /// ```
+    /// # use lightning_db_sql::Connection;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let connection = Connection::open(dir.path())?;
+    /// connection.execute_batch(
+    ///     "CREATE TABLE n (i BIGINT PRIMARY KEY); INSERT INTO n VALUES (1), (2), (3)",
+    /// )?;
+    /// let handle = connection.progress_handle();
+    /// connection.query("SELECT count(*) FROM n WHERE i % 2 = 0", ())?;
+    /// assert_eq!(handle.progress().rows_read, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn progress_handle(&self) -> ProgressHandle {
+        ProgressHandle(Arc::clone(&self.watch))
     }
 
     /// Whether a transaction is open.
@@ -319,13 +371,13 @@ impl Connection {
     }
 
     pub(crate) fn host(&self) -> Host<'_> {
-        Host { engine: &self.engine, cancel: &self.cancel }
+        Host { engine: &self.engine, watch: &self.watch }
     }
 
     /// Begins a statement: what was to end the one before it does not end this one.
     pub(crate) fn begin(&self) -> Result<RefMut<'_, Session>> {
         let session = self.session.try_borrow_mut().map_err(|_| Error::Busy)?;
-        self.cancel.store(false, Ordering::Relaxed);
+        self.watch.restart();
         Ok(session)
     }
 }

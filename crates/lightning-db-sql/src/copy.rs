@@ -2,8 +2,6 @@
 
 mod load;
 mod options;
-#[cfg(feature = "vector")]
-mod parquet;
 mod unload;
 
 use std::io::{Read, Write};

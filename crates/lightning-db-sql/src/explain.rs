@@ -35,18 +35,21 @@ pub(crate) fn run(
     let planned = plan(statement, engine, (source, session), given)?;
     let text = match &planned.form {
         #[cfg(feature = "vector")]
-        Form::Vector(_) if analyze || format != PlanFormat::Text => {
-            let what = "EXPLAIN of a query on DataFusion with ANALYZE or a FORMAT";
-            return Err(Error::unsupported(what, None));
-        }
-        #[cfg(feature = "vector")]
-        Form::Vector(kept) => {
+        Form::Vector { kept, reason } => {
             let state = given.state(engine, session);
-            vector::explain(given.on_datafusion(statement, kept.as_ref(), (engine, &state)))?
+            let query = given.on_datafusion(statement, kept.as_ref(), (engine, &state));
+            vector::explain(query, reason, (format, analyze))?
         }
-        Form::Query { query, .. } if analyze => {
-            query.analyze(source, given.all())?.explain_as(format)
-        }
+        Form::Query { query, .. } if analyze => match query.analyze(source, given.all()) {
+            Ok(analyzed) => analyzed.explain_as(format),
+            #[cfg(feature = "vector")]
+            Err(error @ lightning_db_query::Error::Memory { .. }) if session.is_auto() => {
+                let state = given.state(engine, session);
+                let query = given.on_datafusion(statement, None, (engine, &state));
+                vector::explain(query, &error.to_string(), (format, true))?
+            }
+            Err(error) => return Err(error.into()),
+        },
         Form::Query { query, .. } => query.explain_as(format),
         Form::Write(_) if analyze || format != PlanFormat::Text => {
             let (what, hint) = (

@@ -1,4 +1,5 @@
-//! Rows of files: CSV and its like, and JSON Lines, which COPY reads and writes.
+//! Rows of files: CSV and its like, JSON Lines, and with the feature `vector` Parquet, which COPY
+//! reads and writes.
 //!
 //! Reading is in bounded memory whatever stands in a file: a row is at most 16 MiB. What is wrong
 //! with a row is a [`BadRow`], and reading goes on behind it; what is wrong with a file is an
@@ -7,6 +8,8 @@
 mod cells;
 mod json_lines;
 mod new_file;
+#[cfg(feature = "vector")]
+mod parquet;
 mod records;
 mod separated;
 mod tape;
@@ -16,6 +19,8 @@ use std::io;
 pub use cells::{from_text, to_text, value_of, write_csv, write_json};
 pub use json_lines::JsonLines;
 pub use new_file::NewFile;
+#[cfg(feature = "vector")]
+pub use parquet::{ParquetRows, ParquetWriter};
 pub use records::{Cell, Nulls, Record, Records};
 pub use separated::{Columns, Separated, Separators};
 pub use tape::ROW_LEN_MAX;

@@ -80,6 +80,7 @@ mod copy;
 mod define;
 mod dump;
 pub mod files;
+mod row_number;
 mod views;
 mod write;
 
@@ -102,11 +103,11 @@ pub use lightning_db_types as types;
 
 #[cfg(feature = "tokio")]
 pub use asynchronous::AsyncSql;
-pub use connection::{Connection, InterruptHandle, Transaction};
+pub use connection::{Connection, InterruptHandle, ProgressHandle, Transaction};
 pub use copy::CopyStream;
 pub use engine::{PlanCounts, SqlEngine};
 pub use error::{Error, Position, Result};
-pub use lightning_db_query::{EngineOptions, ResultColumn};
+pub use lightning_db_query::{EngineOptions, Progress, ResultColumn};
 pub use parameters::Parameters;
 pub use prepared::Outcome;
 pub use rows::{ColumnIndex, RowView, Rows};

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "vector")]
+use std::sync::OnceLock;
 
-use lightning_db_query::{Hints, ResultColumn, Source, Statement as Query};
+use lightning_db_query::{Hints, ResultColumn, Source, Statement as Query, Watch};
 use lightning_db_table::TableSnapshot;
-use lightning_db_types::{Value, ValueType};
+use lightning_db_types::{Value, ValueRef, ValueType};
 use sqlparser::ast;
 
 use crate::bind::{Binder, Bound, Runner};
@@ -25,11 +26,11 @@ use crate::vector;
 use crate::views;
 use crate::write::Write;
 
-/// What a statement runs on: the engine, and the flag that ends what runs on the connection.
+/// What a statement runs on: the engine, and what watches the runs of the connection.
 #[derive(Clone, Copy)]
 pub(crate) struct Host<'a> {
     pub(crate) engine: &'a SqlEngine,
-    pub(crate) cancel: &'a AtomicBool,
+    pub(crate) watch: &'a Arc<Watch>,
 }
 
 impl Deref for Host<'_> {
@@ -45,7 +46,7 @@ impl Deref for Host<'_> {
 pub(crate) struct Given<'a> {
     values: Cow<'a, [Value]>,
     has_moment: bool,
-    cancel: &'a AtomicBool,
+    watch: &'a Arc<Watch>,
     /// The older state that is read.
     past: Option<Arc<TableSnapshot>>,
 }
@@ -57,13 +58,16 @@ impl<'a> Given<'a> {
         host: Host<'a>,
         session: &Session,
     ) -> Result<Self> {
-        let past = parsed.as_of.map(|as_of| host.past(as_of, parameters)).transpose()?;
+        let past = match parsed.as_of {
+            Some(as_of) => Some(host.past(as_of, parameters)?),
+            None => session.past.clone(),
+        };
         let has_moment = parsed.uses_moment;
         let mut values = Cow::Borrowed(parameters);
         if has_moment {
             values.to_mut().push(session.moment(&host));
         }
-        Ok(Self { values, has_moment, cancel: host.cancel, past })
+        Ok(Self { values, has_moment, watch: host.watch, past })
     }
 
     /// The state that is read.
@@ -89,14 +93,19 @@ impl<'a> Given<'a> {
         &self.values
     }
 
-    /// All values, and what ends the run.
-    pub(crate) fn run(&self) -> (&[Value], Option<&AtomicBool>) {
-        (&self.values, Some(self.cancel))
+    /// All values, and what watches the run.
+    pub(crate) fn run(&self) -> (&[Value], Option<&Watch>) {
+        (&self.values, Some(self.watch))
+    }
+
+    /// Counts rows of a file for who sees how far the statement is.
+    pub(crate) fn read(&self, rows: u64) {
+        self.watch.read(rows);
     }
 
     /// Ends what was cancelled.
     pub(crate) fn go_on(&self) -> Result<()> {
-        if self.cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+        if self.watch.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
     /// The rows of a query.
@@ -106,7 +115,7 @@ impl<'a> Given<'a> {
         source: impl Into<Source<'s>>,
     ) -> Result<Vec<Vec<Value>>> {
         let mut rows = Vec::new();
-        query.for_each_until(source, self.run(), |row| {
+        query.for_each_watched(source, self.run(), |row| {
             rows.push(row.iter().map(|value| value.to_value()).collect());
             Ok(ControlFlow::Continue(()))
         })?;
@@ -122,13 +131,8 @@ impl<'a> Given<'a> {
         (engine, state): (&'q SqlEngine, &'q vector::State),
     ) -> vector::Query<'q> {
         let parameters = &self.values[..self.values.len() - usize::from(self.has_moment)];
-        vector::Query { statement, kept, engine: engine.queries(), state, parameters }
-    }
-
-    /// What ends the run.
-    #[cfg(feature = "vector")]
-    pub(crate) fn cancel(&self) -> &AtomicBool {
-        self.cancel
+        let (engine, watch) = (engine.queries(), self.watch);
+        vector::Query { statement, kept, engine, state, parameters, watch }
     }
 
     /// Position of the moment.
@@ -136,6 +140,10 @@ impl<'a> Given<'a> {
         self.has_moment.then(|| self.values.len() - 1)
     }
 }
+
+/// What is called with the columns of a result, and then with each row.
+pub(crate) type Visit<'v> =
+    dyn FnMut(&Arc<[ResultColumn]>, Option<&[ValueRef<'_>]>) -> Result<ControlFlow<()>> + 'v;
 
 /// A plan, and what it was made for.
 #[derive(Debug)]
@@ -162,10 +170,19 @@ pub(crate) enum Form {
     Query {
         query: Query,
         columns: Arc<[ResultColumn]>,
+        /// Set once it has needed more memory than there may be: it runs on DataFusion then, with
+        /// a plan if that is not made whenever it runs.
+        #[cfg(feature = "vector")]
+        aside: OnceLock<Option<vector::Plan>>,
     },
-    /// A query on DataFusion, with its plan if that is not made whenever it runs.
+    /// A query on DataFusion.
     #[cfg(feature = "vector")]
-    Vector(Option<vector::Plan>),
+    Vector {
+        /// Its plan, if that is not made whenever it runs.
+        kept: Option<vector::Plan>,
+        /// Why it runs there.
+        reason: String,
+    },
     Write(Write),
 }
 
@@ -195,6 +212,123 @@ impl Planned {
     }
 }
 
+impl Planned {
+    /// Runs a query that was planned for `statement`; calls `visit` with the columns, and then with
+    /// each row. What does not fit into memory goes on with DataFusion, which writes it aside,
+    /// unless rows were given before.
+    #[cfg_attr(not(feature = "vector"), expect(unused_variables, reason = "for DataFusion"))]
+    pub(crate) fn read(
+        &self,
+        statement: &ast::Statement,
+        (engine, session, source): (&SqlEngine, &Session, Source<'_>),
+        given: &Given<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<()> {
+        match &self.form {
+            Form::Query {
+                query,
+                columns,
+                #[cfg(feature = "vector")]
+                aside,
+            } => {
+                #[cfg(feature = "vector")]
+                if let Some(kept) = aside.get() {
+                    return on_datafusion((statement, kept), (engine, session), given, visit);
+                }
+                let mut begun = false;
+                let outcome = rows((query, columns), source, given, &mut begun, visit);
+                #[cfg(feature = "vector")]
+                if !begun && session.is_auto() && outcome.as_ref().is_err_and(is_memory) {
+                    let state = given.state(engine, session);
+                    // What DataFusion does not know either fails for want of memory.
+                    let query = given.on_datafusion(statement, None, (engine, &state));
+                    if let Ok(kept) = vector::prepare(query) {
+                        let kept = aside.get_or_init(|| kept);
+                        return on_datafusion((statement, kept), (engine, session), given, visit);
+                    }
+                }
+                outcome
+            }
+            #[cfg(feature = "vector")]
+            Form::Vector { kept, .. } => {
+                on_datafusion((statement, kept), (engine, session), given, visit)
+            }
+            Form::Write(_) => Err(Error::invalid("it is no query", None)),
+        }
+    }
+}
+
+/// Calls `visit` with the columns of a query, when its first row is there or there is none, and with
+/// each row; says in any case whether it was called.
+fn rows(
+    (query, columns): (&Query, &Arc<[ResultColumn]>),
+    source: Source<'_>,
+    given: &Given<'_>,
+    begun: &mut bool,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    // What the visitor says goes around the executor, which has errors of its own.
+    let mut refused = None;
+    query.for_each_watched(source, given.run(), |row| {
+        let mut flow = Ok(ControlFlow::Continue(()));
+        if !*begun {
+            *begun = true;
+            flow = visit(columns, None);
+        }
+        if let Ok(ControlFlow::Continue(())) = flow {
+            flow = visit(columns, Some(row));
+        }
+        Ok(flow.unwrap_or_else(|error| {
+            refused = Some(error);
+            ControlFlow::Break(())
+        }))
+    })?;
+    match refused {
+        Some(error) => Err(error),
+        None if *begun => Ok(()),
+        None => visit(columns, None).map(drop),
+    }
+}
+
+/// Runs a query on DataFusion.
+#[cfg(feature = "vector")]
+fn on_datafusion(
+    (statement, kept): (&ast::Statement, &Option<vector::Plan>),
+    (engine, session): (&SqlEngine, &Session),
+    given: &Given<'_>,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    let state = given.state(engine, session);
+    let query = given.on_datafusion(statement, kept.as_ref(), (engine, &state));
+    let mut columns = None;
+    vector::run(query, &mut |batch| match &columns {
+        None => visit(columns.insert(vector::columns(&batch)), None),
+        Some(columns) => visit_rows(&batch, columns, visit),
+    })
+}
+
+/// Whether more memory was needed than there may be.
+#[cfg(feature = "vector")]
+fn is_memory(error: &Error) -> bool {
+    matches!(error, Error::Query(error) if matches!(**error, lightning_db_query::Error::Memory { .. }))
+}
+
+/// Calls `visit` with each row of a batch.
+#[cfg(feature = "vector")]
+fn visit_rows(
+    batch: &datafusion::arrow::array::RecordBatch,
+    columns: &Arc<[ResultColumn]>,
+    visit: &mut Visit<'_>,
+) -> Result<ControlFlow<()>> {
+    for row in vector::rows(batch)? {
+        let row: Vec<ValueRef<'_>> = row.iter().map(Value::as_value_ref).collect();
+        if visit(columns, Some(&row))?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
 /// Plans a statement.
 pub(crate) fn plan(
     statement: &ast::Statement,
@@ -203,7 +337,7 @@ pub(crate) fn plan(
     given: &Given<'_>,
 ) -> Result<Planned> {
     let parameters = given.all();
-    let runner = Runner { engine: engine.queries(), cancel: given.cancel };
+    let runner = Runner { engine: engine.queries(), watch: given.watch };
     let binder = Binder::new(source, parameters).with_moment(given.moment()).with_runner(runner);
     let form = if let ast::Statement::Query(query) = statement {
         let bound = match bind(&binder, query, session) {
@@ -223,7 +357,12 @@ pub(crate) fn plan(
             };
             ResultColumn { name: output.name, value_type }
         });
-        Form::Query { query, columns: columns.collect() }
+        Form::Query {
+            query,
+            columns: columns.collect(),
+            #[cfg(feature = "vector")]
+            aside: OnceLock::new(),
+        }
     } else {
         Form::Write(binder.write(statement, engine.queries())?)
     };
@@ -284,6 +423,10 @@ fn otherwise(
     if !matches!(error, Error::Unsupported { .. }) || session.executor == Executor::Rows {
         return Err(error);
     }
+    let reason = match session.executor {
+        Executor::DataFusion => "SET executor asks for it".to_owned(),
+        _ => error.to_string(),
+    };
     let state = given.state(engine, session);
     let query = given.on_datafusion(statement, None, (engine, &state));
     let kept = vector::prepare(query).map_err(|refused| {
@@ -294,5 +437,6 @@ fn otherwise(
     let types = given.all().iter().map(Value::value_type).collect();
     let version = source.version();
     let (values, views, executor) = (Vec::new(), Vec::new(), session.executor);
-    Ok(Planned { version, types, values, views, once: false, executor, form: Form::Vector(kept) })
+    let form = Form::Vector { kept, reason };
+    Ok(Planned { version, types, values, views, once: false, executor, form })
 }

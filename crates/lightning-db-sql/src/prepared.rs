@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use lightning_db_query::{ResultColumn, Source};
+use lightning_db_query::Source;
 use lightning_db_table::TableTransaction;
 use lightning_db_types::{Value, ValueRef};
 use parking_lot::RwLock;
@@ -13,7 +13,7 @@ use crate::connection::Session;
 use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
 use crate::parse::Parsed;
-use crate::planned::{Form, Given, Host, Planned, plan};
+use crate::planned::{Form, Given, Host, Planned, Visit, plan};
 use crate::rows::Rows;
 #[cfg(feature = "vector")]
 use crate::vector;
@@ -24,10 +24,6 @@ use crate::{copy, define, explain, named, past, session};
 const PLANS_MAX: usize = 8;
 /// Tries of a write that is a transaction of its own.
 pub(crate) const ATTEMPTS_MAX: u32 = 64;
-
-/// What is called with the columns of a result, and then with each row.
-type Visit<'v> =
-    dyn FnMut(&Arc<[ResultColumn]>, Option<&[ValueRef<'_>]>) -> Result<ControlFlow<()>> + 'v;
 
 /// A statement that was read.
 #[derive(Debug)]
@@ -102,7 +98,7 @@ impl Prepared {
             Form::Query { query, .. } => query.finds_by_key(),
             Form::Write(write) => write.finds_by_key(),
             #[cfg(feature = "vector")]
-            Form::Vector(_) => false,
+            Form::Vector { .. } => false,
         })
     }
 
@@ -139,7 +135,9 @@ impl Prepared {
             return self.copy(host, session, parameters, copy::Stream::None);
         }
         if session::is_about_session(statement) {
-            session::run(statement, session, host.tables())?;
+            let as_of = self.parsed.as_of;
+            let past = as_of.map(|as_of| host.past(as_of, parameters)).transpose()?;
+            session::run(statement, past, session, host.tables())?;
             return Ok(Outcome::Done);
         }
         if define::is_definition(statement) {
@@ -230,7 +228,7 @@ impl Prepared {
         let given = Given::new(&self.parsed, parameters, host, session)?;
         let (state, mut batches) = (given.state(&host, session), Vec::new());
         let query = given.on_datafusion(statement, None, (&host, &state));
-        vector::run(query, given.cancel(), &mut |batch| {
+        vector::run(query, &mut |batch| {
             batches.extend(Some(batch).filter(|batch| batch.num_rows() > 0));
             Ok(ControlFlow::Continue(()))
         })?;
@@ -258,32 +256,7 @@ impl Prepared {
         let seen = given.seen(engine, session);
         let source = seen.source();
         let planned = self.plan(engine, (source, session), given)?;
-        let (query, columns) = match &planned.form {
-            Form::Query { query, columns } => (query, columns),
-            #[cfg(feature = "vector")]
-            Form::Vector(kept) => {
-                let (state, statement) = (given.state(engine, session), &self.parsed.statement);
-                let query = given.on_datafusion(statement, kept.as_ref(), (engine, &state));
-                let mut columns = None;
-                return vector::run(query, given.cancel(), &mut |batch| match &columns {
-                    None => visit(columns.insert(vector::columns(&batch)), None),
-                    Some(columns) => visit_rows(&batch, columns, visit),
-                });
-            }
-            Form::Write(_) => return Err(Error::invalid("it is no query", None)),
-        };
-        if visit(columns, None)?.is_break() {
-            return Ok(());
-        }
-        // What the visitor says goes around the executor, which has errors of its own.
-        let mut refused = None;
-        query.for_each_until(source, given.run(), |row| {
-            Ok(visit(columns, Some(row)).unwrap_or_else(|error| {
-                refused = Some(error);
-                ControlFlow::Break(())
-            }))
-        })?;
-        refused.map_or(Ok(()), Err)
+        planned.read(&self.parsed.statement, (engine, session, source), given, visit)
     }
 
     fn write(
@@ -292,6 +265,7 @@ impl Prepared {
         session: &mut Session,
         given: &Given<'_>,
     ) -> Result<Outcome> {
+        session.check_writes()?;
         if let Some(transaction) = &session.transaction {
             let source = Source::from(&**transaction);
             let planned = self.plan(engine, (source, session), given)?;
@@ -341,22 +315,6 @@ impl Prepared {
         plans.push(Arc::clone(&planned));
         Ok(planned)
     }
-}
-
-/// Calls `visit` with each row of a batch.
-#[cfg(feature = "vector")]
-fn visit_rows(
-    batch: &datafusion::arrow::array::RecordBatch,
-    columns: &Arc<[ResultColumn]>,
-    visit: &mut Visit<'_>,
-) -> Result<ControlFlow<()>> {
-    for row in vector::rows(batch)? {
-        let row: Vec<ValueRef<'_>> = row.iter().map(Value::as_value_ref).collect();
-        if visit(columns, Some(&row))?.is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
 }
 
 fn written(

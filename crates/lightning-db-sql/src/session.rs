@@ -6,7 +6,9 @@ use lightning_db_query::{ResultColumn, Source};
 use lightning_db_storage::{Durability, Isolation};
 use lightning_db_table::{TableSnapshot, TableTransaction, Tables};
 use lightning_db_types::{Clock as _, Value, ValueType};
-use sqlparser::ast::{self, Expr, TransactionIsolationLevel, TransactionMode};
+use sqlparser::ast::{
+    self, Expr, TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
+};
 
 #[cfg(feature = "vector")]
 use crate::connection::Executor;
@@ -39,9 +41,11 @@ pub(crate) fn is_about_session(statement: &ast::Statement) -> bool {
     )
 }
 
-/// Runs a statement about the connection.
+/// Runs a statement about the connection; a transaction that it begins reads the past state, if
+/// there is one.
 pub(crate) fn run(
     statement: &ast::Statement,
+    past: Option<Arc<TableSnapshot>>,
     session: &mut Session,
     tables: &Tables,
 ) -> Result<()> {
@@ -50,7 +54,7 @@ pub(crate) fn run(
             if !statements.is_empty() {
                 return Err(Error::unsupported("a block of statements", None));
             }
-            session.begin(modes, tables)
+            session.begin(modes, past, tables)
         }
         ast::Statement::Commit { chain: false, .. } => session.commit(),
         ast::Statement::Rollback { chain: false, savepoint: None } => session.rollback(),
@@ -82,17 +86,19 @@ impl Seen<'_> {
 
 impl Session {
     pub(crate) fn seen(&self, engine: &SqlEngine) -> Seen<'_> {
-        match &self.transaction {
-            Some(transaction) => Seen::Transaction(transaction),
-            None => Seen::Snapshot(engine.tables().snapshot()),
+        match (&self.past, &self.transaction) {
+            (Some(past), _) => Seen::Snapshot(TableSnapshot::clone(past)),
+            (None, Some(transaction)) => Seen::Transaction(transaction),
+            (None, None) => Seen::Snapshot(engine.tables().snapshot()),
         }
     }
 
     /// The same as a snapshot: without what the open transaction has written.
     pub(crate) fn snapshot(&self, engine: &SqlEngine) -> TableSnapshot {
-        match &self.transaction {
-            Some(transaction) => transaction.snapshot(),
-            None => engine.tables().snapshot(),
+        match (&self.past, &self.transaction) {
+            (Some(past), _) => TableSnapshot::clone(past),
+            (None, Some(transaction)) => transaction.snapshot(),
+            (None, None) => engine.tables().snapshot(),
         }
     }
 
@@ -102,26 +108,51 @@ impl Session {
         Value::Timestamp(began.unwrap_or_else(|| now(engine.tables())))
     }
 
-    fn begin(&mut self, modes: &[TransactionMode], tables: &Tables) -> Result<()> {
+    fn begin(
+        &mut self,
+        modes: &[TransactionMode],
+        past: Option<Arc<TableSnapshot>>,
+        tables: &Tables,
+    ) -> Result<()> {
         if self.transaction.is_some() {
             let detail = "a transaction is open; use SAVEPOINT within it";
             return Err(Error::Transaction { what: "BEGIN", detail });
         }
         let mut options = self.options;
+        let mut read_only = past.as_ref().map(|_| "the transaction reads an older state");
         for mode in modes {
             match mode {
                 TransactionMode::IsolationLevel(level) => options.isolation = isolation(*level)?,
-                // A transaction that only reads costs nothing more than one that may write.
-                TransactionMode::AccessMode(_) => {}
+                TransactionMode::AccessMode(TransactionAccessMode::ReadOnly) => {
+                    read_only = read_only.or(Some("the transaction is READ ONLY"));
+                }
+                TransactionMode::AccessMode(TransactionAccessMode::ReadWrite) if past.is_some() => {
+                    let detail = "an older state is read, and not written";
+                    return Err(Error::Transaction { what: "BEGIN READ WRITE AS OF", detail });
+                }
+                TransactionMode::AccessMode(TransactionAccessMode::ReadWrite) => read_only = None,
             }
         }
+        (self.read_only, self.past) = (read_only, past);
         self.began = Some(now(tables));
         self.transaction = Some(Arc::new(tables.transaction_with(options)));
         Ok(())
     }
 
-    /// The open transaction, which nothing else uses between two statements.
+    /// Refuses to write in a transaction that only reads.
+    pub(crate) fn check_writes(&self) -> Result<()> {
+        let refused = |detail| Err(Error::Transaction { what: "write", detail });
+        self.read_only.filter(|_| self.transaction.is_some()).map_or(Ok(()), refused)
+    }
+
+    /// The open transaction, to write in it.
     pub(crate) fn writable(&mut self) -> Result<Option<&mut TableTransaction>> {
+        self.check_writes()?;
+        self.open()
+    }
+
+    /// The open transaction, which nothing else uses between two statements.
+    fn open(&mut self) -> Result<Option<&mut TableTransaction>> {
         match &mut self.transaction {
             None => Ok(None),
             Some(transaction) => Arc::get_mut(transaction).map(Some).ok_or(Error::Busy),
@@ -134,20 +165,24 @@ impl Session {
     }
 
     fn commit(&mut self) -> Result<()> {
-        let transaction = self.transaction.take();
-        self.savepoints.clear();
-        let transaction = transaction.ok_or_else(|| none_open("COMMIT"))?;
+        let transaction = self.end().ok_or_else(|| none_open("COMMIT"))?;
         let transaction = Arc::into_inner(transaction).ok_or(Error::Busy)?;
         if transaction.commit()?.is_committed() { Ok(()) } else { Err(Error::Conflict) }
     }
 
     fn rollback(&mut self) -> Result<()> {
+        self.end().map(drop).ok_or_else(|| none_open("ROLLBACK"))
+    }
+
+    /// Ends the open transaction for the session; gives it.
+    fn end(&mut self) -> Option<Arc<TableTransaction>> {
         self.savepoints.clear();
-        self.transaction.take().map(drop).ok_or_else(|| none_open("ROLLBACK"))
+        (self.read_only, self.past) = (None, None);
+        self.transaction.take()
     }
 
     fn savepoint(&mut self, name: String) -> Result<()> {
-        let transaction = self.writable()?.ok_or_else(|| none_open("SAVEPOINT"))?;
+        let transaction = self.open()?.ok_or_else(|| none_open("SAVEPOINT"))?;
         let savepoint = transaction.savepoint();
         self.savepoints.push((name, savepoint));
         Ok(())
@@ -169,7 +204,7 @@ impl Session {
         let found = self.find(name, "ROLLBACK TO")?;
         self.savepoints.truncate(found + 1);
         let savepoint = self.savepoints[found].1;
-        if let Some(transaction) = self.writable()? {
+        if let Some(transaction) = self.open()? {
             transaction.rollback_to(savepoint)?;
         }
         Ok(())
@@ -179,7 +214,7 @@ impl Session {
         let found = self.find(name, "RELEASE")?;
         let released = self.savepoints[found].1;
         self.savepoints.truncate(found);
-        if let Some(transaction) = self.writable()? {
+        if let Some(transaction) = self.open()? {
             transaction.release(released)?;
         }
         Ok(())

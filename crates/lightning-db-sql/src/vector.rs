@@ -5,12 +5,12 @@
 //! Arrow batches from the state that the statement sees, a snapshot's or the open transaction's.
 
 pub(crate) mod arrow;
+mod explain;
 mod filter;
 mod provider;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::task::Poll;
 use std::thread::{Scope, ScopedJoinHandle};
@@ -22,12 +22,12 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
-use futures::StreamExt;
-use futures::future::poll_fn;
-use lightning_db_query::{QueryEngine, ResultColumn, Source};
+use futures::stream::poll_fn;
+use futures::{Stream, StreamExt};
+use lightning_db_query::{PlanFormat, QueryEngine, ResultColumn, Source, Watch};
 use lightning_db_table::{TableSnapshot, TableTransaction};
 use lightning_db_types::Value;
 use sqlparser::ast::{self, visit_expressions};
@@ -127,6 +127,8 @@ pub(crate) struct Query<'a> {
     pub(crate) engine: &'a QueryEngine,
     pub(crate) state: &'a State,
     pub(crate) parameters: &'a [Value],
+    /// Sees its runs, and ends them.
+    pub(crate) watch: &'a Arc<Watch>,
 }
 
 /// The plan of a query before it is optimized: for all states with the same definitions.
@@ -137,7 +139,6 @@ pub(crate) struct Plan(LogicalPlan);
 /// the columns.
 pub(crate) fn run(
     query: Query<'_>,
-    cancel: &AtomicBool,
     visit: &mut dyn FnMut(RecordBatch) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let (sender, receiver) = sync_channel(AHEAD);
@@ -145,18 +146,12 @@ pub(crate) fn run(
         let session = query.session()?;
         let plan = query.physical(&session, query.logical(&session).await?).await?;
         let mut batch = Some(RecordBatch::new_empty(plan.schema()));
-        let mut stream = execute_stream(plan, session.task_ctx())?;
+        let mut batches = query.batches(plan, &session)?;
         while let Some(found) = batch {
             if sender.send(found).is_err() {
                 break;
             }
-            let next = poll_fn(|context| {
-                if cancel.load(Ordering::Relaxed) {
-                    return Poll::Ready(None);
-                }
-                stream.poll_next_unpin(context)
-            });
-            batch = next.await.transpose()?;
+            batch = batches.next().await.transpose()?;
         }
         Ok(())
     };
@@ -171,17 +166,26 @@ pub(crate) fn run(
         }
         let done = thread.join();
         outcome.and_then(|_| ended(done))?;
-        if cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+        query.go_on()
     })
 }
 
-/// The plan of a query as text.
-pub(crate) fn explain(query: Query<'_>) -> Result<String> {
-    on_thread(|| async move {
+/// The plan of a query, and why it runs here; with what there was, if it is to run.
+pub(crate) fn explain(
+    query: Query<'_>,
+    reason: &str,
+    (format, analyze): (PlanFormat, bool),
+) -> Result<String> {
+    let shown = on_thread(|| async move {
         let session = query.session()?;
         let plan = query.physical(&session, query.logical(&session).await?).await?;
-        Ok(format!("DataFusion\n{}", displayable(&*plan).indent(false)))
-    })
+        if analyze {
+            let mut batches = query.batches(Arc::clone(&plan), &session)?;
+            while batches.next().await.transpose()?.is_some() {}
+        }
+        Ok(explain::write(&plan, reason, (format, analyze)))
+    })?;
+    query.go_on().map(|()| shown)
 }
 
 /// Shows that a query can be planned; gives its plan, if that may be kept.
@@ -197,9 +201,31 @@ pub(crate) fn prepare(query: Query<'_>) -> Result<Option<Plan>> {
     })
 }
 
-impl Query<'_> {
+impl<'a> Query<'a> {
     fn session(self) -> Result<SessionState, Failure> {
-        session(self.engine, self.state, 0)
+        session((self.engine, self.watch), self.state, 0)
+    }
+
+    /// Ends what was cancelled.
+    fn go_on(self) -> Result<()> {
+        if self.watch.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// The batches of a plan, up to the end of the run or of who waits for it.
+    fn batches(
+        self,
+        plan: Arc<dyn ExecutionPlan>,
+        session: &SessionState,
+    ) -> Result<impl Stream<Item = Result<RecordBatch, DataFusionError>> + Unpin + use<'a>, Failure>
+    {
+        self.watch.expect(provider::expected_reads(&plan));
+        let mut stream = execute_stream(plan, session.task_ctx())?;
+        Ok(poll_fn(move |context| {
+            if self.watch.is_cancelled() {
+                return Poll::Ready(None);
+            }
+            stream.poll_next_unpin(context)
+        }))
     }
 
     async fn logical(self, session: &SessionState) -> Result<LogicalPlan, Failure> {
@@ -243,12 +269,17 @@ async fn view(
         return Err(DataFusionError::Plan(detail));
     }
     let query = views::query(name, &definition).map_err(failed)?;
-    let session = session(engine, state, depth).map_err(|Failure(error)| *error)?;
+    let session =
+        session((engine, &Arc::default()), state, depth).map_err(|Failure(error)| *error)?;
     let plan = session.statement_to_plan(Statement::Statement(Box::new(plain(&query)))).await?;
     Ok(Some(plan))
 }
 
-fn session(engine: &QueryEngine, state: &State, depth: usize) -> Result<SessionState, Failure> {
+fn session(
+    (engine, watch): (&QueryEngine, &Arc<Watch>),
+    state: &State,
+    depth: usize,
+) -> Result<SessionState, Failure> {
     // What does not fit into memory goes to files in a folder for temporary ones.
     let files = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
     let (memory, views) = (engine.memory_limit(), Arc::<ViewsRead>::default());
@@ -264,6 +295,7 @@ fn session(engine: &QueryEngine, state: &State, depth: usize) -> Result<SessionS
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(provider::CATALOG, provider::SCHEMA)
         .with_extension(Arc::new(state.clone()))
+        .with_extension(Arc::clone(watch))
         .with_extension(Arc::clone(&views));
     // A number with a point is exact, as it is for the binder.
     config.options_mut().sql_parser.parse_float_as_decimal = true;

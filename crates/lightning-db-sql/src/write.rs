@@ -6,7 +6,7 @@ mod merge;
 mod returning;
 mod scalar;
 
-use lightning_db_table::{Row, Table, TableTransaction};
+use lightning_db_table::{Row, Table, TableReader, TableTransaction};
 use lightning_db_types::{Value, ValueRef};
 
 pub(crate) use change::{Change, Target};
@@ -17,6 +17,7 @@ pub(crate) use scalar::{EXCLUDED, Frame, expression};
 
 use crate::error::Result;
 use crate::planned::Given;
+use crate::row_number;
 
 /// A statement that writes.
 #[derive(Debug)]
@@ -52,9 +53,8 @@ impl Write {
         match self {
             Self::Insert(Insert { source: Source::Values(_), .. }) => true,
             Self::Insert(Insert { source: Source::Query(query), .. })
-            | Self::Change(Change { rows: Target::Keys { query, .. }, .. })
+            | Self::Change(Change { rows: Target { query, .. }, .. })
             | Self::Merge(Merge { query, .. }) => query.finds_by_key(),
-            Self::Change(Change { rows: Target::Scan { .. }, .. }) => false,
         }
     }
 
@@ -69,11 +69,7 @@ impl Write {
             }
             Self::Change(change) => {
                 let what = if change.set.is_some() { "Update" } else { "Delete from" };
-                let rows = match &change.rows {
-                    Target::Keys { query, .. } => query.explain(),
-                    Target::Scan { .. } => "Scan all rows: it has no primary key".to_owned(),
-                };
-                format!("{what} {}\n{rows}", change.table)
+                format!("{what} {}\n{}", change.table, change.rows.query.explain())
             }
             Self::Merge(Merge { table, query, .. }) => {
                 format!("Merge into {table}\n{}", query.explain())
@@ -88,6 +84,12 @@ impl Write {
             Self::Merge(merge) => merge.returning.as_ref(),
         }
     }
+}
+
+/// The row whose number a query has found, if it is still there.
+fn row_of(table: &Table, reader: &TableReader<'_>, number: &Value) -> Result<Option<Row>> {
+    let number = row_number::row_id(table, number.as_value_ref());
+    Ok(number.map(|number| reader.get_by_id(number)).transpose()?.flatten())
 }
 
 /// The primary key of a row after columns have been set, if it has one.

@@ -23,7 +23,11 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     (".dump", "[TABLE]", "write SQL that makes tables, rows, indexes and views anew"),
     (".exit", "", "end, as .quit"),
     (".explain", "STATEMENT", "show how a statement would run, as EXPLAIN does"),
-    (".export", "TABLE FILE", "write a table to a file: .csv, .tsv, .jsonl, also with .gz or .zst"),
+    (
+        ".export",
+        "TABLE FILE",
+        "write a table to a file: .csv, .tsv, .jsonl, also with .gz or .zst; .parquet",
+    ),
     (".help", "", "say what there is"),
     (".import", "FILE TABLE", "load such a file into a table, which is made if it is not there"),
     (".indexes", "[TABLE]", "show indexes with what they hold"),

@@ -157,3 +157,62 @@ fn cities_of_the_world_are_loaded_indexed_and_asked() {
     written.sort_unstable();
     assert!(expected == written, "the export differs from the file");
 }
+
+#[cfg(not(feature = "vector"))]
+#[test]
+fn parquet_needs_a_feature() {
+    let shell = Shell::new();
+    shell.ok(["import", &shell.file("a.csv", "n\n1\n"), "--table", "t", "-q"]);
+    let file = shell.file("a.parquet", "");
+    for what in ["import", "export"] {
+        let outcome = shell.run([what, &*file, "--table", "t"]);
+        assert_eq!(outcome.code, 2, "{outcome:?}");
+        assert!(outcome.err.contains("--features vector"), "{outcome:?}");
+    }
+}
+
+#[cfg(feature = "vector")]
+#[test]
+fn parquet_comes_back_as_it_was() {
+    let shell = Shell::new();
+    let text = "id,name,big,flag,day,at,price,x\n\
+                1,Bern,18446744073709551615,true,2024-02-29,2024-01-01T00:00:00.25Z,1.25,0.5\n\
+                2,,,,,,,\n";
+    let file = shell.file("a.csv", text);
+    shell.ok(["import", &file, "--table", "t", "--key", "id", "--null", "", "-q"]);
+    let parquet = shell.arg("a.parquet");
+    shell.ok(["export", &parquet, "--table", "t", "-q"]);
+    shell.ok(["import", &parquet, "--table", "u", "--key", "id", "-q"]);
+    assert_eq!(types(&shell, "u"), types(&shell, "t"));
+    assert_eq!(shell.json(&["rows", "u"]), shell.json(&["rows", "t"]));
+    let outcome = shell.run(["import", &parquet, "--table", "u"]);
+    assert!(outcome.out.contains("imported 0 rows") && outcome.out.contains("2 rejected"));
+    assert!(outcome.err.contains("a.parquet:1: rejected: table u: row 1 is there already"));
+    assert!(shell.read("a.parquet.rejects").starts_with("{\"id\":1,\"name\":\"Bern\","));
+    let types = ["--type", "id=text", "--type", "day=text"];
+    let out = shell.ok(["import", &parquet, "--table", "v"].into_iter().chain(types));
+    assert!(out.contains("imported 2 rows"), "{out}");
+    let row = &shell.json(&["rows", "v"])[0];
+    assert_eq!((&row["id"], &row["day"]), (&json!("1"), &json!("2024-02-29")));
+    let outcome = shell.run(["import", "keys", &parquet, "--key", "id"]);
+    assert_eq!(outcome.code, 2, "{outcome:?}");
+    assert!(outcome.err.contains("give one with --table"), "{outcome:?}");
+    let broken = shell.file("b.parquet", "PAR1 and no more");
+    let outcome = shell.run(["import", &broken, "--table", "w"]);
+    assert_eq!(outcome.code, 1, "{outcome:?}");
+    assert!(outcome.err.contains("b.parquet"), "{outcome:?}");
+}
+
+#[cfg(feature = "vector")]
+#[test]
+fn the_prompt_loads_and_writes_parquet() {
+    let shell = Shell::new();
+    let (made, parquet) = (shell.file("a.csv", "n\n1\n2\n"), shell.arg("a.parquet"));
+    let script = format!(
+        ".import {made} t\n.export t {parquet}\n.import {parquet} u\n.mode csv\n\
+         SELECT sum(n) AS n FROM u;\n"
+    );
+    let file = shell.file("a.sql", &script);
+    let out = shell.ok(["-f", &file]);
+    assert!(out.ends_with("n\n3\n"), "{out}");
+}

@@ -76,7 +76,7 @@ impl Run<'_> {
             return MORE;
         }
         self.path(reader, &access.path, outer, &mut |row| {
-            self.go_on()?;
+            self.go_on_behind(1)?;
             if !self.holds(&access.filter, row, outer)? {
                 return MORE;
             }

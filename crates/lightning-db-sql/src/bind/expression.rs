@@ -172,6 +172,11 @@ impl Binder<'_> {
             let moment = self.expression(left, place)?;
             return super::interval::moved(moment, sign, interval, place_of(right).or(from));
         }
+        if let (Expr::Tuple(one), Expr::Tuple(other), Some(comparison)) =
+            (left, right, comparison(op))
+        {
+            return self.rows_compared(comparison, (one, other), place, from).map(Typed::truth);
+        }
         let (left, right) = (self.expression(left, place)?, self.expression(right, place)?);
         if let Some(comparison) = comparison(op) {
             let (left, right) = compared(left, right, left_at)?;
@@ -240,6 +245,9 @@ impl Binder<'_> {
     }
 
     fn in_list(&self, operand: &Expr, list: &[Expr], place: Place<'_>) -> Result<Typed> {
+        if let Expr::Tuple(row) = operand {
+            return self.row_in_list(row, list, place).map(Typed::truth);
+        }
         let mut operand_typed = self.expression(operand, place)?;
         let mut terms = Vec::with_capacity(list.len());
         for item in list {

@@ -91,7 +91,11 @@ impl Binder<'_> {
             return Ok(moment);
         }
         let arguments = arguments.into_iter().map(|it| self.expression(it, place));
-        let arguments = arguments.collect::<Result<Vec<_>>>()?;
+        // Of a function that is not there, nothing is known of its arguments either.
+        let arguments = arguments.collect::<Result<Vec<_>>>().map_err(|error| {
+            let unknown = named(&name, Vec::new(), name_at).err();
+            unknown.filter(|it| matches!(it, Error::Unsupported { .. })).unwrap_or(error)
+        })?;
         match super::search::function(&name, &arguments, name_at)? {
             Some(found) => Ok(found),
             None => named(&name, arguments, name_at),

@@ -11,6 +11,7 @@ use super::scope::{Relation, Scope};
 use super::write::{ChangedTable, check_given, check_width, row_place, targets};
 use super::{Binder, refuse, relation_of};
 use crate::error::{Error, Result};
+use crate::row_number;
 use crate::write::{Action, Assignments, Clause, EXCLUDED, Merge, When, expression};
 
 /// A column of the source that is null where a pair has no row of it.
@@ -37,7 +38,7 @@ impl Binder<'_> {
         if clauses.is_empty() {
             return Err(Error::invalid("MERGE has no WHEN", None));
         }
-        let (query, width) = bind.pairs(rows, on, &clauses)?;
+        let query = bind.pairs(rows, on, &clauses);
         let returning = match &merge.output {
             None => None,
             Some(ast::OutputClause::Returning { select_items, .. }) => {
@@ -46,7 +47,7 @@ impl Binder<'_> {
             Some(_) => return Err(Error::unsupported("OUTPUT: use RETURNING", None)),
         };
         let query = Box::new(engine.prepare(&query)?);
-        Ok(Merge { table: target.name.clone(), query, width, clauses, returning })
+        Ok(Merge { table: target.name.clone(), query, clauses, returning })
     }
 }
 
@@ -60,20 +61,10 @@ struct Bind<'b, 'a> {
 }
 
 impl Bind<'_, '_> {
-    /// The query of all pairs, and how many columns the primary key has.
-    fn pairs(
-        &self,
-        rows: QueryBuilder,
-        on: Term,
-        clauses: &[Clause],
-    ) -> Result<(QueryBuilder, usize)> {
+    /// The query of all pairs.
+    fn pairs(&self, rows: QueryBuilder, on: Term, clauses: &[Clause]) -> QueryBuilder {
         let ChangedTable { table, name, called } = self.target;
-        let key: Vec<Item> =
-            table.primary_key().map(|it| column(format!("{called}.{it}")).into()).collect();
-        if key.is_empty() {
-            let what = format!("MERGE INTO {name}, which has no primary key");
-            return Err(Error::unsupported(what, None));
-        }
+        let number = Item::from(column(row_number::column_of(table, called)));
         let of_source = clauses.iter().any(|clause| clause.when == When::NotMatchedBySource);
         let kind = if of_source { JoinType::Full } else { JoinType::Left };
         let names: Vec<&str> = self.source.columns.iter().map(|column| &*column.name).collect();
@@ -83,13 +74,12 @@ impl Bind<'_, '_> {
         });
         let mark = Term::Literal(Value::Bool(true)).named(MARK);
         let rows = rows.select(own.chain([mark]).collect::<Vec<_>>()).alias(&*self.source.name);
-        let pairs = rows.join(kind, QueryBuilder::scan(&**name, &**called), on);
-        let width = key.len();
+        let pairs = rows.join(kind, QueryBuilder::numbered(&**name, &**called), on);
         let of_source = [MARK].into_iter().chain(names).enumerate().map(|(number, name)| {
             let term = column(self.source.full_name(name));
             term.named(format!("#{number}"))
         });
-        Ok((pairs.select(key.into_iter().chain(of_source).collect::<Vec<_>>()), width))
+        pairs.select(std::iter::once(number).chain(of_source).collect::<Vec<_>>())
     }
 
     /// Where a column stands in the frame of a pair.

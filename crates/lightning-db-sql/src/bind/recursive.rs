@@ -5,9 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use lightning_db_query::{QueryBuilder, QueryEngine};
+use lightning_db_query::{QueryBuilder, QueryEngine, Watch};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast::{Cte, Query, SetExpr, SetOperator, SetQuantifier};
 
@@ -20,7 +19,7 @@ use crate::names::{at, folded};
 #[derive(Clone, Copy)]
 pub(crate) struct Runner<'a> {
     pub(crate) engine: &'a QueryEngine,
-    pub(crate) cancel: &'a AtomicBool,
+    pub(crate) watch: &'a Watch,
 }
 
 /// Bytes that a row is counted with besides its values.
@@ -71,7 +70,7 @@ impl Binder<'_> {
         let mut new = rounds.run(&base)?;
         let mut rows = Vec::new();
         while !new.is_empty() {
-            if runner.cancel.load(Ordering::Relaxed) {
+            if runner.watch.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             rows.extend(new.iter().cloned());
@@ -112,14 +111,14 @@ struct Rounds<'r, 'b> {
 impl Rounds<'_, '_> {
     /// Rows of a round, without those that were there before.
     fn run(&mut self, bound: &Bound) -> Result<Vec<Vec<Value>>> {
-        let Runner { engine, cancel } = self.runner;
+        let Runner { engine, watch } = self.runner;
         let items = bound.columns.iter().map(|it| lightning_db_query::build::column(&*it.inner));
         let items = items.collect::<Vec<_>>();
         let query = engine.prepare(&bound.builder.clone().select(items))?;
         let (binder, limit) = (self.binder, engine.memory_limit());
         let mut rows = Vec::new();
         let mut bytes = self.bytes;
-        query.for_each_until(binder.source, (binder.parameters, Some(cancel)), |row| {
+        query.for_each_watched(binder.source, (binder.parameters, Some(watch)), |row| {
             let row: Vec<Value> = row.iter().map(|value| value.to_value()).collect();
             if self.all || self.seen.insert(row.clone()) {
                 bytes += ROW_BYTES + row.iter().map(size_of).sum::<usize>();

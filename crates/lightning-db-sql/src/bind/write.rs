@@ -17,6 +17,7 @@ use super::typed::Typed;
 use super::{Binder, assigned, refuse, relation_of};
 use crate::error::{Error, Position, Result};
 use crate::names::{self, at, folded, unknown};
+use crate::row_number;
 use crate::write::{
     Assignments, Change, Conflict, ConflictKey, EXCLUDED, Insert, Returning, Source, Target, Write,
     expression, position_of,
@@ -290,19 +291,7 @@ fn rows(
     engine: &QueryEngine,
 ) -> Result<Target> {
     let ChangedTable { table, name, called } = target;
-    let key: Vec<String> = table.primary_key().map(|it| format!("{called}.{it}")).collect();
-    if key.is_empty() {
-        if more.is_some() {
-            let what = format!("a join: the table {name} has no primary key");
-            return Err(Error::unsupported(what, None));
-        }
-        let place = |name: &str| row_place(table, called, name);
-        let condition = condition.map(|condition| expression(&condition, &place));
-        let values = values.iter().map(|value| expression(value, &place));
-        let (condition, values) = (condition.transpose()?, values.collect::<Result<_>>()?);
-        return Ok(Target::Scan { condition, values });
-    }
-    let mut query = QueryBuilder::scan(&**name, &**called);
+    let mut query = QueryBuilder::numbered(&**name, &**called);
     let once = more.is_some();
     if let Some(more) = more {
         query = query.join(JoinType::Inner, more, Term::And(Vec::new()));
@@ -310,12 +299,11 @@ fn rows(
     if let Some(condition) = condition {
         query = query.filter(condition);
     }
-    let width = key.len();
-    let keys = key.into_iter().map(|name| Item::from(column(name)));
+    let number = Item::from(column(row_number::column_of(table, called)));
     let values = values.into_iter().enumerate();
     let values = values.map(|(position, value)| value.named(format!("#{position}")));
-    let query = query.select(keys.chain(values).collect::<Vec<_>>());
-    Ok(Target::Keys { query: Box::new(engine.prepare(&query)?), width, once })
+    let query = query.select(std::iter::once(number).chain(values).collect::<Vec<_>>());
+    Ok(Target { query: Box::new(engine.prepare(&query)?), once })
 }
 
 /// Where a column stands in the frame of a row that is written.

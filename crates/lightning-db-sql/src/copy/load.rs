@@ -9,10 +9,10 @@ use lightning_db_types::Value;
 use sqlparser::ast::{self, CopySource};
 
 use super::options::{Format, Options};
-#[cfg(feature = "vector")]
-use super::parquet::Batches;
 use crate::connection::Session;
 use crate::error::{Error, Result};
+#[cfg(feature = "vector")]
+use crate::files::ParquetRows;
 use crate::files::{self, Cell, Columns, Nulls, Record, Records, RowFormat};
 use crate::names::{self, at, folded, unknown};
 use crate::planned::{Given, Host};
@@ -151,6 +151,7 @@ impl<'a> Load<'a> {
             }
             let row = self.row(&places, &record).map_err(|detail| refused(line, detail))?;
             self.insert(transaction, row, (input, line))?;
+            given.read(1);
             loaded += 1;
         }
         Ok(loaded)
@@ -169,8 +170,8 @@ impl<'a> Load<'a> {
             return Err(Error::unsupported_hint("COPY of Parquet FROM STDIN", hint, None));
         };
         let listed: Vec<&str> = self.columns.iter().map(|(name, _)| &**name).collect();
-        let mut batches = Batches::open(path, self.listed.then_some(&listed))?;
-        let places = batches.names().iter().map(|name| self.place(name));
+        let mut batches = ParquetRows::open(path, self.listed.then_some(&listed))?;
+        let places = batches.columns().iter().map(|(name, _)| self.place(name));
         let places = places.collect::<Result<Vec<_>, _>>();
         let places = places.map_err(|detail| refused(input, 1, detail))?;
         let mut loaded = 0;
@@ -179,6 +180,7 @@ impl<'a> Load<'a> {
             for row in rows {
                 let named = places.iter().map(|place| &*self.columns[*place].0).zip(row);
                 self.insert(transaction, named.collect(), (input, loaded + 1))?;
+                given.read(1);
                 loaded += 1;
             }
         }

@@ -11,10 +11,10 @@ use serde_json::Value as Json;
 use sqlparser::ast::{self, CopySource};
 
 use super::options::{Format, Options};
-#[cfg(feature = "vector")]
-use super::parquet::ParquetWriter;
 use crate::connection::Session;
 use crate::error::{Error, Result};
+#[cfg(feature = "vector")]
+use crate::files::ParquetWriter;
 use crate::files::{self, NewFile};
 use crate::names::{self, folded};
 use crate::parse::{self, Parsed};
@@ -56,7 +56,7 @@ pub(super) fn run<'a>(
     let (query, types) = query(parsed, source, host, (session, given))?;
     let mut writer: Box<dyn RowWriter + 'a> = match options.format {
         #[cfg(feature = "vector")]
-        Format::Parquet => Box::new(ParquetWriter::new(types, target)),
+        Format::Parquet => Box::new(OfParquet { types, target: Some(target), writer: None }),
         Format::Csv { .. } | Format::JsonLines => {
             Box::new(TextWriter { options, types, target, buffer: Vec::with_capacity(BUFFER) })
         }
@@ -115,7 +115,7 @@ fn query(
 }
 
 /// Writes rows in a format: the head, the rows, and what is left.
-pub(super) trait RowWriter {
+trait RowWriter {
     fn head(&mut self, columns: &[ResultColumn]) -> Result<()>;
     fn row(&mut self, columns: &[ResultColumn], row: &[ValueRef<'_>]) -> Result<()>;
     fn finish(&mut self) -> Result<()>;
@@ -184,5 +184,41 @@ impl RowWriter for TextWriter<'_> {
             path: (*file).to_owned(),
             source,
         })
+    }
+}
+
+/// Writes rows as Parquet, which has the types of the columns in it.
+#[cfg(feature = "vector")]
+struct OfParquet<'a> {
+    /// Types of the columns, or none if they are not known before the first row.
+    types: Vec<ColumnType>,
+    /// Until the columns are known.
+    target: Option<Target<'a>>,
+    writer: Option<ParquetWriter<'a>>,
+}
+
+#[cfg(feature = "vector")]
+impl RowWriter for OfParquet<'_> {
+    fn head(&mut self, columns: &[ResultColumn]) -> Result<()> {
+        let of = |column: &ResultColumn| {
+            let mut all = ColumnType::ALL.into_iter();
+            // A column of nulls alone has no type.
+            all.find(|it| it.value_type() == column.value_type).unwrap_or(ColumnType::Text)
+        };
+        let types = columns.iter().enumerate();
+        let types = types.map(|(at, column)| self.types.get(at).copied().unwrap_or(of(column)));
+        let named = columns.iter().map(|column| column.name.clone()).zip(types).collect();
+        if let Some(Target { output, file }) = self.target.take() {
+            self.writer = Some(ParquetWriter::new(named, output, file)?);
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, _: &[ResultColumn], row: &[ValueRef<'_>]) -> Result<()> {
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.row(row))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.writer.take().map_or(Ok(()), ParquetWriter::finish)
     }
 }

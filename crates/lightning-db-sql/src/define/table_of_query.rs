@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use lightning_db_query::{ResultColumn, Source, Statement};
+use lightning_db_query::ResultColumn;
 use lightning_db_table::{ColumnDefinition, ColumnType, TableDefinition};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast;
@@ -11,7 +11,7 @@ use super::table::check_clauses;
 use crate::connection::Session;
 use crate::engine::SqlEngine;
 use crate::error::{Error, Result};
-use crate::planned::{Form, Given, plan};
+use crate::planned::{Given, plan};
 use crate::{names, views};
 
 /// Rows that are handed to the table at once.
@@ -26,6 +26,7 @@ pub(crate) fn create_as(
     session: &mut Session,
     given: &Given<'_>,
 ) -> Result<u64> {
+    session.check_writes()?;
     check_clauses(create)?;
     let (name, place) = names::table(&create.name)?;
     let seen = session.seen(engine);
@@ -40,30 +41,40 @@ pub(crate) fn create_as(
     }
     let query = ast::Statement::Query(Box::new(query.clone()));
     let planned = plan(&query, engine, (source, session), given)?;
-    let Form::Query { query, columns } = &planned.form else {
-        return Err(Error::unsupported("CREATE TABLE AS of a query on DataFusion", place));
-    };
-    let mut definition = TableDefinition::new(&*name);
-    for ResultColumn { name, value_type } in columns.iter() {
-        let column = ColumnDefinition::new(&**name, column_type(*value_type)).nullable();
-        definition = definition.column(column);
-    }
-    if session.transaction.is_none() {
-        let mut transaction = engine.tables().transaction_with(session.options);
-        let table = transaction.create_table(definition)?;
-        let count = fill(query, source, given, |rows| {
-            transaction.insert_many(&table, rows)?;
-            Ok(())
-        })?;
-        return if transaction.commit()?.is_committed() { Ok(count) } else { Err(Error::Conflict) };
-    }
-    // The transaction is read to the end before it is written.
-    let mut rows = Vec::new();
-    let count = fill(query, source, given, |more| {
-        rows.extend(more);
-        Ok(())
+    let mut own =
+        session.transaction.is_none().then(|| engine.tables().transaction_with(session.options));
+    let (mut definition, mut table, mut rows) = (TableDefinition::new(&*name), None, Vec::new());
+    let mut count = 0;
+    planned.read(&query, (engine, session, source), given, &mut |columns, row| {
+        match row {
+            None => {
+                for ResultColumn { name, value_type } in columns.iter() {
+                    let column = ColumnDefinition::new(&**name, column_type(*value_type));
+                    definition.columns.push(column.nullable());
+                }
+            }
+            Some(row) => {
+                rows.push(row.iter().map(|value| value.to_value()).collect::<Vec<Value>>());
+                count += 1;
+            }
+        }
+        // The transaction that is open is read to the end before it is written.
+        if let Some(transaction) = &mut own {
+            let table = match &mut table {
+                Some(table) => table,
+                none => none.insert(transaction.create_table(definition.clone())?),
+            };
+            if rows.len() == CHUNK {
+                transaction.insert_many(table, std::mem::take(&mut rows))?;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     })?;
     drop(seen);
+    if let (Some(mut transaction), Some(table)) = (own, table) {
+        transaction.insert_many(&table, rows)?;
+        return if transaction.commit()?.is_committed() { Ok(count) } else { Err(Error::Conflict) };
+    }
     if let Some(transaction) = session.writable()? {
         let savepoint = transaction.savepoint();
         let table = transaction.create_table(definition);
@@ -75,31 +86,6 @@ pub(crate) fn create_as(
         filled?;
     }
     Ok(count)
-}
-
-/// Calls `insert` with the rows of a query; gives how many there are.
-fn fill(
-    query: &Statement,
-    source: Source<'_>,
-    given: &Given<'_>,
-    mut insert: impl FnMut(Vec<Vec<Value>>) -> Result<()>,
-) -> Result<u64> {
-    let (mut count, mut chunk, mut refused) = (0, Vec::new(), None);
-    query.for_each_until(source, given.run(), |row| {
-        chunk.push(row.iter().map(|value| value.to_value()).collect::<Vec<Value>>());
-        count += 1;
-        if chunk.len() == CHUNK
-            && let Err(error) = insert(std::mem::take(&mut chunk))
-        {
-            refused = Some(error);
-            return Ok(ControlFlow::Break(()));
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    match refused {
-        Some(error) => Err(error),
-        None => insert(chunk).map(|()| count),
-    }
 }
 
 fn column_type(value_type: ValueType) -> ColumnType {

@@ -49,10 +49,12 @@ fn is(token: &TokenWithSpan, keyword: Keyword) -> bool {
     matches!(&token.token, Token::Word(word) if word.keyword == keyword)
 }
 
-/// Refuses AS OF in a statement that does more than to read.
+/// Refuses AS OF in a statement that does more than to read, or to begin a transaction.
 pub(super) fn check(statement: &Statement, place: Option<Position>) -> Result<()> {
     let reads = match statement {
-        Statement::Query(_) | Statement::Copy { to: true, .. } => true,
+        Statement::Query(_)
+        | Statement::Copy { to: true, .. }
+        | Statement::StartTransaction { .. } => true,
         Statement::Explain { statement, .. } | Statement::Prepare { statement, .. } => {
             matches!(**statement, Statement::Query(_))
         }
@@ -61,6 +63,6 @@ pub(super) fn check(statement: &Statement, place: Option<Position>) -> Result<()
     if reads {
         return Ok(());
     }
-    let hint = "queries, EXPLAIN of them, and COPY TO read older states";
+    let hint = "queries, EXPLAIN of them, COPY TO and BEGIN read older states";
     Err(Error::unsupported_hint("AS OF in this statement", hint, place))
 }

@@ -120,7 +120,7 @@ fn scaled(value: Decimal) -> Result<i128> {
 }
 
 /// The type of values that come of one of Arrow; `Null` if none do.
-pub(super) fn value_type(data_type: &DataType) -> ValueType {
+pub(crate) fn value_type(data_type: &DataType) -> ValueType {
     match data_type {
         DataType::Boolean => ValueType::Bool,
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => ValueType::I64,

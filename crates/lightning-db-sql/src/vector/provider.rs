@@ -20,18 +20,19 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
 use lightning_db_query::build::{Term, column};
-use lightning_db_query::{Hints, QueryBuilder, QueryEngine, Source, Statement};
+use lightning_db_query::{Hints, QueryBuilder, QueryEngine, Source, Statement, Watch};
 use lightning_db_table::Table;
 use lightning_db_table::index::RowSet;
 use lightning_db_types::ValueRef;
 
 use super::{State, arrow, filter};
-use crate::views;
+use crate::{row_number, views};
 
 /// Name of the one catalog.
 pub(super) const CATALOG: &str = "lightning";
@@ -162,12 +163,10 @@ impl Rows {
     fn narrowed(&self, state: &State, filters: &[Expr]) -> Option<Narrowed> {
         let terms = filters.iter().filter_map(|filter| filter::term(filter, &self.schema));
         let condition = terms.reduce(Term::and)?;
-        // A key that is the row's number; other tables are read as a whole, and filtered behind
-        // that, as is what cannot be planned.
-        let key = self.schema.field(self.table.key_column()?).name();
-        let keys = QueryBuilder::scan(self.table.name(), filter::TABLE)
+        // What cannot be planned is read as a whole, and filtered behind that.
+        let keys = QueryBuilder::numbered(self.table.name(), filter::TABLE)
             .filter(condition)
-            .select([column(format!("{}.{key}", filter::TABLE))]);
+            .select([column(row_number::column_of(&self.table, filter::TABLE))]);
         let query = self.engine.prepare_for(state.source(), &keys, Hints::default()).ok()?;
         let all = state.source().read(&self.table).ok()?.approximate_count();
         let rows = query.estimated_rows();
@@ -221,13 +220,25 @@ impl TableProvider for Rows {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(state) = session.config().get_extension::<State>() else {
+        let config = session.config();
+        let (Some(state), Some(watch)) =
+            (config.get_extension::<State>(), config.get_extension::<Watch>())
+        else {
             return internal_err!("a session has no state");
         };
         let narrowed = self.narrowed(&state, filters);
-        let of = (self.clone(), state);
+        let of = (self.clone(), state, watch);
         Ok(Arc::new(Scan::new(of, projection.cloned(), (narrowed, limit))?))
     }
+}
+
+/// Rows of tables that a run of a plan is expected to read.
+pub(super) fn expected_reads(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let own = match plan.downcast_ref::<Scan>() {
+        Some(scan) => scan.expected_rows() as u64,
+        None => 0,
+    };
+    own + plan.children().into_iter().map(expected_reads).sum::<u64>()
 }
 
 /// A scan of some columns of a table.
@@ -235,6 +246,9 @@ impl TableProvider for Rows {
 struct Scan {
     rows: Rows,
     state: Arc<State>,
+    /// Sees what is read.
+    watch: Arc<Watch>,
+    metrics: ExecutionPlanMetricsSet,
     /// Names of the columns that are read.
     columns: Vec<String>,
     /// At most so many rows.
@@ -246,7 +260,7 @@ struct Scan {
 
 impl Scan {
     fn new(
-        (rows, state): (Rows, Arc<State>),
+        (rows, state, watch): (Rows, Arc<State>, Arc<Watch>),
         projection: Option<Vec<usize>>,
         (narrowed, limit): (Option<Narrowed>, Option<usize>),
     ) -> Result<Self> {
@@ -259,7 +273,15 @@ impl Scan {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Self { rows, state, columns, limit, narrowed, properties: Arc::new(properties) })
+        let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
+        Ok(Self { rows, state, watch, metrics, columns, limit, narrowed, properties })
+    }
+
+    /// How many rows there may be.
+    fn expected_rows(&self) -> usize {
+        let rows = self.narrowed.as_ref().map(|narrowed| narrowed.rows);
+        let known = self.rows.known(&self.state, &[], rows).num_rows;
+        known.get_value().map_or(0, |rows| (*rows).min(self.limit.unwrap_or(usize::MAX)))
     }
 }
 
@@ -306,10 +328,15 @@ impl ExecutionPlan for Scan {
         if children.is_empty() { Ok(self) } else { not_impl_err!("a scan has no inputs") }
     }
 
-    fn execute(&self, _: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        task: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let most = task.session_config().batch_size();
         let (table, columns) = (self.rows.table.clone(), self.columns.clone());
-        let state = Arc::clone(&self.state);
+        let (state, watch) = (Arc::clone(&self.state), Arc::clone(&self.watch));
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
         let schema = self.schema();
         let mut left = self.limit.unwrap_or(usize::MAX);
         let mut place = match &self.narrowed {
@@ -320,17 +347,26 @@ impl ExecutionPlan for Scan {
             let schema = Arc::clone(&schema);
             // Nothing is read before it is asked for.
             move || {
+                let _timer = metrics.elapsed_compute().timer();
                 let from = (state.source(), &table);
                 let batch =
                     read(from, &columns, &schema, (&mut place, &mut left, most)).transpose()?;
-                if batch.is_err() {
-                    place = Place::End;
+                match &batch {
+                    Ok(batch) => {
+                        metrics.record_output(batch.num_rows());
+                        watch.read(batch.num_rows() as u64);
+                    }
+                    Err(_) => place = Place::End,
                 }
                 Some(batch)
             }
         };
         let stream = futures::stream::iter(std::iter::from_fn(read));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
     }
 
     fn partition_statistics(&self, _: Option<usize>) -> Result<Arc<Statistics>> {
@@ -365,7 +401,7 @@ fn read(
     if let Place::Unknown(query) = place {
         let mut found = RowSet::new();
         let mut visit = |row: &[ValueRef<'_>]| {
-            if let Some(number) = row.first().and_then(|key| reader.row_id_of_key(*key)) {
+            if let Some(number) = row.first().and_then(|value| row_number::row_id(table, *value)) {
                 found.insert(number);
             }
             Ok(ControlFlow::Continue(()))

@@ -2,13 +2,11 @@
 
 use std::collections::HashSet;
 
-use lightning_db_expression::Expression;
 use lightning_db_query::Statement as Query;
 use lightning_db_table::{Row, Table, TableTransaction};
 use lightning_db_types::Value;
 
 use super::returning::{Returning, Written};
-use super::scalar::Frame;
 use crate::error::Result;
 use crate::planned::Given;
 
@@ -24,12 +22,11 @@ pub(crate) struct Change {
 
 /// The rows that are changed, with the values that columns are set to.
 #[derive(Debug)]
-pub(crate) enum Target {
-    /// A query of their primary keys, and of the new values behind them. With `once`, a row that
-    /// comes more than once is changed once.
-    Keys { query: Box<Query>, width: usize, once: bool },
-    /// All rows that fulfil a condition, of a table without a primary key.
-    Scan { condition: Option<Expression>, values: Vec<Expression> },
+pub(crate) struct Target {
+    /// Gives their numbers, and the new values behind them.
+    pub(crate) query: Box<Query>,
+    /// Whether a row that comes more than once is changed once.
+    pub(crate) once: bool,
 }
 
 /// A row that is to be changed.
@@ -71,35 +68,15 @@ impl Change {
         table: &Table,
         given: &Given<'_>,
     ) -> Result<Vec<Found>> {
-        let parameters = given.all();
         let reader = transaction.read(table)?;
-        let mut found = Vec::new();
-        match &self.rows {
-            Target::Keys { query, width, once } => {
-                let mut seen = HashSet::new();
-                for mut key in given.rows(query, transaction)? {
-                    let values = key.split_off(*width);
-                    if let Some(row) = reader.get(&key)?
-                        && (!once || seen.insert(row.row_id()))
-                    {
-                        found.push(Found { row, values });
-                    }
-                }
-            }
-            Target::Scan { condition, values } => {
-                for row in reader.scan() {
-                    given.go_on()?;
-                    let row = row?;
-                    let frame = Frame { row: Some(&row), excluded: &[], parameters };
-                    if let Some(condition) = condition
-                        && !condition.is_true(&frame)?
-                    {
-                        continue;
-                    }
-                    let values = values.iter().map(|value| value.evaluate(&frame));
-                    let values = values.collect::<Result<_, _>>()?;
-                    found.push(Found { row, values });
-                }
+        let Target { query, once } = &self.rows;
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        for mut values in given.rows(query, transaction)? {
+            let new = values.split_off(1);
+            if let Some(row) = super::row_of(table, &reader, &values[0])?
+                && (!once || seen.insert(row.row_id()))
+            {
+                found.push(Found { row, values: new });
             }
         }
         Ok(found)

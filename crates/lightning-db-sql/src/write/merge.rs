@@ -17,11 +17,9 @@ use crate::planned::Given;
 #[derive(Debug)]
 pub(crate) struct Merge {
     pub(crate) table: String,
-    /// Pairs of rows: the primary key of the table's, a mark of the source's, and its values. What
-    /// a pair lacks is null.
+    /// Pairs of rows: the number of the table's, a mark of the source's, and its values. What a
+    /// pair lacks is null.
     pub(crate) query: Box<Query>,
-    /// Columns of the primary key.
-    pub(crate) width: usize,
     pub(crate) clauses: Vec<Clause>,
     pub(crate) returning: Option<Returning>,
 }
@@ -74,21 +72,20 @@ impl Merge {
         let table = transaction.table(&self.table)?;
         let (mut written, mut changed) = (Written::default(), BTreeSet::new());
         // All pairs are found before the first row is changed.
-        for mut key in given.rows(&self.query, &*transaction)? {
+        for pair in given.rows(&self.query, &*transaction)? {
             given.go_on()?;
-            let source = key.split_off(self.width + 1);
-            let has_source = key.pop().is_some_and(|mark| !mark.is_null());
-            let is_matched = !key.iter().any(Value::is_null);
+            let [number, mark, source @ ..] = &pair[..] else { continue };
+            let (has_source, is_matched) = (!mark.is_null(), !number.is_null());
             let when = match (is_matched, has_source) {
                 (true, true) => When::Matched,
                 (true, false) => When::NotMatchedBySource,
                 (false, _) => When::NotMatched,
             };
-            let row = if is_matched { transaction.read(&table)?.get(&key)? } else { None };
+            let row = super::row_of(&table, &transaction.read(&table)?, number)?;
             let is_gone = is_matched && row.is_none();
-            let pair = Pair { row: row.as_ref(), source: &source, parameters: given.all() };
+            let pair = Pair { row: row.as_ref(), source, parameters: given.all() };
             let Some(clause) = self.clause(when, &pair)? else { continue };
-            if is_matched && !changed.insert(key) {
+            if is_matched && !changed.insert(number.clone()) {
                 let name = table.name();
                 let detail = format!("a row of {name} is matched by several rows of the source");
                 return Err(Error::invalid(detail, None));

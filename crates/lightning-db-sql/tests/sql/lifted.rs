@@ -1,6 +1,8 @@
 //! Texts that differ in their values alone give what each would by itself.
 
-use lightning_db_sql::Connection;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lightning_db_sql::{Connection, Error};
 
 use crate::{check, cities, database, shown};
 
@@ -64,4 +66,28 @@ fn writes_with_other_values_are_done_each_by_itself() {
     check(&db, "SELECT count(*) FROM note WHERE id = 3", "0");
     db.execute("ROLLBACK", ()).unwrap();
     check(&db, "SELECT count(*) FROM note WHERE id = 3", "1");
+}
+
+#[test]
+fn what_is_cancelled_does_not_begin_again() {
+    let db = database("CREATE TABLE n (i BIGINT PRIMARY KEY)");
+    for i in 0..300 {
+        db.execute("INSERT INTO n VALUES ($1)", [i]).unwrap();
+    }
+    let (progress, handle) = (db.progress_handle(), db.interrupt_handle());
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // The last table is read when the pairs of the others have begun.
+            while progress.progress().rows_read < 901 && !is_done.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            handle.interrupt();
+        });
+        // Eight thousand million rows.
+        let sum = "a.i + b.i + c.i + d.i = -1";
+        let outcome = db.query(&format!("SELECT count(*) FROM n a, n b, n c, n d WHERE {sum}"), ());
+        is_done.store(true, Ordering::Relaxed);
+        assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
+    });
 }

@@ -53,6 +53,57 @@ fn every_query_reads_the_state_that_it_names() {
 }
 
 #[test]
+fn a_transaction_reads_the_state_that_it_begins_with() {
+    let db = cities();
+    let before = hold(&db);
+    db.execute_batch("DELETE FROM city WHERE id > 2; CREATE TABLE late (n BIGINT PRIMARY KEY)")
+        .unwrap();
+    let other = db.engine().connect();
+    other.execute("BEGIN AS OF $1", params![before]).unwrap();
+    db.execute("DELETE FROM city WHERE id = 2", ()).unwrap();
+    check(&other, "SELECT count(*) FROM city", "5");
+    check(&other, "SHOW lsn", &before.to_string());
+    assert!(other.query("SELECT * FROM late", ()).is_err());
+    let mut dump = Vec::new();
+    other.dump(Some("city"), &mut dump).unwrap();
+    assert!(String::from_utf8(dump).unwrap().contains("Rome"));
+    let refused = "write: the transaction reads an older state";
+    for sql in [
+        "DELETE FROM city",
+        "INSERT INTO late VALUES (1)",
+        "CREATE TABLE x (n BIGINT PRIMARY KEY)",
+        "CREATE TABLE x AS SELECT * FROM city",
+        "CREATE VIEW v AS SELECT * FROM city",
+        "COPY city FROM 'x.csv'",
+    ] {
+        check_error(&other, sql, refused);
+    }
+    other.execute_batch("SAVEPOINT s; ROLLBACK TO s; RELEASE s; COMMIT").unwrap();
+    check(&other, "SELECT count(*) FROM city", "1");
+    // What holds the state is the connection that did before, or the transaction itself.
+    other.execute(&format!("START TRANSACTION READ ONLY AS OF {before}"), ()).unwrap();
+    db.execute(&format!("CALL release_snapshot({before})"), ()).unwrap();
+    check(&other, "SELECT count(*) FROM city WHERE country = 'IT'", "2");
+    check(&other, &format!("SELECT count(*) FROM city AS OF {}", newest(&db)), "1");
+    other.execute("ROLLBACK", ()).unwrap();
+    let error = other.execute(&format!("BEGIN AS OF {before}"), ()).unwrap_err();
+    assert!(matches!(error, Error::NotHeld { .. }), "{error}");
+    assert!(!other.is_in_transaction());
+    let newest = newest(&db);
+    check_error(
+        &other,
+        &format!("BEGIN READ WRITE AS OF {newest}"),
+        "BEGIN READ WRITE AS OF: an older state is read, and not written",
+    );
+    other.execute("INSERT INTO late VALUES (1)", ()).unwrap();
+}
+
+/// Number of the newest commit.
+fn newest(connection: &Connection) -> u64 {
+    connection.query("SHOW lsn", ()).unwrap().first().unwrap().get("lsn").unwrap()
+}
+
+#[test]
 fn definitions_are_those_of_the_state() {
     let db = cities();
     db.execute("CREATE VIEW swiss AS SELECT name FROM city WHERE country = 'CH'", ()).unwrap();
@@ -179,7 +230,7 @@ fn only_what_reads_reads_an_older_state() {
         "CREATE TABLE x AS SELECT * FROM city",
         "CREATE VIEW v AS SELECT * FROM city",
         "COPY city FROM 'x.csv'",
-        "BEGIN",
+        "COMMIT",
         "PREPARE p AS DELETE FROM city",
     ] {
         let error = db.execute(&format!("{sql} AS OF {lsn}"), ()).unwrap_err();

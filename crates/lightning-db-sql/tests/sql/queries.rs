@@ -373,3 +373,35 @@ fn hints_choose_the_way_and_never_the_rows() {
     let wrong = db.query(&asked("/*+ index(c */"), ()).unwrap_err();
     assert!(wrong.to_string().starts_with("plan the statement at line 1, column 1: "), "{wrong}");
 }
+
+#[test]
+fn row_values_are_compared_in_order() {
+    let db = database(
+        "CREATE TABLE t (a BIGINT, b TEXT, n BIGINT, PRIMARY KEY (a, b));
+         INSERT INTO t VALUES (1, 'x', 1), (1, 'y', 2), (2, 'a', 3), (2, 'x', NULL), (3, 'a', 5)",
+    );
+    for (condition, expected) in [
+        ("(a, b) = (1, 'y')", "1y"),
+        ("(a, b) <> (1, 'y')", "1x\n2a\n2x\n3a"),
+        ("(a, b) < (2, 'b')", "1x\n1y\n2a"),
+        ("(a, b) <= (2, 'a')", "1x\n1y\n2a"),
+        ("(a, b) > (1, 'y')", "2a\n2x\n3a"),
+        ("(a, b) >= (2, 'x')", "2x\n3a"),
+        ("(a, b, n) > (2, 'x', 0)", "3a"),
+        ("(n, a) > (2, 2)", "2a\n3a"),
+        ("(a, b) IN ((1, 'x'), (3, 'a'), (9, 'z'))", "1x\n3a"),
+        ("(a, b) NOT IN ((1, 'x'), (3, 'a'))", "1y\n2a\n2x"),
+        ("(a + 1, b) = (3, 'a')", "2a"),
+    ] {
+        check(&db, &format!("SELECT a || b FROM t WHERE {condition} ORDER BY a, b"), expected);
+    }
+    let page = "SELECT n FROM t WHERE (a, b) > ($1, $2) ORDER BY a, b LIMIT 2";
+    let rows = db.query(page, params![1, "x"]).unwrap();
+    assert_eq!(shown(&rows), "2\n3");
+    let plan = format!("EXPLAIN {}", page.replace("$1", "1").replace("$2", "'x'"));
+    let plan = shown(&db.query(&plan, ()).unwrap());
+    assert!(plan.contains("(>= 1)"), "{plan}");
+    for sql in ["SELECT 1 WHERE (1, 2) = (1, 2, 3)", "SELECT 1 WHERE (1, 2) IN ((1, 2), 3)"] {
+        assert!(matches!(db.query(sql, ()), Err(Error::Invalid { .. })), "{sql}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use lightning_db_sql::{Connection, Error};
 
-use crate::{check, cities};
+use crate::{check, check_error, cities};
 
 fn second(connection: &Connection) -> Connection {
     connection.engine().connect()
@@ -304,4 +304,17 @@ fn indexes_of_every_kind_are_made_within_a_transaction() {
     }
     let report = db.engine().tables().check().unwrap();
     assert!(report.is_clean(), "{:#?}", report.problems);
+}
+
+#[test]
+fn a_transaction_that_only_reads_writes_nothing() {
+    let db = cities();
+    db.execute("BEGIN READ ONLY", ()).unwrap();
+    check(&db, "SELECT count(*) FROM city", "5");
+    for sql in ["DELETE FROM city", "DROP TABLE city", "CREATE INDEX i ON city (name)"] {
+        check_error(&db, sql, "write: the transaction is READ ONLY");
+    }
+    db.execute("COMMIT", ()).unwrap();
+    db.execute_batch("BEGIN READ WRITE; DELETE FROM city WHERE id = 1; COMMIT").unwrap();
+    check(&db, "SELECT count(*) FROM city", "4");
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lightning_db_sql::types::Value;
-use lightning_db_sql::{Connection, EngineOptions, Error, SqlEngine, params};
+use lightning_db_sql::{Connection, EngineOptions, Error, Progress, SqlEngine, params};
 
 use crate::{Database, check, cities, database, shown};
 
@@ -120,6 +120,55 @@ fn what_the_binder_does_not_understand_runs_on_datafusion() {
     assert_eq!((shown(&rows), rows.columns()[0].name.as_str()), ("3|9.0\n4|16.0".to_owned(), "id"));
     let plan = shown(&db.query(&format!("EXPLAIN {named}"), ()).unwrap());
     assert!(plan.starts_with("DataFusion") && plan.contains("Scan city"), "{plan}");
+}
+
+#[test]
+fn plans_say_why_they_run_there_and_what_there_was() {
+    let db = many(3_000);
+    let explain = |how: &str, sql: &str| shown(&db.query(&format!("{how} {sql}"), ()).unwrap());
+    let few = "SELECT g, string_agg(s, '+') FROM t WHERE g < 3 GROUP BY g";
+    let plan = explain("EXPLAIN", few);
+    assert!(plan.starts_with("DataFusion, since ") && plan.contains("string_agg"), "{plan}");
+    assert!(!plan.contains("actual"), "{plan}");
+    let ran = explain("EXPLAIN ANALYZE", few);
+    let scan = ran.lines().find(|line| line.trim_start().starts_with("Scan t")).unwrap();
+    assert!(scan.contains("(rows ") && scan.contains("(actual 93 in "), "{ran}");
+    assert!(ran.lines().nth(1).unwrap().contains("(actual 3 in "), "{ran}");
+
+    let json: serde_json::Value =
+        serde_json::from_str(&explain("EXPLAIN (ANALYZE, FORMAT JSON)", few)).unwrap();
+    let nodes = json["nodes"].as_array().unwrap();
+    assert_eq!((&json["executor"], &json["root"]), (&"DataFusion".into(), &0.into()));
+    assert_eq!(nodes[0]["actual_rows"], 3);
+    let inputs = |node: &serde_json::Value| node["inputs"].as_array().unwrap().len();
+    assert_eq!(nodes.iter().map(inputs).sum::<usize>(), nodes.len() - 1);
+    let dot = explain("EXPLAIN (FORMAT DOT)", few);
+    assert!(dot.starts_with("digraph plan {") && dot.contains("Scan"), "{dot}");
+
+    db.execute("SET executor = datafusion", ()).unwrap();
+    let asked = explain("EXPLAIN ANALYZE", "SELECT id FROM t WHERE id = -1");
+    assert!(asked.starts_with("DataFusion, since SET executor asks for it"), "{asked}");
+    assert!(asked.contains("(actual 0"), "{asked}");
+}
+
+#[test]
+fn progress_is_seen_on_both_executors() {
+    let db = many(3_000);
+    let handle = db.progress_handle();
+    for executor in ["rows", "datafusion"] {
+        db.execute(&format!("SET executor = {executor}"), ()).unwrap();
+        assert_eq!(handle.progress(), Progress::default());
+        let mut last = 0;
+        let all = db.prepare("SELECT count(*), sum(n) FROM t").unwrap();
+        all.for_each((), |_| {
+            last = handle.progress().rows_read;
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+        assert_eq!((last, handle.progress().rows_read), (3_000, 3_000), "{executor}");
+        let expected = handle.progress().rows_expected;
+        assert!((2_500..=3_500).contains(&expected), "{executor}: {expected}");
+    }
 }
 
 #[test]
@@ -243,6 +292,17 @@ fn filters_are_answered_by_indexes_and_give_the_same() {
     };
     let few = plan("SELECT s FROM t WHERE g = 7 AND length(s) > 2");
     assert!(few.contains("index t_g"), "{few}");
+    for key in ["PRIMARY KEY (name)", "PRIMARY KEY (g, name)", "CHECK (g >= 0)"] {
+        db.execute_batch(&format!(
+            "CREATE TABLE k (name TEXT, g BIGINT, {key});
+             INSERT INTO k SELECT 'n' || id, g FROM t; CREATE INDEX k_g ON k (g); ANALYZE k"
+        ))
+        .unwrap();
+        let found = plan("SELECT name FROM k WHERE g = 7 AND length(name) > 2");
+        assert!(found.contains("index k_g"), "{found}");
+        check_both(&db, "SELECT name, g FROM k WHERE g = 7 OR g = 11 ORDER BY name");
+        db.execute("DROP TABLE k", ()).unwrap();
+    }
     let most = plan("SELECT s FROM t WHERE g > 7");
     assert!(!most.contains("index"), "{most}");
     let check_all = || {
@@ -287,14 +347,22 @@ fn what_does_not_fit_into_memory_goes_to_files() {
     db.execute("SET executor = rows", ()).unwrap();
     let error = db.query(sorted, ()).unwrap_err().to_string();
     assert!(error.contains("memory"), "{error}");
-    db.execute("SET executor = datafusion", ()).unwrap();
-    let rows = db.query(sorted, ()).unwrap();
-    assert_eq!(rows.len(), 20_000);
-    assert!(rows.values().is_sorted_by(|one, two| {
-        // Nulls are above all texts.
-        let key = |row: &[Value]| (row[0].is_null(), row[0].clone(), row[1].clone());
-        key(one) <= key(two)
-    }));
+    for executor in ["datafusion", "auto", "auto"] {
+        db.execute(&format!("SET executor = {executor}"), ()).unwrap();
+        let rows = db.query(sorted, ()).unwrap();
+        assert_eq!(rows.len(), 20_000);
+        assert!(rows.values().is_sorted_by(|one, two| {
+            // Nulls are above all texts.
+            let key = |row: &[Value]| (row[0].is_null(), row[0].clone(), row[1].clone());
+            key(one) <= key(two)
+        }));
+    }
+    let plan = shown(&db.query(&format!("EXPLAIN ANALYZE {sorted}"), ()).unwrap());
+    assert!(plan.starts_with("DataFusion, since the query keeps more than"), "{plan}");
+    assert!(plan.contains("(actual 20000"), "{plan}");
+    let mut file = Vec::new();
+    db.copy_out(&format!("COPY ({sorted}) TO STDOUT"), &mut file).unwrap();
+    assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), 20_000);
 }
 
 #[test]

@@ -125,8 +125,37 @@ fn tables_without_a_key() {
          (2, 'b')",
     );
     check(&db, "UPDATE log SET what = what || at WHERE at = 2 RETURNING *", "2|b2\n2|b2");
-    check(&db, "DELETE FROM log WHERE what LIKE 'b%' RETURNING at", "2\n2");
-    check(&db, "SELECT * FROM log", "1|a");
+    db.execute("CREATE INDEX log_at ON log (at)", ()).unwrap();
+    for at in 3..300 {
+        db.execute("INSERT INTO log VALUES ($1, 'c')", [at]).unwrap();
+    }
+    let plan = shown(&db.query("EXPLAIN DELETE FROM log WHERE at = 7", ()).unwrap());
+    assert!(plan.contains("by index log_at (= 7)"), "{plan}");
+    let other = "UPDATE log SET what = what || n FROM (VALUES (7, 'x'), (8, 'y')) v (m, n)
+                 WHERE m = at RETURNING at, what";
+    check(&db, other, "7|cx\n8|cy");
+    check(&db, "DELETE FROM log a USING log b WHERE a.at = b.at - 297 RETURNING a.at", "1\n2\n2");
+    db.execute("BEGIN", ()).unwrap();
+    db.execute("INSERT INTO log VALUES (1, 'new')", ()).unwrap();
+    check(&db, "UPDATE log SET at = 2 WHERE at = 1 RETURNING what", "new");
+    db.execute("COMMIT", ()).unwrap();
+    check(&db, "DELETE FROM log WHERE at > 2 AND what LIKE 'c_' RETURNING at", "7\n8");
+    check(&db, "SELECT count(*), min(what), max(what) FROM log", "296|c|new");
+}
+
+#[test]
+fn keys_that_are_no_numbers_find_rows_once() {
+    let db = database(
+        "CREATE TABLE t (a TEXT, b BIGINT, n BIGINT, PRIMARY KEY (a, b));
+         INSERT INTO t VALUES ('x', 1, 0), ('x', 2, 0), ('y', 1, 0)",
+    );
+    check(&db, "UPDATE t SET n = n + 1 WHERE a = 'x' RETURNING b, n", "1|1\n2|1");
+    let moved = "UPDATE t SET b = b + 10 WHERE a = 'x' AND b = 2 RETURNING a, b, n";
+    check(&db, moved, "x|12|1");
+    let twice = "UPDATE t SET n = n + 5 FROM (VALUES ('y'), ('y')) v (k) WHERE a = k RETURNING n";
+    check(&db, twice, "5");
+    check(&db, "DELETE FROM t WHERE (a, b) IN (('x', 12), ('y', 1)) RETURNING n", "1\n5");
+    check(&db, "SELECT * FROM t", "x|1|1");
 }
 
 #[test]

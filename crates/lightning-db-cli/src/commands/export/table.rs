@@ -10,6 +10,8 @@ use serde_json::json;
 use crate::commands::rows::object;
 use crate::context::{self, Context};
 use crate::failure::Failure;
+#[cfg(feature = "vector")]
+use crate::format;
 use crate::format::Format;
 use crate::progress::Progress;
 use crate::stream::NewFile;
@@ -42,10 +44,12 @@ pub(crate) fn to_file(
     name: &str,
     (path, null): (&Path, Option<&str>),
 ) -> Result<(), Failure> {
-    let format = Format::of(path)?;
-    if null.is_some() && format.rows == RowFormat::JsonLines {
+    let format = Target::of(path)?;
+    if null.is_some()
+        && !matches!(format, Target::Lines(Format { rows: RowFormat::Separated(..), .. }))
+    {
         return Err(Failure::Usage(
-            "export: JSON Lines have a null, and need no --null".to_owned(),
+            "export: JSON Lines and Parquet have a null, and need no --null".to_owned(),
         ));
     }
     let started = context.elapsed();
@@ -56,20 +60,12 @@ pub(crate) fn to_file(
         .zip(table.columns())
         .map(|(at, column)| (at, column.name.clone(), column.column_type))
         .collect();
-    let file = NewFile::create(path, format.compression)?;
     let progress = Progress::of(context, reader.approximate_count());
-    let rows = match format.rows {
-        RowFormat::JsonLines => json_lines(&reader, &columns, file, path, &progress)?,
-        RowFormat::Separated(by, _) => {
-            let null = null.unwrap_or_default();
-            let (rows, is_ambiguous) =
-                separated(&reader, &columns, (file, path), (by.delimiter, null), &progress)?;
-            if is_ambiguous {
-                context.note(&format!(
-                    "some texts are {null:?}, as nulls are: choose another text with --null"
-                ));
-            }
-            rows
+    let rows = match format {
+        #[cfg(feature = "vector")]
+        Target::Parquet => parquet(&reader, &columns, path, &progress)?,
+        Target::Lines(format) => {
+            lines(context, (&reader, &columns), &format, (path, null), &progress)?
         }
     };
     drop(progress);
@@ -87,6 +83,69 @@ pub(crate) fn to_file(
         "rows_per_second": rate,
     });
     context.print_summary(&summary, &json)
+}
+
+/// What the file is to hold.
+enum Target {
+    Lines(Format),
+    #[cfg(feature = "vector")]
+    Parquet,
+}
+
+impl Target {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        #[cfg(feature = "vector")]
+        if format::is_parquet(path) {
+            return Ok(Self::Parquet);
+        }
+        Format::of(path).map(Self::Lines)
+    }
+}
+
+#[cfg(feature = "vector")]
+fn parquet(
+    reader: &TableReader<'_>,
+    columns: &Columns,
+    path: &Path,
+    progress: &Progress,
+) -> Result<u64, Failure> {
+    let mut file = files::NewFile::create(path)?;
+    let named = columns.iter().map(|(_, name, of)| (name.clone(), *of)).collect();
+    let shown = path.display().to_string();
+    let mut writer = files::ParquetWriter::new(named, &mut file, &shown)?;
+    let mut rows = 0;
+    for row in reader.scan() {
+        let row = row?;
+        let values: Vec<ValueRef<'_>> = columns.iter().map(|(at, ..)| row.at(*at)).collect();
+        writer.row(&values)?;
+        count(&mut rows, progress);
+    }
+    writer.finish()?;
+    file.finish()?;
+    Ok(rows)
+}
+
+/// Writes rows as text; gives their number.
+fn lines(
+    context: &Context,
+    (reader, columns): (&TableReader<'_>, &Columns),
+    format: &Format,
+    (path, null): (&Path, Option<&str>),
+    progress: &Progress,
+) -> Result<u64, Failure> {
+    let file = NewFile::create(path, format.compression)?;
+    let RowFormat::Separated(by, _) = &format.rows else {
+        return json_lines(reader, columns, file, path, progress);
+    };
+    let null = null.unwrap_or_default();
+    let (rows, is_ambiguous) =
+        separated(reader, columns, (file, path), (by.delimiter, null), progress)?;
+    if is_ambiguous {
+        context.note(&format!(
+            "some texts are {null:?}, as nulls are: choose another text with --null"
+        ));
+    }
+    Ok(rows)
 }
 
 fn json_lines(

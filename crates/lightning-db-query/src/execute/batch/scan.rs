@@ -25,13 +25,13 @@ impl Run<'_> {
         }
         if matches!(access.path, Path::All) {
             return reader.visit_chunks(BATCH_ROWS, &mut |chunk| {
-                self.go_on()?;
+                self.go_on_behind(chunk.len())?;
                 self.chunk(access, chunk, outer, sink)
             });
         }
         let (ids, mut rows) = (&access.read[..], Collector::new(access.read.len()));
         let give = &mut |batch: &Batch<'_>| {
-            self.go_on()?;
+            self.go_on_behind(batch.rows.len())?;
             let all = Batch { ids: Some(ids), ..batch.with_rows(batch.rows) };
             let (rows, failed) = self.filtered(&access.filter, &all, outer);
             let columns = access.columns.iter().filter_map(|id| all.column(*id)).collect();
