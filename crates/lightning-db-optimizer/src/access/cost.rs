@@ -6,6 +6,7 @@ use crate::catalog::IndexKind;
 use crate::cost::Work;
 use crate::estimate::Estimate;
 use crate::plan::Cost;
+use crate::query::ScalarId;
 
 /// What is read and what is left to do.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,11 @@ pub(super) fn count(things: usize) -> f64 {
 }
 
 impl Search<'_> {
+    /// Scalars that are evaluated for these conditions, those that take long counted several times.
+    pub(super) fn evaluations(&self, conditions: &[ScalarId]) -> usize {
+        conditions.iter().map(|id| self.query.evaluations(*id)).sum()
+    }
+
     fn work(&self, work: Work) -> f64 {
         self.model.cost(&work)
     }

@@ -204,7 +204,7 @@ impl Maker<'_, '_> {
         let filter = self.search.conditions.to_vec();
         let read = Estimate::exact(self.search.relation.rows);
         let columns = marked(&self.search.needed_with(&filter));
-        let filters = (0, filter.len());
+        let filters = (0, self.search.evaluations(&filter));
         let load = Load { read, fetched: read, rows: self.rows, filters, columns };
         let clustered = |index: &crate::catalog::IndexDefinition| {
             index.kind == IndexKind::Clustered && index.condition.is_none()
@@ -297,7 +297,7 @@ impl Maker<'_, '_> {
             }
         }
         let columns = marked(&self.search.needed_with(&filter));
-        let filters = (found.scan.filter.len(), filter.len());
+        let filters = (found.scan.filter.len(), self.search.evaluations(&filter));
         let load = Load { read: found.entries, fetched, rows: self.rows, filters, columns };
         let cost = self.search.index_cost(&found, &load);
         Some(self.path(Access::Index(found.scan), filter, cost, order))
@@ -356,7 +356,7 @@ impl Maker<'_, '_> {
     ) -> Path {
         let filter = self.search.residual(exact);
         let columns = marked(&self.search.needed_with(&filter));
-        let filters = (0, filter.len());
+        let filters = (0, self.search.evaluations(&filter));
         let load = Load { read, fetched: read, rows: self.rows, filters, columns };
         let cost = self.search.sets_cost(cost, &load);
         let order = Order { parts: Vec::new(), constants: self.constants.clone() };

@@ -66,6 +66,9 @@ pub enum Scalar {
     Subquery(Subquery),
 }
 
+/// Comparisons that take as long as a function that only the engine knows.
+const EXTERNAL: usize = 16;
+
 /// What a subquery says of one row; its node may use columns of the row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subquery {
@@ -201,6 +204,15 @@ impl Query {
             columns.push(*column);
         }
         scalar.each_operand(&mut |operand| self.gather_columns(operand, columns));
+    }
+
+    /// How many comparisons of two values it takes as long as to evaluate it, about: functions that
+    /// only the engine knows measure distances or walk through texts.
+    pub(crate) fn evaluations(&self, id: ScalarId) -> usize {
+        let own = if matches!(self.scalar(id), Scalar::External { .. }) { EXTERNAL } else { 0 };
+        let mut below = 0;
+        self.scalar(id).each_operand(&mut |operand| below += self.evaluations(operand) - 1);
+        1 + own + below
     }
 
     /// The scalar as an expression over positions, for evaluation; parameters take the values they

@@ -218,9 +218,9 @@ fn few_rows_search_the_other_side_and_many_meet_in_a_table() {
         none.select(["city"]),
         expect![[r"
             Project c.city
-              For each semi join
+              Merge semi join c.id = o.customer
                 Access c by scan
-                Access o by index by_customer (= c.id) covering"]],
+                Access o by index by_customer covering"]],
     );
 }
 
@@ -323,7 +323,8 @@ fn long_plans_are_shared() {
                             Hash aggregate by o.customer: sum(o.day)
                               Partition by o.customer
                                 Access o by scan
-                        Access c by scan"]]
+                        Share
+                          Access c by scan"]]
     .assert_eq(&text(&shared));
     assert!(shared.degree() > 1);
     // A millisecond of work is not.

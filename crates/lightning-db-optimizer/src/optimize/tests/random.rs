@@ -24,7 +24,7 @@ use crate::statistics::TableStatistics;
 
 /// Queries that are tried; more with `OPTIMIZER_QUERIES`.
 fn queries() -> u64 {
-    std::env::var("OPTIMIZER_QUERIES").ok().and_then(|it| it.parse().ok()).unwrap_or(700)
+    std::env::var("OPTIMIZER_QUERIES").ok().and_then(|it| it.parse().ok()).unwrap_or(1_000)
 }
 
 /// A model that says whatever comes to its mind, so that every way is chosen by some seed.
