@@ -70,13 +70,22 @@ impl Watch {
 /// for each row.
 pub(crate) fn expected_reads(plan: &Plan, catalog: &TableCatalog) -> u64 {
     let roots = plan.subqueries().iter().map(|(_, root)| *root).chain([plan.root()]);
-    let all: f64 = roots.map(|root| reads(plan, catalog, root)).sum();
+    let mut reads = vec![0.0; plan.nodes().len()];
+    let mut all = 0.0;
+    for root in roots {
+        // Inputs come before what reads them: plans may be deeper than a stack.
+        for id in plan.below(root) {
+            reads[id.index()] = reads_of(plan, catalog, id, &reads);
+        }
+        all += reads[root.index()];
+    }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not exact")]
     let all = all as u64;
     all
 }
 
-fn reads(plan: &Plan, catalog: &TableCatalog, id: PlanId) -> f64 {
+/// Rows that a node reads, with what its inputs do.
+fn reads_of(plan: &Plan, catalog: &TableCatalog, id: PlanId, reads: &[f64]) -> f64 {
     let node = plan.node(id);
     match &node.operator {
         Operator::Access { table, access: Access::Scan, .. } => {
@@ -84,9 +93,8 @@ fn reads(plan: &Plan, catalog: &TableCatalog, id: PlanId) -> f64 {
         }
         Operator::Access { .. } => node.rows.point,
         Operator::Join { method: JoinMethod::ForEach, left, right, .. } => {
-            let times = plan.node(*left).rows.point;
-            reads(plan, catalog, *left) + times * reads(plan, catalog, *right)
+            reads[left.index()] + plan.node(*left).rows.point * reads[right.index()]
         }
-        operator => operator.inputs().into_iter().map(|id| reads(plan, catalog, id)).sum(),
+        operator => operator.inputs().into_iter().map(|id| reads[id.index()]).sum(),
     }
 }
