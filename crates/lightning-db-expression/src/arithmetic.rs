@@ -8,7 +8,7 @@ use super::date::MICROS_A_DAY;
 use super::evaluate::Fault;
 use super::{Arithmetic, number};
 
-fn overflow() -> Fault {
+pub(crate) fn overflow() -> Fault {
     Fault::detail("the result does not fit")
 }
 
@@ -83,7 +83,7 @@ fn whole(operation: Arithmetic, left: i128, right: i128) -> Result<i128, Fault> 
 }
 
 #[expect(clippy::cast_precision_loss, reason = "with a float, SQL calculates with floats")]
-fn to_float(value: ValueRef<'_>) -> Result<f64, Fault> {
+pub(crate) fn to_float(value: ValueRef<'_>) -> Result<f64, Fault> {
     match value {
         ValueRef::I64(value) => Ok(value as f64),
         ValueRef::U64(value) => Ok(value as f64),
@@ -93,7 +93,7 @@ fn to_float(value: ValueRef<'_>) -> Result<f64, Fault> {
     }
 }
 
-fn to_decimal(value: ValueRef<'_>) -> Result<Decimal, Fault> {
+pub(crate) fn to_decimal(value: ValueRef<'_>) -> Result<Decimal, Fault> {
     match value {
         ValueRef::I64(value) => Ok(value.into()),
         ValueRef::U64(value) => Decimal::new(value.into(), 0).map_err(|_| overflow()),
@@ -201,7 +201,7 @@ fn moment(operation: Arithmetic, left: ValueRef<'_>, right: ValueRef<'_>) -> Res
 /// The number rounded to `digits` behind the point, half away from zero; negative `digits` round
 /// before the point.
 pub(crate) fn round(value: ValueRef<'_>, digits: i64) -> Result<Value, Fault> {
-    let before = || u32::try_from(-digits.min(0)).unwrap_or(u32::MAX);
+    let before = || u32::try_from(digits.min(0).unsigned_abs()).unwrap_or(u32::MAX);
     match value {
         ValueRef::Null => Ok(Value::Null),
         ValueRef::I64(value) => signed(round_at(value.into(), before())),
@@ -241,7 +241,7 @@ fn round_at(value: i128, place: u32) -> i128 {
 /// Rounds the float that is there: the one nearest to `2.675` is below it, and gives `2.67`.
 fn round_float(value: f64, digits: i64) -> f64 {
     let Ok(digits) = usize::try_from(digits) else {
-        let unit = 10_f64.powi(i32::try_from(-digits).unwrap_or(i32::MAX));
+        let unit = 10_f64.powi(i32::try_from(digits.unsigned_abs()).unwrap_or(i32::MAX));
         return if unit.is_infinite() { 0.0 } else { (value / unit).round() * unit };
     };
     if !value.is_finite() || digits > 1_074 {

@@ -2,15 +2,25 @@
 
 use std::cmp::Ordering;
 
-use lightning_db_types::{Decimal, Value, ValueRef, ValueType};
+use lightning_db_types::{Decimal, Value, ValueRef};
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::{Evaluated, Fault};
-use super::{Expression, arithmetic, date, json, number};
+use super::{Expression, arithmetic, json, number};
 use crate::columns::Columns;
 use crate::error::Result;
 
-/// A function. All but `Coalesce`, `Greatest`, `Least` and `NullIf` are null if an argument is.
+mod math;
+mod moment;
+mod text;
+mod truncate;
+
+pub use math::MathFunction;
+pub use moment::DatePart;
+use text::{Ends, text};
+
+/// A function. All but `Coalesce`, `Greatest`, `Least`, `NullIf` and `ConcatSeparated` are null if
+/// an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Function {
@@ -20,7 +30,7 @@ pub enum Function {
     Upper,
     /// Characters of a text, or number of bytes.
     Length,
-    /// A text without spaces at its ends.
+    /// A text without spaces, or the characters of a second one, at its ends.
     Trim,
     /// Part of a text: from a character, counted from one, and optionally how many. Positions
     /// before the first character count, and give nothing.
@@ -49,9 +59,9 @@ pub enum Function {
     Floor,
     /// The smallest whole number that is no smaller, of the same type.
     Ceiling,
-    /// A text without spaces at its beginning.
+    /// A text without spaces, or the characters of a second one, at its beginning.
     TrimStart,
-    /// A text without spaces at its end.
+    /// A text without spaces, or the characters of a second one, at its end.
     TrimEnd,
     /// So many characters from the beginning of a text; with a negative number, all but so many.
     Left,
@@ -59,7 +69,7 @@ pub enum Function {
     Right,
     /// -1, 0 or 1 for a number below, equal to or above zero, of the same type.
     Sign,
-    /// A number without what is behind its point, of the same type.
+    /// A number without what is behind its point, or behind digits behind it, of the same type.
     Truncate,
     /// The largest of the arguments that are not null.
     Greatest,
@@ -69,34 +79,41 @@ pub enum Function {
     NullIf,
     /// The moment at which a unit of a moment began; that of `Weekday` is the week, from Monday.
     DateTruncate(DatePart),
-}
-
-/// Part of a date or timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum DatePart {
-    /// Year.
-    Year,
-    /// Quarter, 1 to 4.
-    Quarter,
-    /// Month, 1 to 12.
-    Month,
-    /// Day of the month, from 1.
-    Day,
-    /// Day of the year, from 1.
-    DayOfYear,
-    /// Day of the week, from Monday as 1 to Sunday as 7.
-    Weekday,
-    /// Hour, 0 to 23; 0 of a date.
-    Hour,
-    /// Minute, 0 to 59; 0 of a date.
-    Minute,
-    /// Second, 0 to 59; 0 of a date.
-    Second,
-    /// Microsecond of the second; 0 of a date.
-    Microsecond,
-    /// Whole seconds since 1970-01-01T00:00:00Z.
-    Epoch,
+    /// A function of real numbers.
+    Math(MathFunction),
+    /// A quotient without what is behind its point.
+    Quotient,
+    /// A text as one of so many characters: cut at its end, or filled up at its beginning with
+    /// spaces or a third text.
+    PadStart,
+    /// A text as one of so many characters: cut at its end, or filled up there with spaces or a
+    /// third text.
+    PadEnd,
+    /// A text so many times.
+    Repeat,
+    /// The characters of a text from the last to the first.
+    Reverse,
+    /// A field of a text between separators, counted from one, or from the last as -1; empty if it
+    /// is not there.
+    SplitPart,
+    /// Texts one after the other, with the first between them; without those that are null.
+    ConcatSeparated,
+    /// A text whose words, of letters and digits, begin with a capital, by Unicode.
+    Capitalize,
+    /// The number of the first character of a text in Unicode; 0 of the empty one.
+    CodePoint,
+    /// The character of a number in Unicode.
+    Character,
+    /// A text with the characters of a second one replaced by those at the same places of a third,
+    /// or by nothing where it is shorter.
+    Translate,
+    /// Bytes of a text, or number of bytes.
+    ByteLength,
+    /// A text with a second one in the place of its characters from a place on, counted from one;
+    /// as many as the second has, or a number.
+    Overlay,
+    /// A whole number in hexadecimal digits, a negative one as its 64 bits.
+    Hexadecimal,
 }
 
 impl Function {
@@ -128,28 +145,36 @@ impl Function {
             Self::Greatest => "greatest",
             Self::Least => "least",
             Self::NullIf => "nullif",
-            Self::DateTruncate(part) => match part {
-                DatePart::Year => "start_of_year",
-                DatePart::Quarter => "start_of_quarter",
-                DatePart::Month => "start_of_month",
-                DatePart::Weekday => "start_of_week",
-                DatePart::Day | DatePart::DayOfYear => "start_of_day",
-                DatePart::Hour => "start_of_hour",
-                DatePart::Minute => "start_of_minute",
-                DatePart::Second | DatePart::Epoch => "start_of_second",
-                DatePart::Microsecond => "start_of_microsecond",
-            },
+            Self::DateTruncate(part) => part.start_name(),
+            Self::Math(function) => function.name(),
+            Self::Quotient => "div",
+            Self::PadStart => "lpad",
+            Self::PadEnd => "rpad",
+            Self::Repeat => "repeat",
+            Self::Reverse => "reverse",
+            Self::SplitPart => "split_part",
+            Self::ConcatSeparated => "concat_ws",
+            Self::Capitalize => "initcap",
+            Self::CodePoint => "ascii",
+            Self::Character => "chr",
+            Self::Translate => "translate",
+            Self::ByteLength => "octet_length",
+            Self::Overlay => "overlay",
+            Self::Hexadecimal => "to_hex",
         }
     }
 
     /// Whether its result changes with the version of Unicode.
     pub(crate) fn uses_unicode(self) -> bool {
-        matches!(self, Self::Lower | Self::Upper)
+        matches!(self, Self::Lower | Self::Upper | Self::Capitalize)
     }
 
     /// Whether it is null when an argument is.
     pub fn is_strict(self) -> bool {
-        !matches!(self, Self::Coalesce | Self::Greatest | Self::Least | Self::NullIf)
+        !matches!(
+            self,
+            Self::Coalesce | Self::Greatest | Self::Least | Self::NullIf | Self::ConcatSeparated
+        )
     }
 
     /// How many arguments it takes.
@@ -158,45 +183,33 @@ impl Function {
             Self::Lower
             | Self::Upper
             | Self::Length
-            | Self::Trim
             | Self::Abs
             | Self::Floor
             | Self::Ceiling
-            | Self::TrimStart
-            | Self::TrimEnd
             | Self::Sign
-            | Self::Truncate
             | Self::DateTruncate(_)
-            | Self::DatePart(_) => 1..=1,
-            Self::Round => 1..=2,
+            | Self::DatePart(_)
+            | Self::Reverse
+            | Self::Capitalize
+            | Self::CodePoint
+            | Self::Character
+            | Self::ByteLength
+            | Self::Hexadecimal => 1..=1,
+            Self::Trim | Self::TrimStart | Self::TrimEnd | Self::Truncate | Self::Round => 1..=2,
             Self::JsonExtract
             | Self::StartsWith
             | Self::Position
             | Self::Left
             | Self::Right
+            | Self::Quotient
+            | Self::Repeat
             | Self::NullIf => 2..=2,
-            Self::Replace => 3..=3,
-            Self::Substring => 2..=3,
+            Self::Math(function) => function.arguments()..=function.arguments(),
+            Self::Replace | Self::SplitPart | Self::Translate => 3..=3,
+            Self::Substring | Self::PadStart | Self::PadEnd => 2..=3,
+            Self::Overlay => 3..=4,
+            Self::ConcatSeparated => 2..=usize::MAX,
             Self::Concat | Self::Coalesce | Self::Greatest | Self::Least => 1..=usize::MAX,
-        }
-    }
-}
-
-impl DatePart {
-    /// Name as it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Year => "year",
-            Self::Quarter => "quarter",
-            Self::Month => "month",
-            Self::Day => "day",
-            Self::DayOfYear => "day_of_year",
-            Self::Weekday => "weekday",
-            Self::Hour => "hour",
-            Self::Minute => "minute",
-            Self::Second => "second",
-            Self::Microsecond => "microsecond",
-            Self::Epoch => "epoch",
         }
     }
 }
@@ -210,6 +223,9 @@ pub(crate) fn call<'a>(
     if !function.arguments().contains(&arguments.len()) {
         let detail = format!("it does not take {} arguments", arguments.len());
         return Err(Fault::Detail(detail).of(expression));
+    }
+    if function == Function::ConcatSeparated {
+        return text::joined(expression, arguments, row);
     }
     if !function.is_strict() {
         return choose(expression, function, arguments, row);
@@ -265,13 +281,6 @@ fn choose<'a>(
     Ok(best.unwrap_or(Evaluated::Borrowed(ValueRef::Null)))
 }
 
-fn text(value: ValueRef<'_>) -> Result<&str, Fault> {
-    match value {
-        ValueRef::Text(text) => Ok(text),
-        other => Err(Fault::Type { expected: "text", found: other.value_type() }),
-    }
-}
-
 fn whole(value: &Evaluated<'_>) -> Result<i64, Fault> {
     match value.as_value_ref() {
         ValueRef::I64(value) => Ok(value),
@@ -281,20 +290,20 @@ fn whole(value: &Evaluated<'_>) -> Result<i64, Fault> {
 }
 
 fn apply(function: Function, first: ValueRef<'_>, rest: &[Evaluated<'_>]) -> Result<Value, Fault> {
+    let given = |at: usize| text(rest[at].as_value_ref());
     match function {
         Function::Lower => text(first).map(|text| Value::Text(text.to_lowercase())),
         Function::Upper => text(first).map(|text| Value::Text(text.to_uppercase())),
-        Function::Trim => text(first).map(|text| Value::from(text.trim_matches(' '))),
-        Function::Length => {
-            let length = match first {
-                ValueRef::Bytes(bytes) => bytes.len(),
-                other => text(other)?.chars().count(),
-            };
-            Ok(Value::I64(i64::try_from(length).unwrap_or(i64::MAX)))
-        }
+        Function::Capitalize => text(first).map(|text| Value::Text(text::capitalized(text))),
+        Function::Reverse => text(first).map(|text| Value::Text(text.chars().rev().collect())),
+        Function::Trim => text::trimmed(first, rest.first(), Ends::Both),
+        Function::TrimStart => text::trimmed(first, rest.first(), Ends::Start),
+        Function::TrimEnd => text::trimmed(first, rest.first(), Ends::End),
+        Function::Length => text::length(first),
+        Function::ByteLength => text::byte_length(first),
         Function::Substring => {
             let length = rest.get(1).map(whole).transpose()?;
-            substring(text(first)?, whole(&rest[0])?, length)
+            text::substring(text(first)?, whole(&rest[0])?, length)
         }
         Function::Concat => {
             let mut whole = text(first)?.to_owned();
@@ -303,6 +312,39 @@ fn apply(function: Function, first: ValueRef<'_>, rest: &[Evaluated<'_>]) -> Res
             }
             Ok(Value::Text(whole))
         }
+        Function::JsonExtract => json::extract(text(first)?, given(0)?),
+        Function::DatePart(part) => moment::date_part(part, first).map(Value::I64),
+        Function::DateTruncate(part) => moment::start_of(part, first),
+        Function::StartsWith => Ok(Value::Bool(text(first)?.starts_with(given(0)?))),
+        Function::Replace => text::replaced(text(first)?, given(0)?, given(1)?),
+        Function::Translate => Ok(text::translated(text(first)?, given(0)?, given(1)?)),
+        Function::Position => Ok(text::position(text(first)?, given(0)?)),
+        Function::Left => Ok(text::part_at(text(first)?, whole(&rest[0])?, Ends::Start)),
+        Function::Right => Ok(text::part_at(text(first)?, whole(&rest[0])?, Ends::End)),
+        Function::PadStart => {
+            text::padded(text(first)?, whole(&rest[0])?, rest.get(1), Ends::Start)
+        }
+        Function::PadEnd => text::padded(text(first)?, whole(&rest[0])?, rest.get(1), Ends::End),
+        Function::Repeat => text::repeated(text(first)?, whole(&rest[0])?),
+        Function::SplitPart => text::split_part(text(first)?, given(0)?, whole(&rest[1])?),
+        Function::Overlay => {
+            let length = rest.get(2).map(whole).transpose()?;
+            text::overlay(text(first)?, given(0)?, whole(&rest[1])?, length)
+        }
+        Function::CodePoint => text(first).map(text::code_point),
+        Function::Character => text::character(whole(&Evaluated::Borrowed(first))?),
+        Function::Hexadecimal => text::hexadecimal(first),
+        _ => of_numbers(function, first, rest),
+    }
+}
+
+fn of_numbers(
+    function: Function,
+    first: ValueRef<'_>,
+    rest: &[Evaluated<'_>],
+) -> Result<Value, Fault> {
+    match function {
+        Function::Math(function) => math::apply(function, first, rest),
         Function::Abs => match first {
             ValueRef::I64(value) if value < 0 => arithmetic::negate(first),
             ValueRef::F64(value) => Ok(Value::F64(value.abs())),
@@ -314,50 +356,17 @@ fn apply(function: Function, first: ValueRef<'_>, rest: &[Evaluated<'_>]) -> Res
             let digits = rest.first().map(whole).transpose()?.unwrap_or(0);
             arithmetic::round(first, digits)
         }
-        Function::JsonExtract => json::extract(text(first)?, text(rest[0].as_value_ref())?),
-        Function::DatePart(part) => date_part(part, first).map(Value::I64),
-        Function::StartsWith => {
-            Ok(Value::Bool(text(first)?.starts_with(text(rest[0].as_value_ref())?)))
-        }
-        Function::Replace => {
-            let (from, to) = (text(rest[0].as_value_ref())?, text(rest[1].as_value_ref())?);
-            let whole = text(first)?;
-            Ok(match from {
-                "" => Value::from(whole),
-                from => Value::Text(whole.replace(from, to)),
-            })
-        }
-        Function::Position => {
-            let (whole, part) = (text(first)?, text(rest[0].as_value_ref())?);
-            let before = whole.find(part).map_or(0, |at| whole[..at].chars().count() + 1);
-            Ok(Value::I64(i64::try_from(before).unwrap_or(i64::MAX)))
-        }
         Function::Floor => bounded(first, f64::floor, i128::div_euclid),
         Function::Ceiling => bounded(first, f64::ceil, |digits, unit| -(-digits).div_euclid(unit)),
-        Function::TrimStart => text(first).map(|text| Value::from(text.trim_start_matches(' '))),
-        Function::TrimEnd => text(first).map(|text| Value::from(text.trim_end_matches(' '))),
-        Function::Left => Ok(ends(text(first)?, whole(&rest[0])?, true)),
-        Function::Right => Ok(ends(text(first)?, whole(&rest[0])?, false)),
+        Function::Truncate => match rest.first() {
+            Some(digits) => truncate::truncate(first, whole(digits)?),
+            None => bounded(first, f64::trunc, |digits, unit| digits / unit),
+        },
+        Function::Quotient => truncate::quotient(first, rest[0].as_value_ref()),
         Function::Sign => sign(first),
-        Function::Truncate => bounded(first, f64::trunc, |digits, unit| digits / unit),
-        Function::DateTruncate(part) => start_of(part, first),
-        Function::Coalesce | Function::Greatest | Function::Least | Function::NullIf => {
-            Ok(first.to_value())
-        }
+        // Those that choose among their arguments have been called already.
+        _ => Ok(first.to_value()),
     }
-}
-
-/// Characters at the beginning or the end of a text.
-fn ends(text: &str, count: i64, from_start: bool) -> Value {
-    let len = text.chars().count();
-    let given = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let kept = if count < 0 { len.saturating_sub(given) } else { given.min(len) };
-    let characters = text.chars();
-    Value::Text(if from_start {
-        characters.take(kept).collect()
-    } else {
-        characters.skip(len - kept).collect()
-    })
 }
 
 fn sign(value: ValueRef<'_>) -> Result<Value, Fault> {
@@ -390,67 +399,4 @@ fn bounded(
         }
         other => Err(Fault::Type { expected: "number", found: other.value_type() }),
     }
-}
-
-fn substring(text: &str, start: i64, length: Option<i64>) -> Result<Value, Fault> {
-    if length.is_some_and(|length| length < 0) {
-        return Err(Fault::detail("a substring has no negative length"));
-    }
-    // Characters from `start` to before `end`, of which those before the first are not there.
-    let end = length.map_or(i64::MAX, |length| start.saturating_add(length));
-    let skip = usize::try_from(start.max(1) - 1).unwrap_or(usize::MAX);
-    let take = usize::try_from(end.saturating_sub(start.max(1))).unwrap_or(0);
-    Ok(Value::Text(text.chars().skip(skip).take(take).collect()))
-}
-
-/// Day since 1970, and microseconds of that day.
-fn moment(value: ValueRef<'_>) -> Result<(i64, i64), Fault> {
-    match value {
-        ValueRef::Date(day) => Ok((i64::from(day), 0)),
-        ValueRef::Timestamp(micros) => Ok(arithmetic::day_of(micros)),
-        other => {
-            let expected = ValueType::Timestamp.name();
-            Err(Fault::Type { expected, found: other.value_type() })
-        }
-    }
-}
-
-fn start_of(part: DatePart, value: ValueRef<'_>) -> Result<Value, Fault> {
-    let (day, of_day) = moment(value)?;
-    let (year, month, _) = date::civil(day);
-    let first = |month: i64| date::days(year, month, 1).unwrap_or(day);
-    let (day, of_day) = match part {
-        DatePart::Year => (first(1), 0),
-        DatePart::Quarter => (first((month - 1) / 3 * 3 + 1), 0),
-        DatePart::Month => (first(month), 0),
-        DatePart::Weekday => (day - (day + 3).rem_euclid(7), 0),
-        DatePart::Day | DatePart::DayOfYear => (day, 0),
-        DatePart::Hour => (day, of_day - of_day % 3_600_000_000),
-        DatePart::Minute => (day, of_day - of_day % 60_000_000),
-        DatePart::Second | DatePart::Epoch => (day, of_day - of_day % 1_000_000),
-        DatePart::Microsecond => (day, of_day),
-    };
-    let micros = day.checked_mul(date::MICROS_A_DAY).and_then(|it| it.checked_add(of_day));
-    let micros = micros.ok_or_else(|| Fault::detail("the moment does not fit"))?;
-    Ok(Value::Timestamp(micros))
-}
-
-fn date_part(part: DatePart, value: ValueRef<'_>) -> Result<i64, Fault> {
-    let (day, of_day) = moment(value)?;
-    let (year, month, of_month) = date::civil(day);
-    let seconds = of_day / 1_000_000;
-    Ok(match part {
-        DatePart::Year => year,
-        DatePart::Quarter => (month - 1) / 3 + 1,
-        DatePart::Month => month,
-        DatePart::Day => of_month,
-        DatePart::DayOfYear => day - date::days(year, 1, 1).unwrap_or(day) + 1,
-        // The first day that counts from zero was a Thursday.
-        DatePart::Weekday => (day + 3).rem_euclid(7) + 1,
-        DatePart::Hour => seconds / 3_600,
-        DatePart::Minute => seconds / 60 % 60,
-        DatePart::Second => seconds % 60,
-        DatePart::Microsecond => of_day % 1_000_000,
-        DatePart::Epoch => day * 86_400 + seconds,
-    })
 }

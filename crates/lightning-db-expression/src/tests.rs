@@ -124,6 +124,8 @@ fn functions_give_what_they_say() {
     check(Expression::from(2.675).round(2), Value::F64(2.67));
     check(Expression::from(1.125).round(2), Value::F64(1.13));
     check(Expression::from(1250_i64).round(-2), Value::I64(1300));
+    check(Expression::from(1250_i64).round(i64::MIN), Value::I64(0));
+    check(Expression::from(1250.0).round(i64::MIN), Value::F64(0.0));
     check(decimal("2.345").round(2), Value::Decimal("2.35".parse().unwrap()));
     check(decimal("-12.5").round(-1), Value::Decimal("-10".parse().unwrap()));
     check(Expression::from("{\"a\":[3]}").json_extract("$.a[0]"), Value::I64(3));

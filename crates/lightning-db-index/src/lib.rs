@@ -59,7 +59,8 @@ mod spatial;
 mod text;
 
 pub use lightning_db_expression::{
-    Arithmetic, Columns, Comparison, DatePart, Expression, ExpressionDisplay, Function, number,
+    Arithmetic, Columns, Comparison, DatePart, Expression, ExpressionDisplay, Function,
+    MathFunction, number,
 };
 
 pub use bitmap::{BitmapEncoding, BitmapIndex, BitmapOptions, BitmapQuery};

@@ -37,21 +37,50 @@ pub(crate) const FUNCTIONS: [(&str, &[Entry]); 8] = [
 
 const NUMBERS: &[Entry] = &[
     entry("abs(number)", "without its sign", "abs(-1.5)"),
+    entry("acos(number)", "the angle in radians with a cosine", "acos(1)"),
+    entry("asin(number)", "the angle in radians with a sine", "asin(0)"),
+    entry("atan(number)", "the angle in radians with a tangent", "atan(1)"),
+    entry("atan2(y, x)", "the angle in radians of a point", "atan2(1, -1)"),
+    entry("cbrt(number)", "the cube root, a double", "cbrt(-27)"),
     entry("ceil(number), ceiling", "up to a whole number", "ceil(1.2)"),
+    entry("cos(angle)", "the cosine of an angle in radians", "cos(0)"),
+    entry("degrees(angle)", "an angle in radians as one in degrees", "degrees(pi())"),
+    entry("div(number, number)", "a quotient without what is behind its point", "div(-7.5, 2)"),
+    entry("exp(number)", "the power of e, a double", "exp(1)"),
     entry("floor(number)", "down to a whole number", "floor(-1.2)"),
+    entry("ln(number)", "the logarithm to base e of a number above zero", "ln(exp(2))"),
+    entry("log10(number), log", "the logarithm to base 10 of a number above zero", "log10(1000)"),
     entry("mod(number, number)", "the rest of a division, as `%`", "mod(-7, 3)"),
+    entry("pi()", "half of the circle in radians", "pi()"),
+    entry(
+        "power(number, number), pow",
+        "the power, a double also of whole numbers and decimals",
+        "power(2, 0.5)",
+    ),
+    entry("radians(angle)", "an angle in degrees as one in radians", "radians(180)"),
     entry(
         "round(number [, digits])",
         "to so many digits, halves away from zero",
         "round(2.345, 2)",
     ),
     entry("sign(number)", "-1, 0 or 1", "sign(-3)"),
-    entry("trunc(number)", "towards zero", "trunc(-1.9)"),
+    entry("sin(angle)", "the sine of an angle in radians", "sin(radians(90))"),
+    entry("sqrt(number)", "the square root of a number not below zero, a double", "sqrt(6.25)"),
+    entry("tan(angle)", "the tangent of an angle in radians", "tan(0)"),
+    entry("trunc(number [, digits])", "towards zero, to so many digits", "trunc(-1.987, 2)"),
 ];
 
 const TEXTS: &[Entry] = &[
+    entry("ascii(text)", "the number of its first character in Unicode", "ascii('Z\u{fc}rich')"),
     entry("char_length(text), character_length", "characters", "char_length('Z\u{fc}rich')"),
+    entry("chr(number)", "the character of a number in Unicode", "chr(252)"),
     entry("concat(value, ..)", "one behind the other; nulls are empty", "concat('a', 1, NULL)"),
+    entry(
+        "concat_ws(separator, value, ..)",
+        "one behind the other, with the first between; without nulls",
+        "concat_ws(', ', 'a', NULL, 2)",
+    ),
+    entry("initcap(text)", "words with a first capital", "initcap('la CHAUX-de-fonds')"),
     entry(
         "json_extract(json, path)",
         "what stands at a path",
@@ -60,19 +89,50 @@ const TEXTS: &[Entry] = &[
     entry("left(text, count)", "the first characters", "left('lightning', 5)"),
     entry("length(text)", "characters of a text, or bytes", "length('x')"),
     entry("lower(text)", "in small letters", "lower('Bern')"),
-    entry("ltrim(text)", "without space before it", "ltrim('  x ')"),
+    entry(
+        "lpad(text, length [, fill])",
+        "cut, or filled up at its begin; no longer than 16 MiB",
+        "lpad('7', 3, '0')",
+    ),
+    entry(
+        "ltrim(text [, characters])",
+        "without space or some characters before it",
+        "ltrim('  x ')",
+    ),
+    entry("octet_length(text)", "bytes of a text, or bytes", "octet_length('Z\u{fc}rich')"),
+    entry(
+        "overlay(text PLACING text FROM from [FOR count])",
+        "with another text from a character on",
+        "overlay('Txxxxas' PLACING 'hom' FROM 2 FOR 4)",
+    ),
     entry(
         "position(text IN text)",
         "where a text stands in another, from 1",
         "position('t' IN 'city')",
     ),
+    entry("repeat(text, count)", "so many times; no longer than 16 MiB", "repeat('ab', 3)"),
     entry(
         "replace(text, old, new)",
         "with another text in the place of one",
         "replace('abca', 'a', 'x')",
     ),
+    entry("reverse(text)", "from its last character to its first", "reverse('Bern')"),
     entry("right(text, count)", "the last characters", "right('lightning', 4)"),
-    entry("rtrim(text)", "without space behind it", "rtrim(' x  ')"),
+    entry(
+        "rpad(text, length [, fill])",
+        "cut, or filled up at its end; no longer than 16 MiB",
+        "rpad('Bern', 6, '.')",
+    ),
+    entry(
+        "rtrim(text [, characters])",
+        "without space or some characters behind it",
+        "rtrim('1.500', '0')",
+    ),
+    entry(
+        "split_part(text, separator, field)",
+        "a field, counted from 1, or from -1 at the end",
+        "split_part('a/b/c', '/', -1)",
+    ),
     entry("starts_with(text, text)", "whether it begins so", "starts_with('city', 'ci')"),
     entry("strpos(text, text), instr", "as position, the text first", "strpos('city', 't')"),
     entry(
@@ -80,7 +140,17 @@ const TEXTS: &[Entry] = &[
         "a part of it, counted from 1",
         "substring('lightning', 6, 3)",
     ),
-    entry("trim(text), btrim", "without space around it", "trim('  x ')"),
+    entry("to_hex(number)", "a whole number in hexadecimal digits", "to_hex(255)"),
+    entry(
+        "translate(text, old, new)",
+        "with other characters in the place of some",
+        "translate('2024-02', '-0', '/')",
+    ),
+    entry(
+        "trim([BOTH | LEADING | TRAILING] [characters FROM] text), btrim",
+        "without space or some characters around it",
+        "trim(BOTH 'x' FROM 'xxBernx')",
+    ),
     entry("upper(text)", "in capital letters", "upper('Bern')"),
 ];
 

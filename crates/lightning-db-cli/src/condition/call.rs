@@ -1,8 +1,8 @@
 //! Functions, and the questions that an index alone answers.
 
 use lightning_db::tables::index::{
-    Bounds, DatePart, Expression, Function, IndexKind, IndexQuery, Location, SpatialQuery,
-    TextQuery,
+    Bounds, DatePart, Expression, Function, IndexKind, IndexQuery, Location, MathFunction,
+    SpatialQuery, TextQuery,
 };
 use lightning_db::types::ValueType;
 
@@ -11,7 +11,7 @@ use super::lexer::TokenKind;
 use super::parser::{Fault, Parsed, Parser};
 use crate::spelling::did_you_mean;
 
-const FUNCTIONS: [Function; 35] = [
+const FUNCTIONS: [Function; 49] = [
     Function::Lower,
     Function::Upper,
     Function::Length,
@@ -36,6 +36,20 @@ const FUNCTIONS: [Function; 35] = [
     Function::Greatest,
     Function::Least,
     Function::NullIf,
+    Function::Quotient,
+    Function::PadStart,
+    Function::PadEnd,
+    Function::Repeat,
+    Function::Reverse,
+    Function::SplitPart,
+    Function::ConcatSeparated,
+    Function::Capitalize,
+    Function::CodePoint,
+    Function::Character,
+    Function::Translate,
+    Function::ByteLength,
+    Function::Overlay,
+    Function::Hexadecimal,
     Function::DatePart(DatePart::Year),
     Function::DatePart(DatePart::Quarter),
     Function::DatePart(DatePart::Month),
@@ -49,8 +63,12 @@ const FUNCTIONS: [Function; 35] = [
     Function::DatePart(DatePart::Epoch),
 ];
 
+fn functions() -> impl Iterator<Item = Function> {
+    FUNCTIONS.into_iter().chain(MathFunction::ALL.into_iter().map(Function::Math))
+}
+
 fn function(name: &str) -> Option<Function> {
-    FUNCTIONS.into_iter().find(|function| function.name() == name)
+    functions().find(|function| function.name() == name)
 }
 
 impl Parser<'_> {
@@ -72,7 +90,7 @@ impl Parser<'_> {
             return Ok(Condition::Plain(operand.cast(wanted)));
         }
         let Some(function) = function(name) else {
-            let known = FUNCTIONS.iter().map(|function| function.name());
+            let known = functions().map(Function::name);
             let meant = did_you_mean(name, known.chain(["matches", "near", "inside", "cast"]));
             return Err(Fault::NotFound(format!("there is no function {name}{meant}")));
         };

@@ -52,38 +52,56 @@ impl Columns {
             | Expression::Like { .. } => Some(ValueType::Bool),
             Expression::Cast(_, to) => Some(*to),
             Expression::Negate(operand) => self.type_of(operand),
-            Expression::Call(function, arguments) => match function {
-                Function::Lower
-                | Function::Upper
-                | Function::Trim
-                | Function::Substring
-                | Function::Replace
-                | Function::Left
-                | Function::Right
-                | Function::TrimStart
-                | Function::TrimEnd
-                | Function::Concat => Some(ValueType::Text),
-                Function::Length | Function::Position | Function::DatePart(_) => {
-                    Some(ValueType::I64)
-                }
-                Function::StartsWith => Some(ValueType::Bool),
-                Function::Abs
-                | Function::Round
-                | Function::Floor
-                | Function::Ceiling
-                | Function::Truncate
-                | Function::Sign
-                | Function::NullIf
-                | Function::Greatest
-                | Function::Least
-                | Function::Coalesce => self.type_of(arguments.first()?),
-                _ => None,
-            },
+            Expression::Call(function, arguments) => self.type_of_call(*function, arguments),
             Expression::Arithmetic(_, left, right) => {
                 let types = (self.type_of(left)?, self.type_of(right)?);
                 (types.0 == types.1).then_some(types.0)
             }
             Expression::Case { .. } => None,
+        }
+    }
+
+    fn type_of_call(&self, function: Function, arguments: &[Expression]) -> Option<ValueType> {
+        match function {
+            Function::Lower
+            | Function::Upper
+            | Function::Trim
+            | Function::Substring
+            | Function::Replace
+            | Function::Left
+            | Function::Right
+            | Function::TrimStart
+            | Function::TrimEnd
+            | Function::Concat
+            | Function::ConcatSeparated
+            | Function::PadStart
+            | Function::PadEnd
+            | Function::Repeat
+            | Function::Reverse
+            | Function::SplitPart
+            | Function::Capitalize
+            | Function::Character
+            | Function::Translate
+            | Function::Overlay
+            | Function::Hexadecimal => Some(ValueType::Text),
+            Function::Length
+            | Function::ByteLength
+            | Function::CodePoint
+            | Function::Position
+            | Function::DatePart(_) => Some(ValueType::I64),
+            Function::Math(_) => Some(ValueType::F64),
+            Function::StartsWith => Some(ValueType::Bool),
+            Function::Abs
+            | Function::Round
+            | Function::Floor
+            | Function::Ceiling
+            | Function::Truncate
+            | Function::Sign
+            | Function::NullIf
+            | Function::Greatest
+            | Function::Least
+            | Function::Coalesce => self.type_of(arguments.first()?),
+            _ => None,
         }
     }
 

@@ -183,17 +183,28 @@ fn called(query: &Query, id: ScalarId, function: Function, arguments: &[ScalarId
         return Err(Error::Shape { what: "a call", detail });
     }
     let wanted = |position: usize| match (function, position) {
-        (Function::Length, _) => Wanted::TextOrBytes,
-        (Function::Substring | Function::Round | Function::Left | Function::Right, 1..) => {
-            Wanted::Whole
-        }
+        (Function::Length | Function::ByteLength, _) => Wanted::TextOrBytes,
+        (
+            Function::Substring
+            | Function::Round
+            | Function::Truncate
+            | Function::Left
+            | Function::Right
+            | Function::Repeat,
+            1..,
+        )
+        | (Function::PadStart | Function::PadEnd, 1)
+        | (Function::SplitPart | Function::Overlay, 2..)
+        | (Function::Character | Function::Hexadecimal, _) => Wanted::Whole,
         (
             Function::Abs
             | Function::Round
             | Function::Floor
             | Function::Ceiling
             | Function::Truncate
-            | Function::Sign,
+            | Function::Sign
+            | Function::Quotient
+            | Function::Math(_),
             _,
         ) => Wanted::Number,
         (Function::DatePart(_) | Function::DateTruncate(_), _) => Wanted::Moment,

@@ -68,9 +68,7 @@ impl Query {
                 let from = self.value_type(*one);
                 from != *to && from != lightning_db_types::ValueType::Null
             }
-            Scalar::Call(function, _) => {
-                matches!(function, Function::Substring | Function::JsonExtract | Function::Round)
-            }
+            Scalar::Call(function, _) => call_may_fail(*function),
             Scalar::Subquery(Subquery::Value(_)) => true,
             _ => false,
         };
@@ -78,6 +76,24 @@ impl Query {
         scalar.each_operand(&mut |operand| fails = fails || self.may_fail(operand));
         fails
     }
+}
+
+fn call_may_fail(function: Function) -> bool {
+    matches!(
+        function,
+        Function::Substring
+            | Function::JsonExtract
+            | Function::Round
+            | Function::Math(_)
+            | Function::Quotient
+            | Function::Replace
+            | Function::PadStart
+            | Function::PadEnd
+            | Function::Repeat
+            | Function::SplitPart
+            | Function::Character
+            | Function::Overlay
+    )
 }
 
 fn common(all: &[ScalarId], of: &dyn Fn(ScalarId) -> BTreeSet<ColumnId>) -> BTreeSet<ColumnId> {

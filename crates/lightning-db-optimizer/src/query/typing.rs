@@ -60,8 +60,31 @@ impl Query {
             | Function::Right
             | Function::TrimStart
             | Function::TrimEnd
-            | Function::Concat => ValueType::Text,
-            Function::Length | Function::Position | Function::DatePart(_) => ValueType::I64,
+            | Function::Concat
+            | Function::ConcatSeparated
+            | Function::PadStart
+            | Function::PadEnd
+            | Function::Repeat
+            | Function::Reverse
+            | Function::SplitPart
+            | Function::Capitalize
+            | Function::Character
+            | Function::Translate
+            | Function::Overlay
+            | Function::Hexadecimal => ValueType::Text,
+            Function::Length
+            | Function::ByteLength
+            | Function::CodePoint
+            | Function::Position
+            | Function::DatePart(_) => ValueType::I64,
+            Function::Math(_) => ValueType::F64,
+            Function::Quotient => match arguments {
+                [left, right] => {
+                    let (left, right) = (self.value_type(*left), self.value_type(*right));
+                    arithmetic_type(Arithmetic::Divide, left, right)
+                }
+                _ => ValueType::Null,
+            },
             Function::StartsWith => ValueType::Bool,
             Function::Abs
             | Function::Round

@@ -87,6 +87,7 @@ impl Binder<'_> {
             | Expr::Extract { .. }
             | Expr::Substring { .. }
             | Expr::Trim { .. }
+            | Expr::Overlay { .. }
             | Expr::Floor { .. }
             | Expr::Ceil { .. }
             | Expr::Position { .. } => self.function(expr, place),

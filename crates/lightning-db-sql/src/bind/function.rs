@@ -1,6 +1,7 @@
 //! Functions by their names in SQL.
 
-use lightning_db_expression::{DatePart, Function};
+use lightning_db_expression::{Arithmetic, DatePart, Function, MathFunction};
+use lightning_db_optimizer::arithmetic_type;
 use lightning_db_query::build::{Term, call, literal};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast::{self, CeilFloorKind, DateTimeField, Expr, TrimWhereField};
@@ -34,13 +35,20 @@ impl Binder<'_> {
                 }
                 plain("substring", Function::Substring, arguments, at)
             }
-            Expr::Trim { trim_where, trim_what: None, expr, trim_characters: None } => {
+            Expr::Trim { trim_where, trim_what, expr, trim_characters: None } => {
                 let function = match trim_where {
                     None | Some(TrimWhereField::Both) => Function::Trim,
                     Some(TrimWhereField::Leading) => Function::TrimStart,
                     Some(TrimWhereField::Trailing) => Function::TrimEnd,
                 };
-                plain("trim", function, vec![self.expression(expr, place)?], at)
+                let operands = std::iter::once(expr).chain(trim_what);
+                let operands = operands.map(|operand| self.expression(operand, place));
+                plain("trim", function, operands.collect::<Result<_>>()?, at)
+            }
+            Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let operands = [expr, overlay_what, overlay_from].into_iter().chain(overlay_for);
+                let operands = operands.map(|operand| self.expression(operand, place));
+                plain("overlay", Function::Overlay, operands.collect::<Result<_>>()?, at)
             }
             Expr::Position { expr, r#in } => {
                 let arguments = vec![self.expression(r#in, place)?, self.expression(expr, place)?];
@@ -107,33 +115,20 @@ fn named(name: &str, arguments: Vec<Typed>, at: Option<Position>) -> Result<Type
     if let Some(found) = super::scalar::function(name, &arguments, at)? {
         return Ok(found);
     }
-    let function = match name {
-        "lower" => Function::Lower,
-        "upper" => Function::Upper,
-        "length" | "char_length" | "character_length" => Function::Length,
-        "trim" | "btrim" if arguments.len() < 2 => Function::Trim,
-        "substring" | "substr" => Function::Substring,
-        "abs" => Function::Abs,
-        "round" => Function::Round,
-        "starts_with" => Function::StartsWith,
-        "replace" => Function::Replace,
-        "floor" => Function::Floor,
-        "ceil" | "ceiling" => Function::Ceiling,
-        "trunc" if arguments.len() < 2 => Function::Truncate,
-        "sign" => Function::Sign,
-        "left" => Function::Left,
-        "right" => Function::Right,
-        "ltrim" if arguments.len() < 2 => Function::TrimStart,
-        "rtrim" if arguments.len() < 2 => Function::TrimEnd,
-        "json_extract" => Function::JsonExtract,
+    if let Some(function) = of_name(name, arguments.len()) {
+        return plain(name, function, arguments, at);
+    }
+    match name {
         "concat" => {
             // As in PostgreSQL, nulls are empty here, and make || null.
-            let texts = arguments.into_iter().map(|argument| {
-                let text = argument.cast(ValueType::Text, at)?.term;
-                Ok(call(Function::Coalesce, [text, literal("")]))
-            });
-            let texts = texts.collect::<Result<Vec<_>>>()?;
-            return Ok(Typed::new(call(Function::Concat, texts), ValueType::Text));
+            let texts = texts(arguments, at)?.into_iter();
+            let texts = texts.map(|text| call(Function::Coalesce, [text.term, literal("")]));
+            Ok(Typed::new(call(Function::Concat, texts), ValueType::Text))
+        }
+        "concat_ws" => plain(name, Function::ConcatSeparated, texts(arguments, at)?, at),
+        "pi" => {
+            let [] = fixed(name, arguments, at)?;
+            Ok(Typed::value(std::f64::consts::PI.into()))
         }
         "date_part" => {
             let [part, moment] = fixed(name, arguments, at)?;
@@ -142,15 +137,63 @@ fn named(name: &str, arguments: Vec<Typed>, at: Option<Position>) -> Result<Type
             };
             let part = part_of(&part.to_lowercase());
             let part = part.ok_or_else(|| Error::unsupported("this part of a date", at))?;
-            return of_moment(part, moment, at);
+            of_moment(part, moment, at)
         }
         _ => {
             let hint = lightning_db_query::build::nearest(name, reference::names());
             let hint = hint.map_or_else(String::new, |name| format!("did you mean {name}?"));
-            return Err(Error::unsupported_hint(format!("the function {name}"), hint, at));
+            Err(Error::unsupported_hint(format!("the function {name}"), hint, at))
         }
-    };
-    plain(name, function, arguments, at)
+    }
+}
+
+/// The function of a name that takes as many arguments, if it takes them as they are.
+fn of_name(name: &str, arguments: usize) -> Option<Function> {
+    Some(match name {
+        "lower" => Function::Lower,
+        "upper" => Function::Upper,
+        "initcap" => Function::Capitalize,
+        "length" | "char_length" | "character_length" => Function::Length,
+        "octet_length" => Function::ByteLength,
+        "trim" | "btrim" => Function::Trim,
+        "ltrim" => Function::TrimStart,
+        "rtrim" => Function::TrimEnd,
+        "substring" | "substr" => Function::Substring,
+        "left" => Function::Left,
+        "right" => Function::Right,
+        "lpad" => Function::PadStart,
+        "rpad" => Function::PadEnd,
+        "repeat" => Function::Repeat,
+        "reverse" => Function::Reverse,
+        "replace" => Function::Replace,
+        "translate" => Function::Translate,
+        "overlay" => Function::Overlay,
+        "split_part" => Function::SplitPart,
+        "starts_with" => Function::StartsWith,
+        "json_extract" => Function::JsonExtract,
+        "ascii" => Function::CodePoint,
+        "chr" => Function::Character,
+        "to_hex" => Function::Hexadecimal,
+        "abs" => Function::Abs,
+        "round" => Function::Round,
+        "floor" => Function::Floor,
+        "ceil" | "ceiling" => Function::Ceiling,
+        "trunc" => Function::Truncate,
+        "sign" => Function::Sign,
+        "div" => Function::Quotient,
+        "pow" => Function::Math(MathFunction::Power),
+        // Logarithms to other bases are those of DataFusion, where it is there.
+        "log" if arguments < 2 => Function::Math(MathFunction::DecimalLogarithm),
+        _ => {
+            let math = MathFunction::ALL.into_iter().find(|function| function.name() == name);
+            Function::Math(math?)
+        }
+    })
+}
+
+/// The arguments, all as texts.
+fn texts(arguments: Vec<Typed>, at: Option<Position>) -> Result<Vec<Typed>> {
+    arguments.into_iter().map(|argument| argument.cast(ValueType::Text, at)).collect()
 }
 
 pub(super) fn fixed<const N: usize>(
@@ -175,6 +218,14 @@ pub(super) fn plain(
         let detail = format!("{name} does not take {} arguments", arguments.len());
         return Err(Error::invalid(detail, at));
     }
+    let arguments = match function {
+        // As in PostgreSQL, a text that is given is read as a number, and a decimal as a double.
+        Function::Math(_) => {
+            let doubles = arguments.into_iter().map(|it| it.used_as(ValueType::F64, at));
+            doubles.collect::<Result<Vec<_>>>()?
+        }
+        _ => arguments,
+    };
     let first = arguments.first().map_or(ValueType::Null, |argument| argument.value_type);
     for (position, argument) in arguments.iter().enumerate() {
         let found = argument.value_type;
@@ -184,7 +235,11 @@ pub(super) fn plain(
         }
     }
     let value_type = match function {
-        Function::Length | Function::Position => ValueType::I64,
+        Function::Length | Function::ByteLength | Function::CodePoint | Function::Position => {
+            ValueType::I64
+        }
+        Function::Math(_) => ValueType::F64,
+        Function::Quotient => arithmetic_type(Arithmetic::Divide, first, arguments[1].value_type),
         Function::StartsWith => ValueType::Bool,
         Function::Abs
         | Function::Round
@@ -202,15 +257,30 @@ pub(super) fn plain(
 fn takes(function: Function, position: usize, found: ValueType) -> bool {
     let whole = matches!(found, ValueType::I64 | ValueType::U64);
     match (function, position) {
-        (Function::Length, _) => matches!(found, ValueType::Text | ValueType::Bytes),
-        (Function::Substring | Function::Round | Function::Left | Function::Right, 1..) => whole,
+        (Function::Length | Function::ByteLength, _) => {
+            matches!(found, ValueType::Text | ValueType::Bytes)
+        }
+        (
+            Function::Substring
+            | Function::Round
+            | Function::Truncate
+            | Function::Left
+            | Function::Right
+            | Function::Repeat,
+            1..,
+        )
+        | (Function::PadStart | Function::PadEnd, 1)
+        | (Function::SplitPart | Function::Overlay, 2..)
+        | (Function::Character | Function::Hexadecimal, _) => whole,
         (
             Function::Abs
             | Function::Round
             | Function::Floor
             | Function::Ceiling
             | Function::Truncate
-            | Function::Sign,
+            | Function::Sign
+            | Function::Quotient
+            | Function::Math(_),
             _,
         ) => lightning_db_expression::number::is_number(found),
         _ => found == ValueType::Text,

@@ -225,7 +225,6 @@ fn visit(expr: &Expr, each: &mut dyn FnMut(&Expr)) {
             | Expr::UnaryOp { expr: one, .. }
             | Expr::Cast { expr: one, .. }
             | Expr::Extract { expr: one, .. }
-            | Expr::Trim { expr: one, .. }
             | Expr::Ceil { expr: one, .. }
             | Expr::Floor { expr: one, .. }
             | Expr::InSubquery { expr: one, .. } => open.push(one),
@@ -245,6 +244,14 @@ fn visit(expr: &Expr, each: &mut dyn FnMut(&Expr)) {
                 open.push(expr);
                 open.extend(substring_from.as_deref());
                 open.extend(substring_for.as_deref());
+            }
+            Expr::Trim { expr, trim_what, .. } => {
+                open.push(expr);
+                open.extend(trim_what.as_deref());
+            }
+            Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                open.extend([&**expr, &**overlay_what, &**overlay_from]);
+                open.extend(overlay_for.as_deref());
             }
             Expr::Case { operand, conditions, else_result, .. } => {
                 open.extend(operand.as_deref());
