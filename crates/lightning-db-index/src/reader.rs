@@ -109,8 +109,8 @@ impl ReaderRange {
         })
     }
 
-    /// Calls `visit` with each key that is left and its value, until it breaks: the fastest way over
-    /// many.
+    /// Calls `visit` with each key that is left and its value, until it breaks: the fastest way
+    /// over many.
     ///
     /// # Errors
     /// Those of the store; the range then ends.

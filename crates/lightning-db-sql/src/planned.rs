@@ -258,8 +258,8 @@ impl Planned {
     }
 }
 
-/// Calls `visit` with the columns of a query, when its first row is there or there is none, and with
-/// each row; says in any case whether it was called.
+/// Calls `visit` with the columns of a query, when its first row is there or there is none, and
+/// with each row; says in any case whether it was called.
 fn rows(
     (query, columns): (&Query, &Arc<[ResultColumn]>),
     source: Source<'_>,
@@ -310,7 +310,8 @@ fn on_datafusion(
 /// Whether more memory was needed than there may be.
 #[cfg(feature = "vector")]
 fn is_memory(error: &Error) -> bool {
-    matches!(error, Error::Query(error) if matches!(**error, lightning_db_query::Error::Memory { .. }))
+    let Error::Query(error) = error else { return false };
+    matches!(**error, lightning_db_query::Error::Memory { .. })
 }
 
 /// Calls `visit` with each row of a batch.

@@ -136,9 +136,9 @@ impl Range {
         found
     }
 
-    /// Calls `visit` with each key that is left from the start, and its value, until it breaks; what
-    /// it broke at is [`current`](Self::current). It goes over the entries of a block in one loop,
-    /// where nothing newer lies between them, and is the fastest way over many.
+    /// Calls `visit` with each key that is left from the start, and its value, until it breaks;
+    /// what it broke at is [`current`](Self::current). It goes over the entries of a block in one
+    /// loop, where nothing newer lies between them, and is the fastest way over many.
     ///
     /// # Errors
     /// As an item: the range then ends.
