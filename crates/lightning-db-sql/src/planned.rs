@@ -426,7 +426,7 @@ fn otherwise(
     }
     let reason = match session.executor {
         Executor::DataFusion => "SET executor asks for it".to_owned(),
-        _ => error.to_string(),
+        _ => format!("the row executor fails to {error}"),
     };
     let state = given.state(engine, session);
     let query = given.on_datafusion(statement, None, (engine, &state));

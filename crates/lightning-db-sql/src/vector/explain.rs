@@ -49,10 +49,9 @@ fn add(
     nodes: &mut Vec<Node>,
 ) -> usize {
     let line = displayable(plan).one_line().to_string();
-    let (name, detail) = match line.trim_end().split_once(": ") {
-        Some((name, detail)) => (name.to_owned(), detail.to_owned()),
-        None => (plan.name().to_owned(), line.trim_end().to_owned()),
-    };
+    let name = plan.name().to_owned();
+    let detail = line.trim_end().strip_prefix(&*name).unwrap_or(&line);
+    let detail = detail.trim_start_matches(':').trim().to_owned();
     let known = statistics.compute(plan, &StatisticsArgs::new()).ok();
     let expected = known.and_then(|known| match known.num_rows {
         Precision::Exact(rows) | Precision::Inexact(rows) => Some(rows),
@@ -74,8 +73,7 @@ fn add(
 fn text(nodes: &[Node], reason: &str, ran: bool) -> String {
     let mut text = format!("DataFusion, since {reason}\n");
     for node in nodes {
-        let space = if node.detail.is_empty() || node.detail == node.name { "" } else { " " };
-        let detail = if space.is_empty() { "" } else { &node.detail };
+        let (detail, space) = (&node.detail, if node.detail.is_empty() { "" } else { " " });
         // Writing to a string cannot fail.
         let _ = write!(text, "{:1$}{2}{space}{detail}", "", 2 * node.depth, node.name);
         if let Some(expected) = node.expected {

@@ -128,7 +128,8 @@ fn plans_say_why_they_run_there_and_what_there_was() {
     let explain = |how: &str, sql: &str| shown(&db.query(&format!("{how} {sql}"), ()).unwrap());
     let few = "SELECT g, string_agg(s, '+') FROM t WHERE g < 3 GROUP BY g";
     let plan = explain("EXPLAIN", few);
-    assert!(plan.starts_with("DataFusion, since ") && plan.contains("string_agg"), "{plan}");
+    let reason = "DataFusion, since the row executor fails to run the function string_agg";
+    assert!(plan.starts_with(reason) && !plan.contains("Scan Scan"), "{plan}");
     assert!(!plan.contains("actual"), "{plan}");
     let ran = explain("EXPLAIN ANALYZE", few);
     let scan = ran.lines().find(|line| line.trim_start().starts_with("Scan t")).unwrap();
@@ -362,7 +363,7 @@ fn what_does_not_fit_into_memory_goes_to_files() {
     assert!(plan.contains("(actual 20000"), "{plan}");
     let mut file = Vec::new();
     db.copy_out(&format!("COPY ({sorted}) TO STDOUT"), &mut file).unwrap();
-    assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), 20_000);
+    assert_eq!(String::from_utf8(file).unwrap().lines().count(), 20_000);
 }
 
 #[test]
