@@ -218,9 +218,9 @@ fn few_rows_search_the_other_side_and_many_meet_in_a_table() {
         none.select(["city"]),
         expect![[r"
             Project c.city
-              Merge semi join c.id = o.customer
+              For each semi join
                 Access c by scan
-                Access o by index by_customer covering"]],
+                Access o by index by_customer (= c.id) covering"]],
     );
 }
 
