@@ -14,10 +14,12 @@ mod math;
 mod moment;
 mod text;
 mod truncate;
+mod types;
 
 pub use math::MathFunction;
 pub use moment::DatePart;
 use text::{Ends, text};
+pub use types::Argument;
 
 /// A function. All but `Coalesce`, `Greatest`, `Least`, `NullIf` and `ConcatSeparated` are null if
 /// an argument is.

@@ -50,5 +50,5 @@ pub use display::ExpressionDisplay;
 pub use error::{Error, Result};
 pub use evaluate::Evaluated;
 pub use expression::{Arithmetic, Comparison, Expression};
-pub use function::{DatePart, Function, MathFunction};
+pub use function::{Argument, DatePart, Function, MathFunction};
 pub use like::Pattern;

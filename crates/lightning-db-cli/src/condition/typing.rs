@@ -62,35 +62,10 @@ impl Columns {
     }
 
     fn type_of_call(&self, function: Function, arguments: &[Expression]) -> Option<ValueType> {
+        if let Some(known) = function.value_type() {
+            return Some(known);
+        }
         match function {
-            Function::Lower
-            | Function::Upper
-            | Function::Trim
-            | Function::Substring
-            | Function::Replace
-            | Function::Left
-            | Function::Right
-            | Function::TrimStart
-            | Function::TrimEnd
-            | Function::Concat
-            | Function::ConcatSeparated
-            | Function::PadStart
-            | Function::PadEnd
-            | Function::Repeat
-            | Function::Reverse
-            | Function::SplitPart
-            | Function::Capitalize
-            | Function::Character
-            | Function::Translate
-            | Function::Overlay
-            | Function::Hexadecimal => Some(ValueType::Text),
-            Function::Length
-            | Function::ByteLength
-            | Function::CodePoint
-            | Function::Position
-            | Function::DatePart(_) => Some(ValueType::I64),
-            Function::Math(_) => Some(ValueType::F64),
-            Function::StartsWith => Some(ValueType::Bool),
             Function::Abs
             | Function::Round
             | Function::Floor

@@ -1,7 +1,7 @@
 //! Types of what terms are made of.
 
 use lightning_db_expression::number::is_number;
-use lightning_db_expression::{Arithmetic, Function};
+use lightning_db_expression::{Argument, Arithmetic, Function};
 use lightning_db_types::ValueType;
 
 use crate::error::{Error, Result};
@@ -182,32 +182,11 @@ fn called(query: &Query, id: ScalarId, function: Function, arguments: &[ScalarId
         let detail = format!("{name} takes {wanted} arguments, not {given}");
         return Err(Error::Shape { what: "a call", detail });
     }
-    let wanted = |position: usize| match (function, position) {
-        (Function::Length | Function::ByteLength, _) => Wanted::TextOrBytes,
-        (
-            Function::Substring
-            | Function::Round
-            | Function::Truncate
-            | Function::Left
-            | Function::Right
-            | Function::Repeat,
-            1..,
-        )
-        | (Function::PadStart | Function::PadEnd, 1)
-        | (Function::SplitPart | Function::Overlay, 2..)
-        | (Function::Character | Function::Hexadecimal, _) => Wanted::Whole,
-        (
-            Function::Abs
-            | Function::Round
-            | Function::Floor
-            | Function::Ceiling
-            | Function::Truncate
-            | Function::Sign
-            | Function::Quotient
-            | Function::Math(_),
-            _,
-        ) => Wanted::Number,
-        (Function::DatePart(_) | Function::DateTruncate(_), _) => Wanted::Moment,
+    let wanted = |position: usize| match function.argument(position) {
+        Argument::TextOrBytes => Wanted::TextOrBytes,
+        Argument::Whole => Wanted::Whole,
+        Argument::Number => Wanted::Number,
+        Argument::Moment => Wanted::Moment,
         _ => Wanted::Text,
     };
     if let (Function::NullIf, [left, right]) = (function, arguments) {

@@ -50,34 +50,10 @@ impl Query {
     }
 
     fn call_type(&self, function: Function, arguments: &[ScalarId]) -> ValueType {
+        if let Some(known) = function.value_type() {
+            return known;
+        }
         match function {
-            Function::Lower
-            | Function::Upper
-            | Function::Trim
-            | Function::Substring
-            | Function::Replace
-            | Function::Left
-            | Function::Right
-            | Function::TrimStart
-            | Function::TrimEnd
-            | Function::Concat
-            | Function::ConcatSeparated
-            | Function::PadStart
-            | Function::PadEnd
-            | Function::Repeat
-            | Function::Reverse
-            | Function::SplitPart
-            | Function::Capitalize
-            | Function::Character
-            | Function::Translate
-            | Function::Overlay
-            | Function::Hexadecimal => ValueType::Text,
-            Function::Length
-            | Function::ByteLength
-            | Function::CodePoint
-            | Function::Position
-            | Function::DatePart(_) => ValueType::I64,
-            Function::Math(_) => ValueType::F64,
             Function::Quotient => match arguments {
                 [left, right] => {
                     let (left, right) = (self.value_type(*left), self.value_type(*right));
@@ -85,7 +61,6 @@ impl Query {
                 }
                 _ => ValueType::Null,
             },
-            Function::StartsWith => ValueType::Bool,
             Function::Abs
             | Function::Round
             | Function::Floor
@@ -96,7 +71,6 @@ impl Query {
             Function::Coalesce | Function::Greatest | Function::Least => {
                 self.first_type(arguments.iter().copied())
             }
-            Function::DateTruncate(_) => ValueType::Timestamp,
             // What stands in a JSON text has the type that it has there.
             _ => ValueType::Null,
         }

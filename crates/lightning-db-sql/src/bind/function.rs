@@ -229,62 +229,18 @@ pub(super) fn plain(
     let first = arguments.first().map_or(ValueType::Null, |argument| argument.value_type);
     for (position, argument) in arguments.iter().enumerate() {
         let found = argument.value_type;
-        if found != ValueType::Null && !takes(function, position, found) {
+        if found != ValueType::Null && !function.argument(position).takes(found) {
             let detail = format!("argument {} of {name} may not be a {found}", position + 1);
             return Err(Error::invalid(detail, at));
         }
     }
-    let value_type = match function {
-        Function::Length | Function::ByteLength | Function::CodePoint | Function::Position => {
-            ValueType::I64
-        }
-        Function::Math(_) => ValueType::F64,
+    let value_type = function.value_type().unwrap_or_else(|| match function {
         Function::Quotient => arithmetic_type(Arithmetic::Divide, first, arguments[1].value_type),
-        Function::StartsWith => ValueType::Bool,
-        Function::Abs
-        | Function::Round
-        | Function::Floor
-        | Function::Ceiling
-        | Function::Truncate
-        | Function::Sign => first,
         // What stands in a JSON text has the type that it has there.
         Function::JsonExtract => ValueType::Null,
-        _ => ValueType::Text,
-    };
+        _ => first,
+    });
     Ok(Typed::new(call(function, arguments.into_iter().map(|it| it.term)), value_type))
-}
-
-fn takes(function: Function, position: usize, found: ValueType) -> bool {
-    let whole = matches!(found, ValueType::I64 | ValueType::U64);
-    match (function, position) {
-        (Function::Length | Function::ByteLength, _) => {
-            matches!(found, ValueType::Text | ValueType::Bytes)
-        }
-        (
-            Function::Substring
-            | Function::Round
-            | Function::Truncate
-            | Function::Left
-            | Function::Right
-            | Function::Repeat,
-            1..,
-        )
-        | (Function::PadStart | Function::PadEnd, 1)
-        | (Function::SplitPart | Function::Overlay, 2..)
-        | (Function::Character | Function::Hexadecimal, _) => whole,
-        (
-            Function::Abs
-            | Function::Round
-            | Function::Floor
-            | Function::Ceiling
-            | Function::Truncate
-            | Function::Sign
-            | Function::Quotient
-            | Function::Math(_),
-            _,
-        ) => lightning_db_expression::number::is_number(found),
-        _ => found == ValueType::Text,
-    }
 }
 
 fn date_part(field: &DateTimeField, moment: Typed, at: Option<Position>) -> Result<Typed> {
