@@ -8,6 +8,7 @@
 mod access;
 mod aggregate;
 mod batch;
+mod chain;
 mod function;
 mod join;
 mod kept;
@@ -117,6 +118,11 @@ impl Run<'_> {
         outer: &[ValueRef<'_>],
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>> {
+        if self.counted.is_none()
+            && let Some(chain) = self.program.chain(id)
+        {
+            return self.chain(chain, outer, sink);
+        }
         match self.program.step(id)? {
             // Rows that are only read, or of which few may be wanted, are lent as they stand.
             Step::Access(access)
@@ -219,6 +225,9 @@ impl Run<'_> {
         outer: &[ValueRef<'_>],
         then: impl FnOnce(ValueRef<'_>) -> Result<T>,
     ) -> Result<T> {
+        if let Some(value) = computed.given(outer, self.parameters) {
+            return then(value);
+        }
         let parts = self.parts(computed, &Values(&[]), outer)?;
         let row = &Values(&[]);
         let frame = Frame { row, outer, parameters: self.parameters, parts: &parts };

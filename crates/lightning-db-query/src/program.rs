@@ -5,6 +5,7 @@
 
 mod access;
 mod batch;
+mod chain;
 mod function;
 mod scalar;
 mod window;
@@ -21,6 +22,7 @@ use lightning_db_types::{Value, ValueType};
 pub(crate) use access::{
     Access, Check, Entries, First, Key, KeyScan, Part as KeyPart, Path, Place, Set,
 };
+pub(crate) use chain::{Chain, FRAME_MAX};
 pub(crate) use function::{Asked, MemberSet, Nearest};
 pub(crate) use scalar::{
     Computed, Frame, Located, Pair, Part, Question, ROW_ID, Scope, Values, located,
@@ -37,11 +39,14 @@ pub(crate) struct Program {
     pub(crate) steps: Vec<Option<Step>>,
     /// Whether each is run in batches.
     pub(crate) batched: Vec<bool>,
+    /// By the position of the node: what its step is run as, with those below it, unless the rows
+    /// of each are counted.
+    pub(crate) chains: Vec<Option<Chain>>,
     pub(crate) root: PlanId,
     /// The tables that it reads.
     pub(crate) tables: Vec<TableId>,
     /// Types of the parameters that it uses, by number.
-    pub(crate) parameters: BTreeMap<usize, ValueType>,
+    pub(crate) parameters: Vec<(usize, ValueType)>,
     /// The sets of rows that conditions ask for.
     pub(crate) members: Vec<MemberSet>,
 }
@@ -129,18 +134,24 @@ impl Program {
             catalog,
             steps: (0..nodes).map(|_| None).collect(),
             batched: vec![false; nodes],
+            chains: (0..nodes).map(|_| None).collect(),
             tables: Vec::new(),
             parameters: BTreeMap::new(),
             members: Vec::new(),
         };
-        compiler.step(plan.root(), &[])?;
-        let Compiler { steps, batched, tables, parameters, members, .. } = compiler;
-        Ok(Self { steps, batched, root: plan.root(), tables, parameters, members })
+        compiler.tree(plan.root(), &[])?;
+        let Compiler { steps, batched, chains, tables, parameters, members, .. } = compiler;
+        let parameters = parameters.into_iter().collect();
+        Ok(Self { steps, batched, chains, root: plan.root(), tables, parameters, members })
     }
 
     /// Whether a node is run in batches.
     pub(crate) fn is_batched(&self, id: PlanId) -> bool {
         self.batched.get(id.index()).copied().unwrap_or(false)
+    }
+
+    pub(crate) fn chain(&self, id: PlanId) -> Option<&Chain> {
+        self.chains.get(id.index()).and_then(Option::as_ref)
     }
 
     pub(crate) fn step(&self, id: PlanId) -> Result<&Step> {
@@ -154,6 +165,7 @@ pub(super) struct Compiler<'a> {
     catalog: &'a TableCatalog,
     steps: Vec<Option<Step>>,
     batched: Vec<bool>,
+    chains: Vec<Option<Chain>>,
     tables: Vec<TableId>,
     parameters: BTreeMap<usize, ValueType>,
     members: Vec<MemberSet>,
@@ -169,23 +181,31 @@ fn missing() -> Error {
 }
 
 impl Compiler<'_> {
-    /// Makes a node ready, and those that it reads from. `outer` are the columns of the rows
-    /// around it.
+    /// Makes a plan or that of a subquery ready. `outer` are the columns of the rows around it.
+    fn tree(&mut self, root: PlanId, outer: &[ColumnId]) -> Result<()> {
+        self.step(root, outer)?;
+        self.chains(root, outer)
+    }
+
+    /// What a node reads from, each with the columns of the rows around it.
+    fn inputs(&self, id: PlanId, outer: &[ColumnId]) -> Vec<(PlanId, Vec<ColumnId>)> {
+        let operator = &self.plan.node(id).operator;
+        let around = |input: PlanId| match operator {
+            // The right side of such a join sees the row of the left one.
+            Operator::Join { method: JoinMethod::ForEach, left, right, .. } if *right == input => {
+                [outer, &self.plan.node(*left).columns].concat()
+            }
+            _ => outer.to_vec(),
+        };
+        operator.inputs().into_iter().map(|input| (input, around(input))).collect()
+    }
+
+    /// Makes a node ready, and those that it reads from.
     fn step(&mut self, id: PlanId, outer: &[ColumnId]) -> Result<()> {
         let plan = self.plan;
         let node = plan.node(id);
-        for input in node.operator.inputs() {
-            // The right side of such a join sees the row of the left one.
-            let each = matches!(
-                &node.operator,
-                Operator::Join { method: JoinMethod::ForEach, right, .. } if *right == input
-            );
-            if each {
-                let left = node.operator.inputs()[0];
-                self.step(input, &[outer, &plan.node(left).columns].concat())?;
-            } else {
-                self.step(input, outer)?;
-            }
+        for (input, outer) in self.inputs(id, outer) {
+            self.step(input, &outer)?;
         }
         let columns = |input: PlanId| numbered(&plan.node(input).columns);
         let step = match &node.operator {

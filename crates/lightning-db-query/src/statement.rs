@@ -222,6 +222,20 @@ impl Prepared {
         self
     }
 
+    /// Links of the longest chain of the plan.
+    #[cfg(test)]
+    pub(crate) fn longest_chain(&self) -> usize {
+        let links = self.program.chains.iter().flatten().map(|chain| chain.links.len());
+        links.max().unwrap_or(0)
+    }
+
+    /// The same, run node by node.
+    #[cfg(test)]
+    pub(crate) fn by_nodes(mut self) -> Self {
+        self.program.chains.clear();
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn text(&self) -> String {
         self.plan.explain().without_costs().to_string()

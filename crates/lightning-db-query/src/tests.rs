@@ -1,6 +1,7 @@
 //! Statements over tables on a simulated disk.
 
 mod batches;
+mod chains;
 mod learning;
 mod random;
 #[cfg(all(feature = "spatial", feature = "text"))]

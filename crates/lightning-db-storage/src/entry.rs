@@ -289,6 +289,14 @@ impl Entry {
         self.into_tail(value_len)
     }
 
+    /// The bytes in a buffer of their own: the one they stand in, if it holds nothing else.
+    pub(crate) fn into_whole(self) -> Arc<[u8]> {
+        if self.start == 0 && self.end as usize == self.buf.len() {
+            return self.buf;
+        }
+        self.bytes().into()
+    }
+
     /// Its last `len` bytes, taking over the reference to the buffer.
     #[inline]
     pub(crate) fn into_tail(self, len: usize) -> Slice {

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::entry::Entry;
+use crate::entry::{self, Entry};
 use crate::hits::Hits;
 
 /// Locks that keep a flush and readers apart, by hash.
@@ -25,25 +25,28 @@ const GATES: usize = 64;
 const ADMIT_ONE_IN: u64 = 8;
 /// Memory that a row takes beside its bytes.
 const ROW_OVERHEAD: u64 = 96;
+/// Odd, so that no two generations are as far apart: 2^64 by the golden ratio.
+const PLACES_APART: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Longer entries are left to the block cache.
 const ROW_LEN_MAX: usize = 4 << 10;
 
 #[derive(Debug, Clone)]
 struct Weight;
 
-impl Weighter<Place, Entry> for Weight {
-    fn weight(&self, _: &Place, row: &Entry) -> u64 {
-        row.bytes().len() as u64 + ROW_OVERHEAD
+impl Weighter<u64, Row> for Weight {
+    fn weight(&self, _: &u64, row: &Row) -> u64 {
+        row.len() as u64 + ROW_OVERHEAD
     }
 }
 
-/// Keyspace and hash of a key; the row itself tells which key it is.
-type Place = (u64, u64);
+/// The whole encoding of a version.
+type Row = Arc<[u8]>;
 
 /// See the head of this file.
 #[derive(Debug)]
 pub(crate) struct RowCache {
-    rows: Cache<Place, Entry, Weight, foldhash::fast::RandomState>,
+    /// By place, see [`KeyspaceRows::place`]. Few bytes for each, so that many stand together.
+    rows: Cache<u64, Row, Weight, foldhash::fast::RandomState>,
     gates: Box<[Mutex<()>]>,
     hits: Hits,
     /// Rows that came to a full cache.
@@ -55,7 +58,7 @@ pub(crate) struct RowCache {
 #[derive(Debug)]
 pub(crate) struct KeyspaceRows {
     cache: Arc<RowCache>,
-    /// Changes when all rows of the keyspace become void: part of their places.
+    /// Keyspace, and how often all its rows became void: part of their places.
     generation: AtomicU64,
     /// Goes up when a flush begins and when it ends: odd while one is under way.
     flushes: AtomicU64,
@@ -119,8 +122,12 @@ impl KeyspaceRows {
         }
     }
 
-    fn place(&self, hash: u64) -> Place {
-        (self.generation.load(Ordering::Acquire), hash)
+    /// Where the row of a key stands, by the hash of the key. One key has different places in all
+    /// keyspaces and generations of them; the row itself tells which of the keys of a place it is.
+    #[inline]
+    fn place(&self, hash: u64) -> u64 {
+        let generation = self.generation.load(Ordering::Acquire);
+        hash.wrapping_add(generation.wrapping_mul(PLACES_APART))
     }
 
     /// To be taken before the view.
@@ -133,9 +140,9 @@ impl KeyspaceRows {
     #[inline]
     pub(crate) fn get(&self, key: &[u8], hash: u64, seq_max: u64) -> Option<Entry> {
         let row = self.cache.rows.get(&self.place(hash));
-        let found = row.filter(|row| row.seq() <= seq_max && row.key() == key);
+        let found = row.filter(|row| entry::seq_of(row) <= seq_max && entry::is_of_key(row, key));
         self.cache.hits.count(found.is_some());
-        found
+        found.map(Entry::whole)
     }
 
     /// Adds the newest version in tables that a reader found, unless a flush began since its
@@ -151,7 +158,7 @@ impl KeyspaceRows {
         {
             return;
         }
-        let copy = Entry::whole(found.bytes().into());
+        let copy = found.bytes().into();
         // Before the flushes are looked at: a row must not come to a place that is newer than they.
         let place = self.place(hash);
         let _gate = self.cache.gate(hash).lock();
@@ -179,7 +186,7 @@ impl KeyspaceRows {
         let place = self.place(hash);
         let _gate = self.cache.gate(hash).lock();
         if newest.bytes().len() <= ROW_LEN_MAX && self.cache.has_room() {
-            self.cache.rows.insert(place, newest.clone());
+            self.cache.rows.insert(place, newest.clone().into_whole());
         } else {
             self.cache.rows.remove(&place);
         }

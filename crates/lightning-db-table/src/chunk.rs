@@ -27,9 +27,11 @@ pub struct RowChunk<'a> {
     /// All rows have this one.
     layout: &'a Layout,
     bytes: Vec<u8>,
-    /// Where each row ends.
-    ends: Vec<usize>,
+    /// Where each row begins, and behind them where the last ends.
+    bounds: Vec<usize>,
     row_ids: Vec<u64>,
+    /// The null bits of all rows together.
+    nulls: Vec<u8>,
 }
 
 /// A column of the rows of a chunk.
@@ -48,22 +50,24 @@ pub struct StoredColumn<'c> {
     layout: &'c Layout,
     slot: Slot,
     bytes: &'c [u8],
-    ends: &'c [usize],
+    bounds: &'c [usize],
+    has_nulls: bool,
 }
 
 impl<'a> RowChunk<'a> {
     fn new(schema: &'a Schema, layout: &'a Layout) -> Self {
-        Self { schema, layout, bytes: Vec::new(), ends: Vec::new(), row_ids: Vec::new() }
+        let (bytes, row_ids) = (Vec::new(), Vec::new());
+        Self { schema, layout, bytes, bounds: vec![0], row_ids, nulls: Vec::new() }
     }
 
     /// How many rows it has.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.row_ids.len()
     }
 
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.row_ids.is_empty()
     }
 
     /// Numbers of the rows in their table.
@@ -78,7 +82,8 @@ impl<'a> RowChunk<'a> {
                 layout: self.layout,
                 slot,
                 bytes: &self.bytes,
-                ends: &self.ends,
+                bounds: &self.bounds,
+                has_nulls: slot.is_set_in(&self.nulls),
             }),
             None => ChunkColumn::Same(self.schema.older(self.layout, id)),
         }
@@ -86,14 +91,21 @@ impl<'a> RowChunk<'a> {
 
     fn push(&mut self, row: &RowView<'_>) {
         self.bytes.extend_from_slice(row.stored());
-        self.ends.push(self.bytes.len());
+        self.bounds.push(self.bytes.len());
         self.row_ids.push(row.row_id());
+        let nulls = self.layout.null_bits(row.stored());
+        if self.nulls.is_empty() {
+            self.nulls.extend_from_slice(nulls);
+        } else {
+            self.nulls.iter_mut().zip(nulls).for_each(|(all, nulls)| *all |= nulls);
+        }
     }
 
     fn clear(&mut self) {
         self.bytes.clear();
-        self.ends.clear();
+        self.bounds.truncate(1);
         self.row_ids.clear();
+        self.nulls.clear();
     }
 }
 
@@ -105,8 +117,12 @@ impl<'c> StoredColumn<'c> {
 
     #[inline]
     fn row(&self, row: usize) -> &'c [u8] {
-        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[start..self.ends[row]]
+        &self.bytes[self.bounds[row]..self.bounds[row + 1]]
+    }
+
+    /// Whether the value of any row is null.
+    pub fn has_nulls(&self) -> bool {
+        self.has_nulls
     }
 
     /// Whether the value of a row is null.
@@ -130,8 +146,10 @@ impl<'c> StoredColumn<'c> {
     /// The bytes of a value of fixed width; zeros if it has fewer.
     #[inline]
     fn fixed<const N: usize>(&self, row: usize) -> [u8; N] {
-        let at = self.slot.fixed_at().and_then(|at| self.row(row).get(at..)?.first_chunk());
-        at.copied().unwrap_or([0; N])
+        let Some(at) = self.slot.fixed_at() else { return [0; N] };
+        // Rows were checked to have all columns of fixed width.
+        let bytes = self.bytes.get(self.bounds[row] + at..).and_then(<[u8]>::first_chunk);
+        bytes.copied().unwrap_or([0; N])
     }
 
     /// The value as 64 bits: of an `i64`, `u64`, `f64` or timestamp.

@@ -24,6 +24,8 @@ pub(crate) struct Layout {
     version: u16,
     /// By column id; `None` for a column that the version does not have.
     slots: Vec<Option<Slot>>,
+    /// Bytes of null bits.
+    null_bytes: usize,
     /// Where the end offsets begin.
     ends_at: usize,
     /// Where the data of variable width begins.
@@ -53,7 +55,13 @@ impl Slot {
 
     #[inline]
     pub(crate) fn is_null(self, row: &[u8]) -> bool {
-        let bits = row.get(VERSION_LEN + self.null_bit / 8).copied().unwrap_or(0);
+        row.get(VERSION_LEN..).is_some_and(|bits| self.is_set_in(bits))
+    }
+
+    /// Whether its bit is set in the null bits of rows.
+    #[inline]
+    pub(crate) fn is_set_in(self, bits: &[u8]) -> bool {
+        let bits = bits.get(self.null_bit / 8).copied().unwrap_or(0);
         bits >> (self.null_bit % 8) & 1 == 1
     }
 
@@ -82,7 +90,8 @@ impl Layout {
     /// Lays out the columns of a version: their types by id, `None` where it has none.
     pub(crate) fn new(version: u16, columns: &[Option<ColumnType>]) -> Self {
         let stored = columns.iter().flatten().count();
-        let mut fixed_at = VERSION_LEN + stored.div_ceil(8);
+        let null_bytes = stored.div_ceil(8);
+        let mut fixed_at = VERSION_LEN + null_bytes;
         let (mut null_bit, mut variable) = (0, 0);
         let mut slots = Vec::with_capacity(columns.len());
         for column in columns {
@@ -98,7 +107,8 @@ impl Layout {
                 Slot { null_bit: null_bit - 1, place, column_type }
             }));
         }
-        Self { version, slots, ends_at: fixed_at, data_at: fixed_at + 4 * variable }
+        let data_at = fixed_at + 4 * variable;
+        Self { version, slots, null_bytes, ends_at: fixed_at, data_at }
     }
 
     /// The version that wrote a row.
@@ -137,6 +147,12 @@ impl Layout {
     #[inline]
     pub(crate) fn slot(&self, id: usize) -> Option<Slot> {
         *self.slots.get(id)?
+    }
+
+    /// The null bits of a row that was not refused.
+    #[inline]
+    pub(crate) fn null_bits<'a>(&self, row: &'a [u8]) -> &'a [u8] {
+        row.get(VERSION_LEN..VERSION_LEN + self.null_bytes).unwrap_or_default()
     }
 
     /// Whether it is that of the version that wrote a row.

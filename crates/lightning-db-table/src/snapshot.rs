@@ -159,23 +159,24 @@ impl<'a> TableReader<'a> {
         }
     }
 
-    /// Calls `visit` with the row with a number, where it stands: nothing of it is copied. `None`
-    /// if there is none.
+    /// Calls `visit` with the row with a number, if it is there, where it stands: nothing of it is
+    /// copied.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store, and those of `visit`.
     #[inline]
-    pub fn visit<T>(
+    pub fn visit<E: From<Error>>(
         &self,
         row_id: u64,
-        visit: impl FnOnce(&RowView<'_>) -> T,
-    ) -> Result<Option<T>> {
-        let stored = self.reader.get(&self.table.rows.keyspace, row_key(row_id));
-        let Some(stored) = stored.map_err(Error::of_index(self.table.name()))? else {
-            return Ok(None);
+        visit: impl FnOnce(&RowView<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
+        let stored = match self.reader.get(&self.table.rows.keyspace, row_key(row_id)) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Ok(ControlFlow::Continue(())),
+            Err(error) => return Err(Error::of_index(self.table.name())(error).into()),
         };
         let row = RowView::new(&self.table.schema, row_id, &stored)?;
-        Ok((!self.is_over(&row)).then(|| visit(&row)))
+        if self.is_over(&row) { Ok(ControlFlow::Continue(())) } else { visit(&row) }
     }
 
     /// Calls `visit` with the rows whose whole-number key is within bounds, by ascending key, until

@@ -55,7 +55,7 @@ impl Columns for Numbered<'_> {
 }
 
 /// The same of a row where it stands.
-struct Lent<'a>(&'a RowView<'a>);
+pub(super) struct Lent<'a>(&'a RowView<'a>);
 
 impl Columns for Lent<'_> {
     #[inline]
@@ -153,20 +153,8 @@ impl Run<'_> {
         found: &mut Found<'_>,
     ) -> Result<ControlFlow<()>> {
         // The one value that a look-up nearly always has is not copied into a list.
-        if let [KeyPart::In(values)] = &key.parts[..]
-            && let [only] = &values[..]
-        {
-            return self.with_value(only, outer, |value| match value {
-                ValueRef::Null => MORE,
-                ValueRef::I64(_) | ValueRef::U64(_) => {
-                    let row_id = reader.row_id_of_key(value);
-                    row_id.map_or(MORE, |row_id| one(reader, row_id, found))
-                }
-                other => {
-                    let row = get(reader, other.to_value())?;
-                    row.map_or(MORE, |row| found(&Numbered(&row)))
-                }
-            });
+        if let Some(only) = only_value(key) {
+            return self.with_value(only, outer, |value| self.by_key(reader, value, found));
         }
         if let [KeyPart::Range(low, high)] = &key.parts[..]
             && !reverse
@@ -178,6 +166,27 @@ impl Run<'_> {
             return reader.visit_keys(low.as_ref(), high.as_ref(), found);
         }
         self.rows_by_key(reader, key, (reverse, outer), &mut |row| found(&Numbered(row)))
+    }
+
+    /// The row with a key of one whole number.
+    #[inline]
+    pub(super) fn by_key(
+        &self,
+        reader: &TableReader<'_>,
+        key: ValueRef<'_>,
+        found: &mut Found<'_>,
+    ) -> Result<ControlFlow<()>> {
+        match key {
+            ValueRef::Null => MORE,
+            ValueRef::I64(_) | ValueRef::U64(_) => {
+                let row_id = reader.row_id_of_key(key);
+                row_id.map_or(MORE, |row_id| one(reader, row_id, found))
+            }
+            other => {
+                let row = get(reader, other.to_value())?;
+                row.map_or(MORE, |row| found(&Numbered(&row)))
+            }
+        }
     }
 
     fn rows_by_key(
@@ -387,6 +396,14 @@ impl Run<'_> {
     }
 }
 
+/// The value that a key of one part is to equal, if there is only one.
+pub(super) fn only_value(key: &Key) -> Option<&Computed> {
+    match &key.parts[..] {
+        [KeyPart::In(values)] if values.len() == 1 => values.first(),
+        _ => None,
+    }
+}
+
 pub(super) fn each(
     rows: impl Iterator<Item = lightning_db_table::Result<Row>>,
     found: &mut dyn FnMut(&Row) -> Result<ControlFlow<()>>,
@@ -402,7 +419,7 @@ pub(super) fn each(
 /// Gives the row with a number, if it is there.
 #[inline]
 fn one(reader: &TableReader<'_>, row_id: u64, found: &mut Found<'_>) -> Result<ControlFlow<()>> {
-    reader.visit(row_id, |row| found(&Lent(row)))?.unwrap_or(MORE)
+    reader.visit(row_id, |row| found(&Lent(row)))
 }
 
 /// Gives a row with its number.

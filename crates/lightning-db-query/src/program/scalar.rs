@@ -212,7 +212,7 @@ impl Compiler<'_> {
         };
         let inside = scope.own.iter().map(|(column, _)| *column);
         let outer: Vec<ColumnId> = scope.outer.iter().copied().chain(inside).collect();
-        self.step(*plan, &outer)?;
+        self.tree(*plan, &outer)?;
         let captured = scope.own.iter().map(|(_, position)| *position).collect();
         Ok(Part::Subquery { question, plan: *plan, captured })
     }
@@ -279,6 +279,21 @@ impl Computed {
                     }
                 }
             }
+        }
+    }
+
+    /// The value, if it is no more than a column of the rows around or a parameter.
+    #[inline]
+    pub(crate) fn given<'v>(
+        &self,
+        outer: &'v [ValueRef<'_>],
+        parameters: &'v [Value],
+    ) -> Option<ValueRef<'v>> {
+        let Expression::Column(position) = self.expression else { return None };
+        match located(position) {
+            Located::Outer(place) => outer.get(place).copied(),
+            Located::Parameter(number) => parameters.get(number).map(Value::as_value_ref),
+            Located::Own(_) | Located::Part(_) => None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! What a serializable transaction has read.
 //!
-//! Reads are noted far more often than they are looked at, which is once, at the commit. So noting
-//! one that is known costs a look-up by hash and allocates nothing: keys stand in hash sets, ranges
-//! by where they begin, each as far as it was read, and the places of ranges that are read just now
-//! are used again.
+//! Reads are noted far more often than they are looked at, which is once, at the commit. So numbers
+//! of rows are only written down one after the other, and thinned out when they have become twice as
+//! many: a set of hashes would be a cache miss for each. Other keys stand in hash sets, ranges by
+//! where they begin, each as far as it was read, and the places of ranges that are read just now are
+//! used again.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -19,6 +20,12 @@ use crate::keyspace::Keyspace;
 use crate::planted;
 use crate::range::{Bounds, before_end};
 use crate::slice::Slice;
+
+/// Numbers below so many are not thinned out: 32 KiB.
+const NUMBERS_MIN: usize = 4 << 10;
+
+/// Places for numbers that were noted lately: 16 KiB.
+const LATELY: usize = 2 << 10;
 
 /// Keys and ranges, by keyspace.
 #[derive(Debug, Default)]
@@ -36,10 +43,62 @@ pub(crate) struct ReadSet {
 struct Reads {
     keyspace: Arc<KeyspaceInner>,
     /// Keys of eight bytes, as rows of tables have, as numbers in their order.
-    numbers: HashSet<u64, RandomState>,
+    numbers: Numbers,
     keys: HashSet<Slice, RandomState>,
     /// By where they begin: up to where they were read.
     ranges: HashMap<Bound<Vec<u8>>, Bound<Vec<u8>>, RandomState>,
+}
+
+/// Numbers, some of them more than once.
+#[derive(Debug, Default)]
+struct Numbers {
+    noted: Vec<u64>,
+    /// How many of them are ascending and different.
+    distinct: usize,
+    /// Some that are noted, each at the place of its lowest bits: rows that are read again and
+    /// again are found here. Empty until there are many.
+    lately: Box<[u64]>,
+}
+
+impl Numbers {
+    #[inline]
+    fn add(&mut self, number: u64) {
+        if self.noted.last() == Some(&number) {
+            return;
+        }
+        let lowest = usize::try_from(number % LATELY as u64).unwrap_or(0);
+        if let Some(lately) = self.lately.get_mut(lowest)
+            && std::mem::replace(lately, number) == number
+        {
+            return;
+        }
+        if self.noted.len() >= NUMBERS_MIN && self.noted.len() >= self.distinct * 2 {
+            self.thin_out();
+        }
+        self.noted.push(number);
+    }
+
+    /// Leaves each number once, in order. The merge sort takes the part that is sorted as it is.
+    #[cold]
+    fn thin_out(&mut self) {
+        self.noted.sort();
+        self.noted.dedup();
+        self.distinct = self.noted.len();
+        if self.lately.is_empty()
+            && let Some(first) = self.noted.first()
+        {
+            // What stands there has to be noted.
+            self.lately = vec![*first; LATELY].into();
+        }
+    }
+
+    /// Each once, ascending.
+    fn in_order(&self) -> Vec<u64> {
+        let mut numbers = self.noted.clone();
+        numbers.sort();
+        numbers.dedup();
+        numbers
+    }
 }
 
 /// A range and how far it was read from each end.
@@ -113,7 +172,7 @@ impl ReadSet {
             Err(at) => {
                 let reads = Reads {
                     keyspace: Arc::clone(&keyspace.inner),
-                    numbers: HashSet::default(),
+                    numbers: Numbers::default(),
                     keys: HashSet::default(),
                     ranges: HashMap::default(),
                 };
@@ -127,7 +186,7 @@ impl ReadSet {
     pub(super) fn add_key(&mut self, keyspace: &Keyspace, key: &[u8]) {
         let reads = self.of(keyspace);
         if let Ok(number) = key.try_into() {
-            reads.numbers.insert(u64::from_be_bytes(number));
+            reads.numbers.add(u64::from_be_bytes(number));
         } else if !reads.keys.contains(key) {
             reads.keys.insert(Slice::from(key));
         }
@@ -194,7 +253,7 @@ impl ReadSet {
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize, usize) {
         let reads = || self.keyspaces.iter().map(|(_, reads)| reads);
-        let keys = reads().map(|reads| reads.numbers.len() + reads.keys.len()).sum();
+        let keys = reads().map(|reads| reads.numbers.in_order().len() + reads.keys.len()).sum();
         (keys, reads().map(|reads| reads.ranges.len()).sum(), self.open.len())
     }
 
@@ -238,9 +297,7 @@ impl Reads {
     fn unchanged_since(&self, seq: u64) -> Result<bool> {
         let view = self.keyspace.view.load();
         // In order, so that blocks are read as they lie, and runs repeat.
-        let mut numbers: Vec<u64> = self.numbers.iter().copied().collect();
-        numbers.sort_unstable();
-        for number in numbers {
+        for number in self.numbers.in_order() {
             if view.changed_since(&number.to_be_bytes(), seq)? {
                 return Ok(false);
             }
@@ -313,4 +370,25 @@ fn range_unchanged(
         merger.step()?;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_take_room_for_twice_the_different_ones() {
+        let mut numbers = Numbers::default();
+        for read in 0..100_000_u64 {
+            numbers.add(read % 10);
+            numbers.add(7);
+        }
+        assert!(numbers.noted.len() <= NUMBERS_MIN, "{}", numbers.noted.len());
+        assert_eq!(numbers.in_order(), Vec::from_iter(0..10));
+        for read in 0..100_000_u64 {
+            numbers.add(read * 3 % 20_000);
+            assert!(numbers.noted.len() <= NUMBERS_MIN.max(2 * 20_000), "{read}");
+        }
+        assert_eq!(numbers.in_order(), Vec::from_iter(0..20_000));
+    }
 }

@@ -111,8 +111,17 @@ fn rows_are_lent_until_the_visitor_has_enough() {
     assert!(flow.unwrap().is_break());
     let row_id = |key| reader.row_id_of_key(Value::I64(key).as_value_ref()).unwrap();
     assert_eq!(seen, [1, 2].map(|key| (row_id(key), Value::I64(key))));
-    assert_eq!(reader.visit(row_id(3), |row| row.column(0).to_value()).unwrap(), Some(3.into()));
-    assert_eq!(reader.visit(row_id(4), |_| ()).unwrap(), None);
+    let visited = |key| {
+        let mut visited = None;
+        let visit = &mut |row: &RowView<'_>| {
+            visited = Some(row.column(0).to_value());
+            Ok::<_, Error>(ControlFlow::Break(()))
+        };
+        let flow = reader.visit(row_id(key), visit).unwrap();
+        assert_eq!(flow.is_break(), visited.is_some());
+        visited
+    };
+    assert_eq!([visited(3), visited(4)], [Some(3.into()), None]);
 }
 
 /// An index remembers the types that it has had, and looks for no others: what a search did not

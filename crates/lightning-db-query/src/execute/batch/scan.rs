@@ -96,15 +96,17 @@ fn decoded(chunk: &RowChunk<'_>, id: usize, rows: &[u32]) -> Vector {
         ColumnType::Text | ColumnType::Json => return texts(&stored, len, rows),
         _ => return each(rows, |row| stored.value(row)),
     };
-    Vector::new(values).with_nulls(nulls(len, rows, |row| stored.is_null(row)))
+    Vector::new(values).with_nulls(nulls(&stored, len, rows))
 }
 
 /// Which rows are null; empty if none is.
-#[inline]
-fn nulls(len: usize, rows: &[u32], is_null: impl Fn(usize) -> bool) -> Vec<bool> {
+fn nulls(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Vec<bool> {
     let mut nulls = Vec::new();
+    if !stored.has_nulls() {
+        return nulls;
+    }
     for row in rows {
-        if is_null(*row as usize) {
+        if stored.is_null(*row as usize) {
             nulls.resize(len, false);
             nulls[*row as usize] = true;
         }
@@ -114,7 +116,7 @@ fn nulls(len: usize, rows: &[u32], is_null: impl Fn(usize) -> bool) -> Vec<bool>
 
 /// Texts are checked together; if one is none, each by itself.
 fn texts(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Vector {
-    let (mut ends, mut bytes) = (Vec::with_capacity(len), Vec::new());
+    let (mut ends, mut bytes) = (Vec::with_capacity(len), Vec::with_capacity(16 * rows.len()));
     for row in rows {
         let row = *row as usize;
         // What is between rows that are wanted is empty.
@@ -123,9 +125,7 @@ fn texts(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Vector {
         ends.push(bytes.len());
     }
     match Texts::new(ends, bytes) {
-        Some(texts) => {
-            Vector::new(Values::Text(texts)).with_nulls(nulls(len, rows, |row| stored.is_null(row)))
-        }
+        Some(texts) => Vector::new(Values::Text(texts)).with_nulls(nulls(stored, len, rows)),
         None => each(rows, |row| stored.value(row)),
     }
 }

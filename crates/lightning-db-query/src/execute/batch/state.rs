@@ -101,8 +101,9 @@ impl<'p> Accumulator<'p> {
                     states[group].add(charge, function, Value::Bool(true))
                 });
             }
-            for row in rows {
-                self.counts[groups[*row as usize] as usize] += 1;
+            match &mut self.counts[..] {
+                [only] => *only += rows.len() as u64,
+                counts => rows.iter().for_each(|row| counts[groups[*row as usize] as usize] += 1),
             }
             return Ok(());
         };
@@ -117,7 +118,50 @@ impl<'p> Accumulator<'p> {
                 states[group].add(charge, function, vector.value(row).to_value())
             });
         }
+        if !vector.has_nulls() && self.add_alone(vector, rows) {
+            return Ok(());
+        }
         self.add_values(vector, rows, groups)
+    }
+
+    /// Adds values that are of the form to the only group there is, in one loop without a branch
+    /// on each. Adds nothing if there are other groups, or a sum might become too large on the way.
+    fn add_alone(&mut self, vector: &Vector, rows: &[u32]) -> bool {
+        let ([count], false) = (&mut self.counts[..], rows.is_empty()) else { return false };
+        let is_first = *count == 0;
+        match (&mut self.form, &vector.values) {
+            (Form::Counts, _) => {}
+            (Form::Whole(sums), Values::I64(values)) => {
+                let sum = sum_below(sums[0].into(), values, rows, i64::MAX.unsigned_abs().into());
+                let Some(sum) = sum.and_then(|sum| i64::try_from(sum).ok()) else { return false };
+                sums[0] = sum;
+            }
+            (Form::Exact(_, sums), Values::I64(values) | Values::Decimal(_, values)) => {
+                let Some(sum) = sum_below(sums[0], values, rows, MANTISSA_END) else {
+                    return false;
+                };
+                sums[0] = sum;
+            }
+            (Form::Floats(sums), Values::F64(values)) => {
+                let mut values = rows.iter().map(|row| values[*row as usize]);
+                let first = if is_first { values.next() } else { Some(sums[0]) };
+                let sum = values.fold(first.unwrap_or_default(), |sum, value| sum + value);
+                if sum.is_infinite() {
+                    return false;
+                }
+                sums[0] = sum;
+            }
+            (Form::Extremes(_, extremes), values) => {
+                let is_min = self.aggregated.function == AggregateFunction::Min;
+                let found = rows.iter().map(|row| ordered(values, *row as usize));
+                let found = if is_min { found.min() } else { found.max() }.unwrap_or_default();
+                let known = if is_first { found } else { extremes[0] };
+                extremes[0] = if is_min { found.min(known) } else { found.max(known) };
+            }
+            _ => return false,
+        }
+        *count += rows.len() as u64;
+        true
     }
 
     /// Adds values that are of the form.
@@ -284,6 +328,18 @@ fn ordered(values: &Values, row: usize) -> i64 {
         Values::I64(values) | Values::Timestamp(values) | Values::Decimal(_, values) => values[row],
         _ => 0,
     }
+}
+
+/// A sum with the values of rows; `None` if what is added up, whatever the signs, is not below
+/// `end`.
+fn sum_below(known: i128, values: &[i64], rows: &[u32], end: u128) -> Option<i128> {
+    let (mut sum, mut size) = (known, known.unsigned_abs());
+    for row in rows {
+        let value = values[*row as usize];
+        sum += i128::from(value);
+        size += u128::from(value.unsigned_abs());
+    }
+    (size < end).then_some(sum)
 }
 
 fn exact(mantissa: i128, scale: u8) -> Value {
