@@ -17,6 +17,8 @@ use crate::snapshot::TableReader;
 
 /// Rows of the first chunk: whoever wants few does not wait for many.
 const FIRST_ROWS: usize = 64;
+/// Texts up to so many bytes are copied as if they had as many.
+const SHORT_LEN: usize = 32;
 /// Bytes after which a chunk ends, whatever its rows.
 const CHUNK_BYTES: usize = 4 << 20;
 
@@ -89,6 +91,7 @@ impl<'a> RowChunk<'a> {
         }
     }
 
+    #[inline]
     fn push(&mut self, row: &RowView<'_>) {
         self.bytes.extend_from_slice(row.stored());
         self.bounds.push(self.bytes.len());
@@ -137,10 +140,23 @@ impl<'c> StoredColumn<'c> {
         self.layout.value(self.row(row), self.slot).unwrap_or_default()
     }
 
-    /// The bytes of a text, of which nobody has checked that they are UTF-8; none of a null.
+    /// Appends the bytes of a text, of which nobody has checked that they are UTF-8; none of a null.
     #[inline]
-    pub fn bytes(&self, row: usize) -> &'c [u8] {
-        self.layout.bytes(self.row(row), self.slot).unwrap_or_default()
+    pub fn append_bytes(&self, row: usize, to: &mut Vec<u8>) {
+        let range = self.layout.range(self.row(row), self.slot).unwrap_or_default();
+        let bytes = self.bytes.get(self.bounds[row] + range.start..).unwrap_or_default();
+        append(bytes, range.len(), to);
+    }
+
+    /// The same of all rows, with where each ends.
+    pub fn append_all_bytes(&self, to: &mut Vec<u8>, ends: &mut Vec<usize>) {
+        let (bytes, layout, slot) = (self.bytes, self.layout, self.slot);
+        for bounds in self.bounds.windows(2) {
+            let stored = bytes.get(bounds[0]..).unwrap_or_default();
+            let range = layout.range(stored, slot).unwrap_or_default();
+            append(stored.get(range.start..).unwrap_or_default(), range.len(), to);
+            ends.push(to.len());
+        }
     }
 
     /// The bytes of a value of fixed width; zeros if it has fewer.
@@ -167,11 +183,53 @@ impl<'c> StoredColumn<'c> {
     /// Mantissa and scale of a decimal; `None` if the mantissa takes more than 64 bits.
     #[inline]
     pub fn decimal(&self, row: usize) -> Option<(i64, u8)> {
-        let bytes: [u8; 17] = self.fixed(row);
-        let half = |at: usize| bytes[at..].first_chunk().map_or(0, |it| i64::from_le_bytes(*it));
-        let (low, high) = (half(0), half(8));
-        (high == low >> 63 && bytes[16] <= Decimal::SCALE_MAX).then_some((low, bytes[16]))
+        short_decimal(&self.fixed(row))
     }
+
+    /// The bytes of the values of fixed width of all rows.
+    fn all_fixed<const N: usize>(&self) -> impl Iterator<Item = [u8; N]> + use<'c, N> {
+        let (bytes, at) = self.slot.fixed_at().map_or((&[][..], 0), |at| (self.bytes, at));
+        self.bounds[1..].iter().zip(self.bounds).map(move |(_, start)| {
+            let bytes = bytes.get(start + at..).and_then(<[u8]>::first_chunk);
+            bytes.copied().unwrap_or([0; N])
+        })
+    }
+
+    /// The values of all rows as [`bits`](Self::bits).
+    pub fn all_bits(&self) -> impl Iterator<Item = u64> + use<'c> {
+        self.all_fixed().map(u64::from_le_bytes)
+    }
+
+    /// The values of all rows as [`date`](Self::date).
+    pub fn all_dates(&self) -> impl Iterator<Item = i32> + use<'c> {
+        self.all_fixed().map(i32::from_le_bytes)
+    }
+
+    /// The values of all rows as [`decimal`](Self::decimal).
+    pub fn all_decimals(&self) -> impl Iterator<Item = Option<(i64, u8)>> + use<'c> {
+        self.all_fixed().map(|bytes| short_decimal(&bytes))
+    }
+}
+
+#[inline]
+fn short_decimal(bytes: &[u8; 17]) -> Option<(i64, u8)> {
+    let half = |at: usize| bytes[at..].first_chunk().map_or(0, |it| i64::from_le_bytes(*it));
+    let (low, high) = (half(0), half(8));
+    (high == low >> 63 && bytes[16] <= Decimal::SCALE_MAX).then_some((low, bytes[16]))
+}
+
+/// Appends the first `len` bytes, of rows that were checked to have them.
+///
+/// Most texts are short. A copy of known length, of which what is too much is cut off again, costs
+/// less than a call.
+#[inline]
+fn append(from: &[u8], len: usize, to: &mut Vec<u8>) {
+    let end = to.len() + len;
+    match from.first_chunk::<SHORT_LEN>().filter(|_| len <= SHORT_LEN) {
+        Some(chunk) => to.extend_from_slice(chunk),
+        None => to.extend_from_slice(from.get(..len).unwrap_or_default()),
+    }
+    to.truncate(end);
 }
 
 impl TableReader<'_> {

@@ -11,6 +11,8 @@
 //! Widths: bool 1, date 4, i64, u64, f64 and timestamp 8, uuid and point 16, decimal 17. A column
 //! is found without looking at the ones before it: one look at the layout, one at the row.
 
+use std::ops::Range;
+
 use lightning_db_types::{Decimal, ValueRef};
 
 use crate::schema::ColumnType;
@@ -126,13 +128,14 @@ impl Layout {
     #[inline]
     pub(crate) fn refusal(&self, row: &[u8]) -> Option<&'static str> {
         let Some(data) = row.get(self.data_at..) else { return Some("it is cut short") };
-        let mut last = 0;
-        for end in row[self.ends_at..self.data_at].chunks_exact(4) {
-            let end = end.first_chunk().map_or(0, |end| u32::from_le_bytes(*end)) as usize;
-            if end < last || end > data.len() {
-                return Some("a column ends outside of it");
-            }
+        let (mut last, mut ascend) = (0, true);
+        for end in row[self.ends_at..self.data_at].as_chunks().0 {
+            let end = u32::from_le_bytes(*end) as usize;
+            ascend &= last <= end;
             last = end;
+        }
+        if !ascend || last > data.len() {
+            return Some("a column ends outside of it");
         }
         (last != data.len()).then_some("bytes follow its last column")
     }
@@ -182,14 +185,24 @@ impl Layout {
     /// Bytes of a value of variable width in a row that was not refused; none of a null.
     #[inline]
     pub(crate) fn bytes<'a>(&self, row: &'a [u8], slot: Slot) -> Option<&'a [u8]> {
+        row.get(self.range(row, slot)?)
+    }
+
+    /// Where the bytes of a value of variable width stand.
+    #[inline]
+    pub(crate) fn range(&self, row: &[u8], slot: Slot) -> Option<Range<usize>> {
         let Place::Variable(index) = slot.place else { return None };
         let end_at = self.ends_at + 4 * index;
-        let end = u32::from_le_bytes(*row.get(end_at..)?.first_chunk()?) as usize;
-        let start = match index {
-            0 => 0,
-            _ => u32::from_le_bytes(*row.get(end_at - 4..)?.first_chunk()?) as usize,
+        let (start, end) = match index {
+            0 => (0, u32::from_le_bytes(*row.get(end_at..)?.first_chunk()?)),
+            _ => {
+                let both: [u8; 8] = *row.get(end_at - 4..)?.first_chunk()?;
+                let [a, b, c, d, e, f, g, h] = both;
+                (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+            }
         };
-        row.get(self.data_at + start..self.data_at + end)
+        let (start, end) = (start as usize, end as usize);
+        Some(self.data_at + start..self.data_at + end)
     }
 
     /// Appends a row: `value_of` gives each column that the version has, of its type or null.

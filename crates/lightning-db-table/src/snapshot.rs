@@ -439,6 +439,7 @@ impl<'a> TableReader<'a> {
             && row.view().is_some_and(|view| self.is_over(&view))
     }
 
+    #[inline]
     pub(crate) fn is_over(&self, row: &RowView<'_>) -> bool {
         let column = self.table.schema.record.expires_at;
         column.is_some_and(|column| ended(row, column, self.now_ms))

@@ -80,15 +80,20 @@ fn decoded(chunk: &RowChunk<'_>, id: usize, rows: &[u32]) -> Vector {
         ChunkColumn::Stored(stored) => stored,
         ChunkColumn::Same(value) => return each(rows, |_| value),
     };
+    let bits = || stored.all_bits();
     let signed = |row: usize| stored.bits(row).cast_signed();
+    let all_signed = || bits().map(u64::cast_signed);
     let values = match stored.column_type() {
-        ColumnType::I64 => Values::I64(fixed(0, len, rows, signed)),
-        ColumnType::Timestamp => Values::Timestamp(fixed(0, len, rows, signed)),
-        ColumnType::U64 => Values::U64(fixed(0, len, rows, |row| stored.bits(row))),
+        ColumnType::I64 => Values::I64(fixed(len, rows, all_signed(), signed)),
+        ColumnType::Timestamp => Values::Timestamp(fixed(len, rows, all_signed(), signed)),
+        ColumnType::U64 => Values::U64(fixed(len, rows, bits(), |row| stored.bits(row))),
         ColumnType::F64 => {
-            Values::F64(fixed(0.0, len, rows, |row| f64::from_bits(stored.bits(row))))
+            let float = |row| f64::from_bits(stored.bits(row));
+            Values::F64(fixed(len, rows, bits().map(f64::from_bits), float))
         }
-        ColumnType::Date => Values::Date(fixed(0, len, rows, |row| stored.date(row))),
+        ColumnType::Date => {
+            Values::Date(fixed(len, rows, stored.all_dates(), |row| stored.date(row)))
+        }
         ColumnType::Decimal => match decimals(&stored, len, rows) {
             Some(values) => values,
             None => return each(rows, |row| stored.value(row)),
@@ -117,12 +122,16 @@ fn nulls(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Vec<bool> {
 /// Texts are checked together; if one is none, each by itself.
 fn texts(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Vector {
     let (mut ends, mut bytes) = (Vec::with_capacity(len), Vec::with_capacity(16 * rows.len()));
-    for row in rows {
-        let row = *row as usize;
-        // What is between rows that are wanted is empty.
-        ends.resize(row, bytes.len());
-        bytes.extend_from_slice(stored.bytes(row));
-        ends.push(bytes.len());
+    if rows.len() == len {
+        stored.append_all_bytes(&mut bytes, &mut ends);
+    } else {
+        for row in rows {
+            let row = *row as usize;
+            // What is between rows that are wanted is empty.
+            ends.resize(row, bytes.len());
+            stored.append_bytes(row, &mut bytes);
+            ends.push(bytes.len());
+        }
     }
     match Texts::new(ends, bytes) {
         Some(texts) => Vector::new(Values::Text(texts)).with_nulls(nulls(stored, len, rows)),
@@ -130,12 +139,18 @@ fn texts(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Vector {
     }
 }
 
+/// Values of some rows, or `all`, in one loop, if these are all there are.
 #[inline]
-fn fixed<T: Copy>(zero: T, len: usize, rows: &[u32], value: impl Fn(usize) -> T) -> Vec<T> {
+fn fixed<T: Copy + Default>(
+    len: usize,
+    rows: &[u32],
+    all: impl Iterator<Item = T>,
+    value: impl Fn(usize) -> T,
+) -> Vec<T> {
     if rows.len() == len {
-        return (0..len).map(value).collect();
+        return all.collect();
     }
-    let mut values = vec![zero; len];
+    let mut values = vec![T::default(); len];
     for row in rows {
         values[*row as usize] = value(*row as usize);
     }
@@ -147,6 +162,13 @@ fn decimals(stored: &StoredColumn<'_>, len: usize, rows: &[u32]) -> Option<Value
     let is_there = |row: &u32| !stored.is_null(*row as usize);
     let Some(first) = rows.iter().copied().find(is_there) else { return Some(Values::Null(len)) };
     let (_, scale) = stored.decimal(first as usize)?;
+    if rows.len() == len && !stored.has_nulls() {
+        let same = |value: Option<(i64, u8)>| value.filter(|it| it.1 == scale).map(|it| it.0);
+        return Some(Values::Decimal(
+            scale,
+            stored.all_decimals().map(same).collect::<Option<_>>()?,
+        ));
+    }
     let mut values = vec![0; len];
     for row in rows {
         let at = *row as usize;
