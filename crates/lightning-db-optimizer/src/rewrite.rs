@@ -30,7 +30,7 @@ mod tests;
 use std::collections::HashSet;
 
 use crate::catalog::Catalog;
-use crate::query::{NodeId, Query};
+use crate::query::{ColumnId, Node, NodeId, Query};
 
 /// A rewrite that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,7 @@ pub const RULES: [&str; 17] = [
 /// of inner joins were balanced stay as they are, subqueries included.
 pub fn rewrite(query: &mut Query, catalog: &dyn Catalog) -> Vec<Applied> {
     let Some(root) = query.root() else { return Vec::new() };
+    let output = query.output(root);
     let mut rewriter = tree::Rewriter::new(query, catalog);
     let root = rewriter.balance(root);
     if depth(rewriter.query, root) > DEPTH_MAX {
@@ -80,6 +81,7 @@ pub fn rewrite(query: &mut Query, catalog: &dyn Catalog) -> Vec<Applied> {
     let node = rewriter.settled(node);
     let node = rewriter.push_aggregates(node);
     let node = rewriter.first_of_index(node);
+    let node = rewriter.with_output(node, &output);
     let mut applied = rewriter.applied;
     // What a later round did again is no news.
     let mut seen = HashSet::new();
@@ -122,6 +124,16 @@ const SETTLING: [Rule; 11] = [
 ];
 
 impl tree::Rewriter<'_> {
+    /// The tree with these columns alone: joins may give more than those that they stand for.
+    fn with_output(&mut self, root: NodeId, output: &[ColumnId]) -> NodeId {
+        if self.query.output(root) == output {
+            return root;
+        }
+        let columns = output.iter().map(|column| (*column, self.query.column_scalar(*column)));
+        let columns = columns.collect();
+        self.query.add_node(Node::Project { input: root, columns })
+    }
+
     /// The tree after the rules that make work for each other, until each has left it as it is.
     fn settled(&mut self, root: NodeId) -> NodeId {
         let (mut node, mut settled) = (root, 0);

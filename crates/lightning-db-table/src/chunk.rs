@@ -140,7 +140,8 @@ impl<'c> StoredColumn<'c> {
         self.layout.value(self.row(row), self.slot).unwrap_or_default()
     }
 
-    /// Appends the bytes of a text, of which nobody has checked that they are UTF-8; none of a null.
+    /// Appends the bytes of a text, of which nobody has checked that they are UTF-8; none of a
+    /// null.
     #[inline]
     pub fn append_bytes(&self, row: usize, to: &mut Vec<u8>) {
         let range = self.layout.range(self.row(row), self.slot).unwrap_or_default();

@@ -390,7 +390,8 @@ pub(super) fn join_rows(
             let high = inner_high + left.high + right.high;
             Estimate::new(point, left.low.max(right.low), high, source)
         }
-        JoinKind::Semi => of_left(matched),
+        // No more than the pairs, and than the left rows.
+        JoinKind::Semi => of_left(matched).at_most(inner_high.max(left.point * matched)),
         JoinKind::Anti => of_left(1.0 - matched),
         JoinKind::Mark(_) | JoinKind::Single => left,
     }

@@ -32,6 +32,10 @@ pub(super) struct Matching {
 /// Values that the samples have to share for them to be trusted alone.
 const SHARED_MIN: f64 = 12.0;
 
+/// Where no value was seen often enough to be called common, none is taken to have more rows than
+/// so many times the average: more would have been seen.
+const UNCOMMON: f64 = 4.0;
+
 impl Side<'_> {
     fn rows(&self) -> f64 {
         self.relation.rows.point.max(1.0)
@@ -74,13 +78,17 @@ impl Side<'_> {
             return 1.0;
         }
         let seen = self.sketch().map(|it| number(it.degree_max));
-        let common = self.statistics().and_then(|it| it.common.first());
-        let common = common.map(|(_, share)| share * self.rows());
+        let average = self.rows() / self.distinct();
+        let common = self.statistics().map(|it| match it.common.first() {
+            Some((_, share)) => share * self.rows(),
+            None if seen.is_some() => average,
+            None => UNCOMMON * average,
+        });
         match (seen, common) {
             (None, None) => self.rows(),
             (seen, common) => {
-                let average = self.rows() / self.distinct();
-                seen.unwrap_or(0.0).max(common.unwrap_or(0.0)).max(average).max(1.0)
+                let most = seen.unwrap_or(0.0).max(common.unwrap_or(0.0));
+                most.max(average).clamp(1.0, self.rows())
             }
         }
     }

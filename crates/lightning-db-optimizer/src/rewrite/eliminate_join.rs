@@ -38,9 +38,21 @@ impl Rewriter<'_> {
             JoinKind::Inner => self
                 .by_reference(left, right, &on, wanted)
                 .or_else(|| self.by_reference(right, left, &on, wanted)),
-            JoinKind::Semi => self.by_reference(left, right, &on, wanted),
+            JoinKind::Semi => self
+                .by_reference(left, right, &on, wanted)
+                .or_else(|| self.as_pairs(left, right, on)),
             _ => None,
         }
+    }
+
+    /// A semi join whose left rows have at most one match as an inner join, which may begin at
+    /// either side. Nothing asks for the columns that it gives besides.
+    fn as_pairs(&mut self, left: NodeId, right: NodeId, on: Vec<ScalarId>) -> Option<NodeId> {
+        self.matches_once(left, right, &on).then_some(())?;
+        let node = Node::Join { kind: JoinKind::Inner, left, right, on };
+        let node = self.query.add_node(node);
+        self.record(RULE, node, "each row has at most one match: an inner join");
+        Some(node)
     }
 
     fn unused(&self, node: NodeId, wanted: &Columns) -> bool {

@@ -7,7 +7,8 @@ use lightning_db_types::{Value, ValueRef};
 
 use super::aggregate::State;
 use super::kept::{Charge, Kept, Row};
-use super::{MORE, Run, Sink, compare_rows, with_values};
+use super::sort::compare_rows;
+use super::{MORE, Run, Sink, with_values};
 use crate::error::{Error, Result};
 use crate::program::{Computed, Sorted, Values, Window, Windows};
 use crate::window::{Bound, WindowFunction};

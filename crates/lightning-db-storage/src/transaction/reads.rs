@@ -1,10 +1,10 @@
 //! What a serializable transaction has read.
 //!
 //! Reads are noted far more often than they are looked at, which is once, at the commit. So numbers
-//! of rows are only written down one after the other, and thinned out when they have become twice as
-//! many: a set of hashes would be a cache miss for each. Other keys stand in hash sets, ranges by
-//! where they begin, each as far as it was read, and the places of ranges that are read just now are
-//! used again.
+//! of rows are only written down one after the other, and thinned out when they have become twice
+//! as many: a set of hashes would be a cache miss for each. Other keys stand in hash sets, ranges
+//! by where they begin, each as far as it was read, and the places of ranges that are read just now
+//! are used again.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
