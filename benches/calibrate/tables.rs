@@ -121,7 +121,8 @@ fn keys(timer: &mut Timer, reader: &TableReader<'_>, rows: u64) -> Outcome {
         }
     }
     let count = number(LOOKUPS);
-    let put = |rows: u64| Work::SetCombine { rows: number(rows) };
+    let table_rows = entries;
+    let put = |rows: u64| Work::SetCombine { rows: number(rows), table_rows };
     let entry = |rows: u64| Work::Entries { rows: number(rows), columns: 0.0 };
     let seek = vec![Work::Seek { count, entries }, entry(found[0]), put(found[0])];
     timer.time(seek, || equal.iter().filter(|it| reader.find("ordered", it).is_ok()).count());
@@ -148,7 +149,7 @@ fn keys(timer: &mut Timer, reader: &TableReader<'_>, rows: u64) -> Outcome {
 fn sets(timer: &mut Timer, reader: &TableReader<'_>, rows: u64) -> Outcome {
     let table_rows = number(rows);
     let some: Vec<u64> = (0..rows).step_by(3).collect();
-    let put = Work::SetCombine { rows: number(rows.div_ceil(3)) };
+    let put = Work::SetCombine { rows: number(rows.div_ceil(3)), table_rows };
     timer.time(vec![put], || some.iter().copied().collect::<RowSet>());
     for count in [1_i64, 4] {
         let values = (0..count).map(Value::I64).collect();
@@ -163,7 +164,7 @@ fn sets(timer: &mut Timer, reader: &TableReader<'_>, rows: u64) -> Outcome {
         let found = number(reader.find("places", &query)?.len());
         let work = vec![
             Work::Spatial { rows: found, entries: table_rows },
-            Work::SetCombine { rows: found },
+            Work::SetCombine { rows: found, table_rows },
         ];
         timer.time(work, || reader.find("places", &query).is_ok());
     }

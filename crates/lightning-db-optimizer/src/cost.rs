@@ -67,6 +67,9 @@ pub enum Work {
     SetCombine {
         /// Rows of the sets together.
         rows: f64,
+        /// Rows of the table, if its rows are put into a new set one by one: that has a block for
+        /// each part of the table in which there are some. Zero for sets that are combined.
+        table_rows: f64,
     },
     /// Searches a spatial index.
     Spatial {

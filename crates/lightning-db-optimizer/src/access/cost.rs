@@ -132,7 +132,7 @@ impl Search<'_> {
                 self.work(seek) + self.work(Work::Entries { rows, columns: 0.0 })
             }
         };
-        search + self.work(Work::SetCombine { rows })
+        search + self.work(Work::SetCombine { rows, table_rows: self.relation.rows })
     }
 
     /// The cost of rows whose set costs this much. Sets come in the order of the rows, so that no

@@ -112,7 +112,7 @@ impl Search<'_> {
         let mut narrowing = one.narrowing.clone();
         narrowing.extend(other.narrowing.iter().filter(|id| !one.narrowing.contains(id)));
         let rows = self.set_rows(&narrowing, one.rows.high.min(other.rows.high));
-        let combine = self.model.cost(&Work::SetCombine { rows: one.rows.point });
+        let combine = self.model.cost(&Work::SetCombine { rows: one.rows.point, table_rows: 0.0 });
         let cost = one.cost + other.cost + combine;
         let exact = [&one.exact[..], &other.exact].concat();
         Set { rows_of: one.rows_of.clone(), cost, rows, exact, narrowing }
@@ -142,7 +142,7 @@ impl Search<'_> {
             return None;
         }
         let rows = rows.at_most(self.relation.rows);
-        cost += self.model.cost(&Work::SetCombine { rows: rows.point });
+        cost += self.model.cost(&Work::SetCombine { rows: rows.point, table_rows: 0.0 });
         Some(Set {
             rows_of: RowSet::Any(sets),
             cost,

@@ -105,7 +105,12 @@ fn count_access(work: &Work, add: &mut impl FnMut(Constant, f64)) {
             add(Constant::BitmapSet, sets);
             add(Constant::BitmapBlock, sets * (table_rows / SET_BLOCK_ROWS).ceil());
         }
-        Work::SetCombine { rows } => add(Constant::SetRow, rows),
+        Work::SetCombine { rows, table_rows } => {
+            add(Constant::SetRow, rows);
+            // The search that finds the rows has a first block in its cost.
+            let blocks = rows.min((table_rows / SET_BLOCK_ROWS).ceil());
+            add(Constant::BitmapBlock, (blocks - 1.0).max(0.0));
+        }
         Work::Spatial { rows, entries } => {
             add(Constant::SpatialLevel, doublings(entries));
             add(Constant::SpatialRow, rows);

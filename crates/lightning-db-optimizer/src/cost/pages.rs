@@ -126,7 +126,7 @@ impl Pages {
             Work::Workers { count } => count * WORKER,
             // What each row is handed on for must cost something, so that no plan gains by more
             // operators.
-            Work::SetCombine { rows } | Work::Emit { rows } => rows * 0.1 * self.cpu_operator,
+            Work::SetCombine { rows, .. } | Work::Emit { rows } => rows * 0.1 * self.cpu_operator,
             _ => 0.0,
         }
     }
