@@ -193,13 +193,12 @@ impl Layout {
     pub(crate) fn range(&self, row: &[u8], slot: Slot) -> Option<Range<usize>> {
         let Place::Variable(index) = slot.place else { return None };
         let end_at = self.ends_at + 4 * index;
-        let (start, end) = match index {
-            0 => (0, u32::from_le_bytes(*row.get(end_at..)?.first_chunk()?)),
-            _ => {
-                let both: [u8; 8] = *row.get(end_at - 4..)?.first_chunk()?;
-                let [a, b, c, d, e, f, g, h] = both;
-                (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
-            }
+        let (start, end) = if index == 0 {
+            (0, u32::from_le_bytes(*row.get(end_at..)?.first_chunk()?))
+        } else {
+            let both: &[u8; 8] = row.get(end_at - 4..)?.first_chunk()?;
+            let [start, end] = both.as_chunks().0 else { return None };
+            (u32::from_le_bytes(*start), u32::from_le_bytes(*end))
         };
         let (start, end) = (start as usize, end as usize);
         Some(self.data_at + start..self.data_at + end)

@@ -154,7 +154,7 @@ impl Run<'_> {
     ) -> Result<ControlFlow<()>> {
         // The one value that a look-up nearly always has is not copied into a list.
         if let Some(only) = only_value(key) {
-            return self.with_value(only, outer, |value| self.by_key(reader, value, found));
+            return self.with_value(only, outer, |value| by_key(reader, value, found));
         }
         if let [KeyPart::Range(low, high)] = &key.parts[..]
             && !reverse
@@ -166,27 +166,6 @@ impl Run<'_> {
             return reader.visit_keys(low.as_ref(), high.as_ref(), found);
         }
         self.rows_by_key(reader, key, (reverse, outer), &mut |row| found(&Numbered(row)))
-    }
-
-    /// The row with a key of one whole number.
-    #[inline]
-    pub(super) fn by_key(
-        &self,
-        reader: &TableReader<'_>,
-        key: ValueRef<'_>,
-        found: &mut Found<'_>,
-    ) -> Result<ControlFlow<()>> {
-        match key {
-            ValueRef::Null => MORE,
-            ValueRef::I64(_) | ValueRef::U64(_) => {
-                let row_id = reader.row_id_of_key(key);
-                row_id.map_or(MORE, |row_id| one(reader, row_id, found))
-            }
-            other => {
-                let row = get(reader, other.to_value())?;
-                row.map_or(MORE, |row| found(&Numbered(&row)))
-            }
-        }
     }
 
     fn rows_by_key(
@@ -414,6 +393,26 @@ pub(super) fn each(
         }
     }
     MORE
+}
+
+/// Gives the row with a key of one whole number, if it is there.
+#[inline]
+pub(super) fn by_key(
+    reader: &TableReader<'_>,
+    key: ValueRef<'_>,
+    found: &mut Found<'_>,
+) -> Result<ControlFlow<()>> {
+    match key {
+        ValueRef::Null => MORE,
+        ValueRef::I64(_) | ValueRef::U64(_) => {
+            let row_id = reader.row_id_of_key(key);
+            row_id.map_or(MORE, |row_id| one(reader, row_id, found))
+        }
+        other => {
+            let row = get(reader, other.to_value())?;
+            row.map_or(MORE, |row| found(&Numbered(&row)))
+        }
+    }
 }
 
 /// Gives the row with a number, if it is there.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use lightning_db_expression::Columns;
 use lightning_db_types::ValueRef;
 
-use super::access::only_value;
+use super::access::{by_key, only_value};
 use super::{MORE, Run, Sink, with_values};
 use crate::error::Result;
 use crate::program::{Chain, FRAME_MAX, Path};
@@ -60,7 +60,7 @@ impl Run<'_> {
         {
             // What most links are goes the shortest way.
             self.with_value(only, outer, |value| {
-                self.by_key(reader, value, &mut |row| {
+                by_key(reader, value, &mut |row| {
                     self.found(chain, at, frame, (row, &mut any), sink)
                 })
             })?

@@ -64,8 +64,8 @@ impl Compiler<'_> {
         match &node.operator {
             Operator::Access { .. } => {
                 let (links, frame) = (Vec::new(), outer.to_vec());
-                let none = Chain { links, frame, given: Vec::new(), span: None };
-                self.linked(none, id, false)
+                let empty = Chain { links, frame, given: Vec::new(), span: None };
+                self.linked(empty, id, false)
             }
             Operator::Project { input, .. } => {
                 let Some(Step::Project { columns, .. }) = &self.steps[id.index()] else {

@@ -238,7 +238,7 @@ fn the_smallest_intermediate_results_come_first() {
         .select(["p.name", "l.amount"]);
     check(
         query,
-        expect![[r#"
+        expect![[r"
             Project p.name, l.amount
               For each join
                 For each join
@@ -246,7 +246,7 @@ fn the_smallest_intermediate_results_come_first() {
                     Access c by index by_email (= 'ada@example.org')
                     Access o by index by_customer (= c.id)
                   Access l by index by_order (= o.id)
-                Access p by index product_key (= l.product), filter p.kind = 3"#]],
+                Access p by index product_key (= l.product), filter p.kind = 3"]],
     );
 }
 
