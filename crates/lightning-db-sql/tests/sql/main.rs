@@ -135,7 +135,8 @@ fn check(connection: &Connection, sql: &str, expected: &str) {
 }
 
 /// Parts of queries that DataFusion answers otherwise, as the book says, and how.
-const OTHERWISE: [(&str, &str); 4] = [
+const OTHERWISE: [(&str, &str); 5] = [
+    ("trunc(-1259, -2)", "a whole number that is cut off is a double"),
     ("avg(", "an average of whole numbers is a double"),
     ("CAST(2.5 AS BIGINT)", "what is behind the point is cut off"),
     ("interval '36 hours'", "a date stays a date"),
