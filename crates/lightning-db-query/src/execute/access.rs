@@ -55,7 +55,7 @@ impl Columns for Numbered<'_> {
 }
 
 /// The same of a row where it stands.
-pub(super) struct Lent<'a>(&'a RowView<'a>);
+struct Lent<'a>(&'a RowView<'a>);
 
 impl Columns for Lent<'_> {
     #[inline]

@@ -39,18 +39,17 @@ pub(crate) struct Link {
 }
 
 impl Compiler<'_> {
-    /// Makes chains of a node that was made ready and of those that it reads from, as long as
-    /// they can be.
+    /// Makes chains of nodes that were made ready, from those that read nothing on: each takes that
+    /// of its input over, as long as it can.
     pub(super) fn chains(&mut self, id: PlanId, outer: &[ColumnId]) -> Result<()> {
+        for (input, outer) in self.inputs(id, outer) {
+            self.chains(input, &outer)?;
+        }
         if let Some(mut chain) = self.chain(id, outer)? {
             let from = chain.given.first().copied().unwrap_or(0);
             let span = from..from + chain.given.len();
             chain.span = chain.given.iter().copied().eq(span.clone()).then_some(span);
             self.chains[id.index()] = Some(chain);
-            return Ok(());
-        }
-        for (input, outer) in self.inputs(id, outer) {
-            self.chains(input, &outer)?;
         }
         Ok(())
     }
@@ -73,14 +72,19 @@ impl Compiler<'_> {
                 };
                 let columns: Option<Vec<usize>> = columns.iter().map(Computed::position).collect();
                 let Some(columns) = columns else { return Ok(None) };
-                let Some(mut chain) = self.chain(*input, outer)? else { return Ok(None) };
+                let Some(mut chain) = self.chains[input.index()].take() else { return Ok(None) };
                 chain.given = columns.iter().map(|place| chain.given[*place]).collect();
                 Ok(Some(chain))
             }
             Operator::Join { kind, method: JoinMethod::ForEach, left, right, on, .. }
                 if matches!(kind, JoinKind::Inner | JoinKind::Left) && on.is_empty() =>
             {
-                let Some(chain) = self.chain(*left, outer)? else { return Ok(None) };
+                let width = self.chains[left.index()].as_ref().map(|chain| chain.frame.len());
+                if !width.is_some_and(|width| self.is_link(*right, width)) {
+                    return Ok(None);
+                }
+                let Some(chain) = self.chains[left.index()].take() else { return Ok(None) };
+                self.chains[right.index()] = None;
                 let Some(mut chain) = self.linked(chain, *right, *kind == JoinKind::Left)? else {
                     return Ok(None);
                 };
@@ -93,14 +97,20 @@ impl Compiler<'_> {
         }
     }
 
+    /// Whether an access is a plain one, whose columns fit behind so many.
+    fn is_link(&self, id: PlanId, from: usize) -> bool {
+        let is_plain = matches!(&self.steps[id.index()], Some(Step::Access(it)) if is_plain(it));
+        let width = from + self.plan.node(id).columns.len();
+        is_plain && !self.batched[id.index()] && width <= FRAME_MAX
+    }
+
     /// The chain with the rows of an access behind it, if that is a plain one.
     fn linked(&mut self, mut chain: Chain, id: PlanId, is_optional: bool) -> Result<Option<Chain>> {
         let (plan, from) = (self.plan, chain.frame.len());
-        let columns = &plan.node(id).columns;
-        let is_plain = matches!(&self.steps[id.index()], Some(Step::Access(it)) if is_plain(it));
-        if !is_plain || self.batched[id.index()] || from + columns.len() > FRAME_MAX {
+        if !self.is_link(id, from) {
             return Ok(None);
         }
+        let columns = &plan.node(id).columns;
         let access = self.access(plan.node(id), &chain.frame)?;
         chain.given = (from..from + columns.len()).collect();
         chain.frame.extend(columns);
