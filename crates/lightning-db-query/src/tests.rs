@@ -1,5 +1,6 @@
 //! Statements over tables on a simulated disk.
 
+mod allocations;
 mod batches;
 mod chains;
 mod learning;
