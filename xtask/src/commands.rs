@@ -17,6 +17,12 @@ use crate::{machine, rocksdb};
 /// it: one for these steps, so that build scripts and macros are compiled once.
 const TEST_PROFILE: &str = "ci-test";
 
+/// Packages whose tests run queries on DataFusion as well, with their feature `vector`.
+const DATAFUSION: [&str; 2] = ["lightning-db-sql", "lightning-db-cli"];
+
+/// All tests, built once: another build without DataFusion would take as long again.
+const EVERYTHING: Test = Test { package: Vec::new(), filter: Vec::new(), vector: true };
+
 /// Runs all steps in order, and stops at the first that fails.
 pub(crate) fn ci(context: &Context) -> Result<()> {
     type Step = fn(&Context) -> Result<Outcome>;
@@ -24,7 +30,7 @@ pub(crate) fn ci(context: &Context) -> Result<()> {
         ("fmt", fmt),
         ("tidy", tidy),
         ("lint", lint),
-        ("test", |context| test(context, &Test { package: Vec::new(), filter: Vec::new() })),
+        ("test", |context| test(context, &EVERYTHING)),
         ("models", models),
         ("sanitize", sanitize),
         ("docs", docs),
@@ -70,20 +76,10 @@ pub(crate) fn lint(context: &Context) -> Result<Outcome> {
 /// Runs the tests, then the examples of the documentation, which nextest does not run.
 pub(crate) fn test(context: &Context, test: &Test) -> Result<Outcome> {
     let has_profile = has_test_profile(context)?;
-    run_tests(context, has_profile, &selection(&test.package), &test.filter)?;
+    run_tests(context, has_profile, &selection(&test.package, test.vector), &test.filter)?;
     if test.filter.is_empty() {
         doc_tests(context, test, has_profile)?;
     }
-    Ok(Outcome::Done)
-}
-
-/// Runs the tests of queries on DataFusion. `lint` compiles them; they are no part of [`ci`], since
-/// building and linking DataFusion would take a quarter of its time.
-pub(crate) fn vector(context: &Context) -> Result<Outcome> {
-    let features = "lightning-db-sql/vector,lightning-db-cli/vector";
-    let selection = ["--workspace", "--features", features, "--test", "sql", "--test", "cli"];
-    let selection = selection.map(str::to_owned);
-    run_tests(context, has_test_profile(context)?, &selection, &[])?;
     Ok(Outcome::Done)
 }
 
@@ -155,7 +151,7 @@ fn doc_tests(context: &Context, test: &Test, has_profile: bool) -> Result<()> {
         }
     }
     let profile = test_profile_args(has_profile);
-    let selection = selection(&named);
+    let selection = selection(&named, test.vector);
     cmd!(context.shell, "cargo test --doc {profile...} {selection...}").run()?;
     Ok(())
 }
@@ -289,11 +285,18 @@ fn test_profile_args(has_profile: bool) -> impl Iterator<Item = &'static str> {
 }
 
 /// `--package` for each name, or the whole workspace when there is none.
-fn selection<S: AsRef<str>>(packages: &[S]) -> Vec<String> {
-    if packages.is_empty() {
-        return vec!["--workspace".to_owned()];
+fn selection<S: AsRef<str>>(packages: &[S], vector: bool) -> Vec<String> {
+    let packages: Vec<&str> = packages.iter().map(AsRef::as_ref).collect();
+    let mut selection: Vec<String> =
+        packages.iter().flat_map(|name| ["--package", name]).map(str::to_owned).collect();
+    if selection.is_empty() {
+        selection.push("--workspace".to_owned());
     }
-    packages.iter().flat_map(|name| ["--package".to_owned(), name.as_ref().to_owned()]).collect()
+    let is_selected = |name: &str| packages.is_empty() || packages.contains(&name);
+    for name in DATAFUSION.iter().filter(|name| vector && is_selected(name)) {
+        selection.extend(["--features".to_owned(), format!("{name}/vector")]);
+    }
+    selection
 }
 
 #[cfg(test)]
@@ -302,8 +305,11 @@ mod tests {
 
     #[test]
     fn no_package_selects_the_workspace() {
-        assert_eq!(selection::<&str>(&[]), ["--workspace"]);
-        assert_eq!(selection(&["a", "b"]), ["--package", "a", "--package", "b"]);
+        assert_eq!(selection::<&str>(&[], false), ["--workspace"]);
+        assert_eq!(selection(&["a", "b"], true), ["--package", "a", "--package", "b"]);
+        let with_datafusion =
+            ["--package", "lightning-db-sql", "--features", "lightning-db-sql/vector"];
+        assert_eq!(selection(&["lightning-db-sql"], true), with_datafusion);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A feature that brings DataFusion. Its packages are built anew for each set of features of what
 /// they need, minutes each time, so that no set here has it: lint checks it with all others, and
-/// the tests build the crate with it alone.
+/// the tests of `ci` are built with it.
 const LARGE: &str = "vector";
 
 /// One set of features to check a crate with, as arguments of cargo.

@@ -42,6 +42,9 @@ xflags::xflags! {
         cmd test {
             /// Only this package; may be repeated. Default: the whole workspace.
             repeated -p,--package name: String
+            /// With DataFusion, as `ci` does: queries run on both executors. It takes minutes to
+            /// build.
+            optional --vector
             /// Only tests whose name contains one of these; leaves the documentation out.
             repeated filter: String
         }
@@ -91,10 +94,6 @@ xflags::xflags! {
             optional --quick
             /// Write the results to this file as JSON.
             optional --json file: PathBuf
-        }
-
-        /// Run the tests of queries on DataFusion, which takes minutes to build.
-        cmd vector {
         }
 
         /// Run the crash suite over a range of seeds.

@@ -63,7 +63,6 @@ fn run(xtask: Xtask) -> Result<()> {
         XtaskCmd::Bench(bench) => commands::bench(&context, &bench),
         XtaskCmd::Calibrate(calibrate) => commands::calibrate(&context, &calibrate),
         XtaskCmd::Compare(compare) => commands::compare(&context, &compare),
-        XtaskCmd::Vector(_) => commands::vector(&context).map(report),
         XtaskCmd::Crash(crash) => commands::crash(&context, &crash),
     }
 }
