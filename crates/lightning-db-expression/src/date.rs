@@ -75,30 +75,56 @@ pub(crate) fn parse_date(text: &str) -> Result<i64, Fault> {
     read().ok_or_else(|| Fault::detail(format!("{text:?} is no date such as 2026-11-23")))
 }
 
-/// Reads a date, `T` or a space, `HH:MM:SS`, optionally a fraction, and optionally `Z`.
+/// Reads a date, optionally followed by `T` or a space, `HH:MM` and perhaps `:SS` with a fraction,
+/// and `Z` or the distance from it, as in `+02`, `-0530` or `+05:30`.
 pub(crate) fn parse_timestamp(text: &str) -> Result<i64, Fault> {
     let read = || {
-        let (date, time) = text.split_once(['T', ' '])?;
-        let time = time.strip_suffix('Z').unwrap_or(time);
-        let (time, fraction) = match time.split_once('.') {
-            Some((time, fraction)) => {
-                let digits = number(fraction, 1..=6)?;
-                let missing = u32::try_from(6 - fraction.len()).ok()?;
-                (time, digits * 10_i64.pow(missing))
+        let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
+        let (time, ahead) = match (time.strip_suffix('Z'), time.find(['+', '-'])) {
+            (Some(time), _) => (time, 0),
+            (None, Some(sign)) => {
+                let minutes = zone(&time[sign + 1..])?;
+                (
+                    time[..sign].trim_end(),
+                    if time[sign..].starts_with('-') { -minutes } else { minutes },
+                )
             }
+            (None, None) => (time, 0),
+        };
+        let (time, fraction) = match time.split_once('.') {
+            Some((time, fraction)) => (time, micros_of(fraction)?),
             None => (time, 0),
         };
         let mut parts = time.split(':').map(|part| number(part, 2..=2));
-        let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+        let (hour, minute) = (parts.next()??, parts.next()??);
+        let second = if fraction > 0 { parts.next()?? } else { parts.next().unwrap_or(Some(0))? };
         if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
-        let of_day = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction;
+        let of_day = ((hour * 60 + minute - ahead) * 60 + second) * 1_000_000 + fraction;
         parse_date(date).ok()?.checked_mul(MICROS_A_DAY)?.checked_add(of_day)
     };
     read().ok_or_else(|| {
         Fault::detail(format!("{text:?} is no timestamp such as 2026-11-23T10:30:00Z"))
     })
+}
+
+/// The digits behind the point of a second, of which those behind the sixth are rounded.
+fn micros_of(fraction: &str) -> Option<i64> {
+    let digits = number(fraction, 1..=9)?;
+    let missing = u32::try_from(9 - fraction.len()).ok()?;
+    Some((digits * 10_i64.pow(missing) + 500) / 1_000)
+}
+
+/// Minutes of `HH`, `HHMM` or `HH:MM`.
+fn zone(text: &str) -> Option<i64> {
+    let (hours, minutes) = match text.len() {
+        2 => (text, "00"),
+        4 => text.split_at_checked(2)?,
+        _ => text.split_once(':')?,
+    };
+    let (hours, minutes) = (number(hours, 2..=2)?, number(minutes, 2..=2)?);
+    (hours <= 15 && minutes <= 59).then_some(hours * 60 + minutes)
 }
 
 fn number(text: &str, len: std::ops::RangeInclusive<usize>) -> Option<i64> {
@@ -131,7 +157,33 @@ mod tests {
             assert_eq!(parse_timestamp(&timestamp_text(micros)).unwrap(), micros);
         }
         assert_eq!(timestamp_text(1_500_000), "1970-01-01T00:00:01.5Z");
-        for bad in ["1970-01-01", "1970-01-01T24:00:00Z", "1970-01-01T00:00Z", "x", ""] {
+        let read = |text: &str| parse_timestamp(text).map(timestamp_text).unwrap();
+        for (text, expected) in [
+            ("2024-02-29", "2024-02-29T00:00:00Z"),
+            ("2024-02-29 10:30", "2024-02-29T10:30:00Z"),
+            ("2024-02-29T10:30Z", "2024-02-29T10:30:00Z"),
+            ("2024-02-29 00:30:00.5+02", "2024-02-28T22:30:00.5Z"),
+            ("2024-02-29 23:00:01 -0530", "2024-03-01T04:30:01Z"),
+            ("2024-02-29T23:00:00.25+05:45", "2024-02-29T17:15:00.25Z"),
+            ("2024-02-29T23:59:59.999999500Z", "2024-03-01T00:00:00Z"),
+            ("2024-02-29T00:00:00.000000499", "2024-02-29T00:00:00Z"),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+        for bad in [
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T",
+            "1970-01-01T00",
+            "1970-01-01T00:00.5",
+            "1970-01-01T00:00:00+2",
+            "1970-01-01T00:00:00+02:60",
+            "1970-01-01T00:00:00+\u{e9}\u{e9}",
+            "1970-01-01T00:00:00.0000000001",
+            "1970-01-01Z",
+            "1970-13-01",
+            "x",
+            "",
+        ] {
             assert!(parse_timestamp(bad).is_err(), "{bad}");
         }
     }

@@ -116,6 +116,12 @@ pub enum Function {
     Overlay,
     /// A whole number in hexadecimal digits, a negative one as its 64 bits.
     Hexadecimal,
+    /// The point of two numbers: x, then y.
+    Point,
+    /// The x of a point.
+    PointX,
+    /// The y of a point.
+    PointY,
 }
 
 impl Function {
@@ -163,6 +169,9 @@ impl Function {
             Self::ByteLength => "octet_length",
             Self::Overlay => "overlay",
             Self::Hexadecimal => "to_hex",
+            Self::Point => "point",
+            Self::PointX => "st_x",
+            Self::PointY => "st_y",
         }
     }
 
@@ -196,7 +205,9 @@ impl Function {
             | Self::CodePoint
             | Self::Character
             | Self::ByteLength
-            | Self::Hexadecimal => 1..=1,
+            | Self::Hexadecimal
+            | Self::PointX
+            | Self::PointY => 1..=1,
             Self::Trim | Self::TrimStart | Self::TrimEnd | Self::Truncate | Self::Round => 1..=2,
             Self::JsonExtract
             | Self::StartsWith
@@ -205,7 +216,8 @@ impl Function {
             | Self::Right
             | Self::Quotient
             | Self::Repeat
-            | Self::NullIf => 2..=2,
+            | Self::NullIf
+            | Self::Point => 2..=2,
             Self::Math(function) => function.arguments()..=function.arguments(),
             Self::Replace | Self::SplitPart | Self::Translate => 3..=3,
             Self::Substring | Self::PadStart | Self::PadEnd => 2..=3,
@@ -291,6 +303,13 @@ fn whole(value: &Evaluated<'_>) -> Result<i64, Fault> {
     }
 }
 
+fn point(value: ValueRef<'_>) -> Result<(f64, f64), Fault> {
+    match value {
+        ValueRef::Point { x, y } => Ok((x, y)),
+        other => Err(Fault::Type { expected: "point", found: other.value_type() }),
+    }
+}
+
 fn apply(function: Function, first: ValueRef<'_>, rest: &[Evaluated<'_>]) -> Result<Value, Fault> {
     let given = |at: usize| text(rest[at].as_value_ref());
     match function {
@@ -336,6 +355,12 @@ fn apply(function: Function, first: ValueRef<'_>, rest: &[Evaluated<'_>]) -> Res
         Function::CodePoint => text(first).map(text::code_point),
         Function::Character => text::character(whole(&Evaluated::Borrowed(first))?),
         Function::Hexadecimal => text::hexadecimal(first),
+        Function::Point => {
+            let of = arithmetic::to_float;
+            Ok(Value::Point { x: of(first)?, y: of(rest[0].as_value_ref())? })
+        }
+        Function::PointX => point(first).map(|(x, _)| Value::F64(x)),
+        Function::PointY => point(first).map(|(_, y)| Value::F64(y)),
         _ => of_numbers(function, first, rest),
     }
 }

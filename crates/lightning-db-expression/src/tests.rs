@@ -104,6 +104,20 @@ fn calculations_are_exact_or_fail() {
 }
 
 #[test]
+fn points_are_made_and_taken_apart() {
+    let call = |function, arguments: Vec<Expression>| Expression::Call(function, arguments);
+    let made = call(Function::Point, vec![decimal("7.5"), Expression::from(-46_i64)]);
+    assert_eq!(value(&made), Value::Point { x: 7.5, y: -46.0 });
+    assert_eq!(value(&call(Function::PointX, vec![made.clone()])), Value::F64(7.5));
+    assert_eq!(value(&call(Function::PointY, vec![made])), Value::F64(-46.0));
+    assert_eq!(value(&call(Function::Point, vec![null(), decimal("1")])), Value::Null);
+    let text = call(Function::Point, vec![Expression::from(1_i64), Expression::from("1")]);
+    assert!(matches!(refused(&text), Error::Type { .. }));
+    let number = call(Function::PointX, vec![Expression::from(1_i64)]);
+    assert!(matches!(refused(&number), Error::Type { .. }));
+}
+
+#[test]
 fn functions_give_what_they_say() {
     let check = |expression: Expression, expected: Value| {
         assert_eq!(value(&expression), expected, "{expression}");

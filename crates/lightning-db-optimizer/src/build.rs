@@ -22,7 +22,7 @@ pub use term::{
 
 use crate::catalog::Catalog;
 use crate::error::Result;
-use crate::query::{Query, SetOperation};
+use crate::query::{Query, SetOperation, ValueRows};
 
 /// A query over names.
 ///
@@ -65,7 +65,7 @@ pub struct QueryBuilder {
 #[derive(Debug, Clone)]
 enum Source {
     Table { name: String, alias: String, numbered: bool },
-    Rows { alias: String, columns: Vec<(String, ValueType)>, rows: Vec<Vec<Value>> },
+    Rows { alias: String, columns: Vec<(String, ValueType)>, rows: ValueRows },
 }
 
 /// What is done with rows.
@@ -128,6 +128,15 @@ impl QueryBuilder {
         alias: impl Into<String>,
         columns: impl IntoIterator<Item = (N, ValueType)>,
         rows: Vec<Vec<Value>>,
+    ) -> Self {
+        Self::values(alias, columns, ValueRows::Known(rows.into()))
+    }
+
+    /// Rows that no table has.
+    pub fn values<N: Into<String>>(
+        alias: impl Into<String>,
+        columns: impl IntoIterator<Item = (N, ValueType)>,
+        rows: ValueRows,
     ) -> Self {
         let columns = columns.into_iter().map(|(name, value_type)| (name.into(), value_type));
         Self::new(Source::Rows { alias: alias.into(), columns: columns.collect(), rows })

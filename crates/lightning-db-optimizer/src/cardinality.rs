@@ -29,6 +29,7 @@ use crate::fingerprint::Signature;
 use crate::query::{ColumnId, JoinKind, Node, NodeId, Query, ScalarId};
 use facts::{Facts, Relation};
 use join::{Combined, Edge};
+pub(crate) use node::values;
 use pairs::Seen;
 use scan::Scan;
 

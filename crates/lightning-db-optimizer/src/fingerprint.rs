@@ -87,7 +87,9 @@ impl Query {
         let input = |position: usize| inputs.get(position).copied().unwrap_or(0);
         match node {
             Node::Scan { table, .. } => list("scan", [u64::from(table.0)]),
-            Node::Values { rows, columns } => list("values", [length(rows), length(columns)]),
+            Node::Values { rows, columns } => {
+                list("values", [rows.known_len().unwrap_or(u64::MAX), length(columns)])
+            }
             Node::Filter { conditions, .. } => input(0).wrapping_add(self.all(conditions)),
             // They give as many rows as they get.
             Node::Project { .. } | Node::Sort { .. } | Node::Window { .. } => input(0),

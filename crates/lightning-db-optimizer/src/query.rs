@@ -7,6 +7,7 @@
 mod display;
 mod node;
 mod properties;
+mod rows;
 mod scalar;
 mod strict;
 mod typing;
@@ -22,6 +23,7 @@ pub use node::{
     Aggregate, AggregateFunction, JoinKind, Node, SetOperation, SortKey, WindowFunction,
 };
 pub use properties::{ColumnSet, Properties, PropertyCache};
+pub use rows::{Series, ValueRows};
 pub use scalar::{Scalar, Subquery};
 pub use typing::arithmetic_type;
 

@@ -21,6 +21,10 @@ pub use random::{Partitions, Profile, random_catalog, random_partitions, random_
 use crate::catalog::TableId;
 use crate::memory::MemoryCatalog;
 
+fn given() -> Failure {
+    Failure::Unknown("rows that are given with each run".to_owned())
+}
+
 /// Why a query has no rows to give.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

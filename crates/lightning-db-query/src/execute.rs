@@ -26,7 +26,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use lightning_db_expression::{Columns, Expression};
-use lightning_db_optimizer::{Actual, PlanId, SetOperation};
+use lightning_db_optimizer::{Actual, PlanId, SetOperation, ValueRows};
 use lightning_db_table::TableReader;
 use lightning_db_types::{Clock, Value, ValueRef};
 
@@ -48,6 +48,8 @@ pub(crate) struct Run<'a> {
     /// Of the program's tables.
     pub(crate) readers: &'a [TableReader<'a>],
     pub(crate) parameters: &'a [Value],
+    /// Rows that are read as those of a table are.
+    pub(crate) given: &'a [Vec<Value>],
     /// Bytes that may be kept in all.
     pub(crate) memory_limit: usize,
     pub(crate) memory: Cell<usize>,
@@ -131,7 +133,17 @@ impl Run<'_> {
             _ if self.program.is_batched(id) => self.rows_of_batches(id, outer, sink),
             Step::Access(access) => self.access(access, outer, sink),
             Step::First(first) => self.first(first, outer, sink),
+            Step::Values(ValueRows::Series(series)) => {
+                for number in series.numbers() {
+                    self.go_on()?;
+                    if sink(&[ValueRef::I64(number)])?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                MORE
+            }
             Step::Values(rows) => {
+                let rows = if let ValueRows::Known(known) = rows { known } else { self.given };
                 for row in rows {
                     let value = |position: usize| row[position].as_value_ref();
                     if with_values(row.len(), value, &mut *sink)?.is_break() {

@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use lightning_db_optimizer::{
     Aggregate, AggregateFunction, ColumnId, JoinKind, JoinMethod, Operator, Phase, Plan, PlanId,
-    PlanNode, SetOperation, SortKey, TableId,
+    PlanNode, SetOperation, SortKey, TableId, ValueRows,
 };
-use lightning_db_types::{Value, ValueType};
+use lightning_db_types::ValueType;
 
 pub(crate) use access::{
     Access, Check, Entries, First, Key, KeyScan, Part as KeyPart, Path, Place, Set,
@@ -56,7 +56,7 @@ pub(crate) struct Program {
 pub(crate) enum Step {
     Access(Access),
     First(First),
-    Values(Vec<Vec<Value>>),
+    Values(ValueRows),
     Filter { input: PlanId, conditions: Vec<Computed> },
     Project { input: PlanId, columns: Vec<Computed> },
     Join(Join),

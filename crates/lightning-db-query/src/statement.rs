@@ -1,27 +1,29 @@
 //! Queries that are planned once and run any number of times.
 
+mod run;
 mod teach;
 mod variants;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use lightning_db_optimizer::{Actual, Explain, Hints, Operator, Plan, PlanId, Query, QueryBuilder};
-use lightning_db_table::{Table, TableReader};
+use lightning_db_table::Table;
 use lightning_db_types::{Value, ValueRef, ValueType};
 
 use crate::catalog::TableCatalog;
 use crate::engine::{Inner, Seen};
 use crate::error::{Error, Result};
-use crate::execute::{Counted, Run};
+use crate::execute::Counted;
 use crate::learn::Lessons;
 use crate::program::Program;
 use crate::source::Source;
 use crate::watch::{Watch, expected_reads};
 
+use run::Input;
 use variants::Choice;
 pub(crate) use variants::Variants;
 
@@ -193,12 +195,13 @@ impl Prepared {
     ) -> Result<()> {
         let readers = self.tables.iter().map(|(table, _)| Source::from(snapshot).read(table));
         let readers = readers.collect::<Result<Vec<_>>>()?;
-        let run = Run {
+        let run = crate::execute::Run {
             program: &self.program,
             readers: &readers,
             parameters: &[],
+            given: &[],
             memory_limit: engine.inner.memory_limit,
-            memory: Cell::new(0),
+            memory: std::cell::Cell::new(0),
             members: RefCell::default(),
             watch: None,
             counted: None,
@@ -320,11 +323,23 @@ impl Statement {
         (parameters, watch): (&[Value], Option<&Watch>),
         mut visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let source = source.into();
-        let guard = self.prepared.load();
-        let other = self.instead_of(&guard, source, parameters)?;
-        let prepared = other.as_deref().unwrap_or(&guard);
-        self.run(prepared, source, (parameters, watch), None, &mut visit)
+        let input = Input { parameters, given: &[], watch };
+        self.run_over(source.into(), input, &mut visit)
+    }
+
+    /// The same over rows that are given: those of
+    /// [`ValueRows::Given`](lightning_db_optimizer::ValueRows).
+    ///
+    /// # Errors
+    /// Those of [`for_each_watched`](Self::for_each_watched).
+    pub fn for_each_given<'s>(
+        &self,
+        source: impl Into<Source<'s>>,
+        given: &[Vec<Value>],
+        (parameters, watch): (&[Value], Option<&Watch>),
+        mut visit: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        self.run_over(source.into(), Input { parameters, given, watch }, &mut visit)
     }
 
     /// All rows.
@@ -376,99 +391,13 @@ impl Statement {
         let clock = &**self.engine.clock();
         let mut rows = 0;
         let counted = Counted { clock: Some(clock), actual: prepared.uncounted() };
-        self.run(&prepared, source, (parameters, None), Some(&counted), &mut |_| {
+        let input = Input { parameters, given: &[], watch: None };
+        self.run(&prepared, source, input, Some(&counted), &mut |_| {
             rows += 1;
             Ok(ControlFlow::Continue(()))
         })?;
         let actual = prepared.counted(&counted.actual.into_inner());
         Ok(Analyzed { prepared, actual, rows })
-    }
-
-    /// The plan to run by instead of the one that is there: for the definitions that a source sees,
-    /// or for the values of the parameters.
-    fn instead_of(
-        &self,
-        known: &Prepared,
-        source: Source<'_>,
-        values: &[Value],
-    ) -> Result<Option<Arc<Prepared>>> {
-        if known.version != source.version() {
-            return self.prepare_again(source).map(Some);
-        }
-        let choice = known.choice.as_ref();
-        Ok(choice.and_then(|choice| self.choose((known, choice), source, values)))
-    }
-
-    /// Makes the plan anew for what a source sees, and keeps it if that is what is seen now.
-    #[cold]
-    fn prepare_again(&self, source: Source<'_>) -> Result<Arc<Prepared>> {
-        let catalog = self.engine.catalog_of(source)?;
-        let prepared = Arc::new(Prepared::new(&self.engine, (&self.query, &self.hints), &catalog)?);
-        if self.engine.catalog()?.is_version(source) {
-            self.prepared.store(Arc::clone(&prepared));
-        }
-        Ok(prepared)
-    }
-
-    /// Makes the plan anew if the tables have moved since that was made.
-    #[cold]
-    fn follow(&self, source: Source<'_>) -> Result<()> {
-        let now = self.prepared.load();
-        if now.version == source.version() && !now.is_near(source)? {
-            self.prepare_again(source)?;
-            if let Some(variants) = &self.engine.variants {
-                variants.forget(self.number);
-            }
-        }
-        Ok(())
-    }
-
-    fn run<'r>(
-        &self,
-        prepared: &'r Prepared,
-        source: Source<'r>,
-        (parameters, watch): (&'r [Value], Option<&'r Watch>),
-        counted: Option<&Counted<'_>>,
-        visit: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
-    ) -> Result<()> {
-        prepared.check_parameters(parameters)?;
-        let read = |(table, _): &'r (Table, Seen)| source.read(table);
-        let list: Vec<TableReader<'r>>;
-        let readers: &[TableReader<'r>] = match &prepared.tables[..] {
-            [] => &[],
-            [only] => &[read(only)?],
-            [first, second] => &[read(first)?, read(second)?],
-            many => {
-                list = many.iter().map(read).collect::<Result<Vec<_>>>()?;
-                &list
-            }
-        };
-        let moved = readers.iter().zip(&prepared.tables);
-        let mut moved =
-            moved.map(|(reader, (table, seen))| !seen.is_near(table, reader.approximate_count()));
-        if moved.any(|moved| moved) {
-            // Good for this run; the next one has a plan for the tables as they are.
-            self.follow(source)?;
-        }
-        if let Some(watch) = watch {
-            watch.expect(prepared.expected_reads);
-        }
-        let run = Run {
-            program: &prepared.program,
-            readers,
-            parameters,
-            memory_limit: self.engine.memory_limit,
-            memory: Cell::new(0),
-            members: RefCell::default(),
-            watch,
-            counted,
-        };
-        match &prepared.lessons {
-            Some(lessons) if counted.is_none() && lessons.begin_run(parameters) => {
-                self.teach((prepared, lessons), source, run, visit)
-            }
-            _ => run.each(visit),
-        }
     }
 }
 

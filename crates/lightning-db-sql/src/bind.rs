@@ -21,6 +21,7 @@ mod scalar;
 mod scope;
 mod search;
 mod select;
+mod series;
 mod typed;
 mod types;
 mod window;

@@ -283,7 +283,7 @@ const PLACES: &[Entry] = &[
         "whether it lies in a polygon of WKT",
         "plane_within(at, 'POLYGON ((0 0, 9 0, 9 99, 0 0))')",
     ),
-    entry("point(x, y), st_point", "a point of two known numbers", "point(7.5, 47) = at"),
+    entry("point(x, y), st_point", "a point of two numbers", "point(7.5, 47) = at"),
     entry(
         "st_distance(point, point)",
         "metres on the sphere; longitude is first",
@@ -299,6 +299,8 @@ const PLACES: &[Entry] = &[
         "whether it lies in a polygon of WKT",
         "st_within(at, 'POLYGON ((6 46, 8 46, 8 48, 6 46))')",
     ),
+    entry("st_x(point)", "its x, a longitude on the sphere", "st_x(at)"),
+    entry("st_y(point)", "its y, a latitude on the sphere", "st_y(point(7, 46.5 + 1))"),
 ];
 
 /// Names of functions.

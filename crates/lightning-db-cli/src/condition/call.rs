@@ -11,7 +11,7 @@ use super::lexer::TokenKind;
 use super::parser::{Fault, Parsed, Parser};
 use crate::spelling::did_you_mean;
 
-const FUNCTIONS: [Function; 49] = [
+const FUNCTIONS: [Function; 52] = [
     Function::Lower,
     Function::Upper,
     Function::Length,
@@ -50,6 +50,9 @@ const FUNCTIONS: [Function; 49] = [
     Function::ByteLength,
     Function::Overlay,
     Function::Hexadecimal,
+    Function::Point,
+    Function::PointX,
+    Function::PointY,
     Function::DatePart(DatePart::Year),
     Function::DatePart(DatePart::Quarter),
     Function::DatePart(DatePart::Month),

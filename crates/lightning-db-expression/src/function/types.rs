@@ -19,6 +19,8 @@ pub enum Argument {
     Number,
     /// A date or timestamp.
     Moment,
+    /// A point.
+    Point,
 }
 
 impl Argument {
@@ -30,6 +32,7 @@ impl Argument {
             Self::Whole => matches!(found, ValueType::I64 | ValueType::U64),
             Self::Number => number::is_number(found),
             Self::Moment => matches!(found, ValueType::Date | ValueType::Timestamp),
+            Self::Point => found == ValueType::Point,
         }
     }
 }
@@ -60,10 +63,12 @@ impl Function {
                 | Self::Truncate
                 | Self::Sign
                 | Self::Quotient
+                | Self::Point
                 | Self::Math(_),
                 _,
             ) => Argument::Number,
             (Self::DatePart(_) | Self::DateTruncate(_), _) => Argument::Moment,
+            (Self::PointX | Self::PointY, _) => Argument::Point,
             _ => Argument::Text,
         }
     }
@@ -98,7 +103,8 @@ impl Function {
             | Self::CodePoint
             | Self::Position
             | Self::DatePart(_) => ValueType::I64,
-            Self::Math(_) => ValueType::F64,
+            Self::Math(_) | Self::PointX | Self::PointY => ValueType::F64,
+            Self::Point => ValueType::Point,
             Self::StartsWith => ValueType::Bool,
             Self::DateTruncate(_) => ValueType::Timestamp,
             Self::Abs

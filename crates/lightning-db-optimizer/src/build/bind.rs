@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, ROW_NUMBER};
 use crate::error::{Error, Result};
 use crate::query::{
     Aggregate, AggregateFunction, Column, ColumnId, JoinKind, Node, NodeId, Origin, Query, Scalar,
-    ScalarId, SetOperation, SortKey, WindowFunction,
+    ScalarId, SetOperation, SortKey, ValueRows, WindowFunction,
 };
 
 /// Makes the query that a builder describes.
@@ -96,10 +96,15 @@ impl Binder<'_> {
         &mut self,
         alias: &str,
         columns: &[(String, ValueType)],
-        rows: &[Vec<Value>],
+        rows: &ValueRows,
     ) -> Result<(NodeId, Scope)> {
         let alias: Arc<str> = alias.into();
-        for row in rows {
+        let known: &[Vec<Value>] = match rows {
+            ValueRows::Known(known) => known,
+            ValueRows::Series(_) => &[vec![Value::I64(0)]],
+            ValueRows::Given { .. } => &[],
+        };
+        for row in known {
             if row.len() != columns.len() {
                 let detail = format!("{alias} has {} columns, a row {}", columns.len(), row.len());
                 return Err(Error::Shape { what: "rows", detail });
@@ -117,13 +122,13 @@ impl Binder<'_> {
         }
         let mut named = Vec::with_capacity(columns.len());
         for (position, (name, value_type)) in columns.iter().enumerate() {
-            let nullable = rows.iter().any(|row| row[position].is_null());
+            let nullable = rows.may_be_null(position);
             let relation = Some(Arc::clone(&alias));
             let column = self.computed(name, relation.clone(), *value_type, nullable);
             named.push(Named { relation, name: name.as_str().into(), column });
         }
         let columns = named.iter().map(|named| named.column).collect();
-        let node = self.query.add_node(Node::Values { columns, rows: rows.to_vec() });
+        let node = self.query.add_node(Node::Values { columns, rows: rows.clone() });
         Ok((node, Scope::new(named)))
     }
 

@@ -26,6 +26,7 @@ enum Wanted {
     Number,
     Whole,
     Moment,
+    Point,
 }
 
 impl Wanted {
@@ -39,6 +40,7 @@ impl Wanted {
                 Self::Number => is_number(found),
                 Self::Whole => matches!(found, I64 | U64),
                 Self::Moment => matches!(found, Date | Timestamp),
+                Self::Point => found == ValueType::Point,
             }
     }
 
@@ -50,6 +52,7 @@ impl Wanted {
             Self::Number => "a number",
             Self::Whole => "a whole number",
             Self::Moment => "a date or timestamp",
+            Self::Point => "a point",
         }
     }
 }
@@ -187,6 +190,7 @@ fn called(query: &Query, id: ScalarId, function: Function, arguments: &[ScalarId
         Argument::Whole => Wanted::Whole,
         Argument::Number => Wanted::Number,
         Argument::Moment => Wanted::Moment,
+        Argument::Point => Wanted::Point,
         _ => Wanted::Text,
     };
     if let (Function::NullIf, [left, right]) = (function, arguments) {

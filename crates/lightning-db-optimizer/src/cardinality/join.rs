@@ -4,7 +4,7 @@ use lightning_db_expression::Comparison;
 
 use super::Cardinality;
 use super::distinct;
-use super::facts::{equality, number};
+use super::facts::equality;
 use super::matching::{Matching, Side, matching, share_below};
 use super::pairs::Seen;
 use crate::estimate::{Estimate, Source};
@@ -455,9 +455,4 @@ fn matched(combined: &Combined, right: f64) -> f64 {
     let kept = (right / rows * narrowed).min(1.0) * combined.others;
     let some = if kept >= 1.0 { 1.0 } else { 1.0 - (1.0 - kept).powf(degree) };
     (matched * some).clamp(0.0, 1.0)
-}
-
-/// Rows of a number that may be larger than a count.
-pub(super) fn rows(count: usize) -> f64 {
-    number(count as u64)
 }

@@ -2,9 +2,24 @@
 
 use super::Cardinality;
 use super::facts::{conjuncts, number};
-use super::join::rows;
 use crate::estimate::{Estimate, Source};
-use crate::query::{JoinKind, Node, NodeId, ScalarId, SetOperation};
+use crate::query::{JoinKind, Node, NodeId, ScalarId, SetOperation, ValueRows};
+
+/// Given rows may be more than expected by this factor.
+const GIVEN_RANGE: f64 = 1e3;
+
+/// How many rows that no table has.
+pub(crate) fn values(rows: &ValueRows) -> Estimate {
+    match rows {
+        ValueRows::Given { expected } => {
+            let expected = number(*expected);
+            Estimate::guess(expected, expected.max(1.0) * GIVEN_RANGE)
+        }
+        ValueRows::Known(_) | ValueRows::Series(_) => {
+            Estimate::exact(number(rows.known_len().unwrap_or(0)))
+        }
+    }
+}
 
 impl Cardinality<'_> {
     pub(super) fn rows_of(&self, id: NodeId) -> Estimate {
@@ -12,7 +27,7 @@ impl Cardinality<'_> {
             Node::Scan { .. } => {
                 self.facts.scan(id).map_or(Estimate::guess(1_000.0, 1e9), |it| it.rows)
             }
-            Node::Values { rows: all, .. } => Estimate::exact(rows(all.len())),
+            Node::Values { rows, .. } => values(rows),
             Node::Filter { input, conditions } => self.filtered(*input, conditions),
             Node::Project { input, .. } | Node::Sort { input, .. } | Node::Window { input, .. } => {
                 self.rows(*input)

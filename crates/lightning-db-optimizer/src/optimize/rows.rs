@@ -3,10 +3,13 @@
 use super::planner::{Draft, Planner, Request, Ways};
 use super::uses;
 use crate::access::pessimistic;
+use crate::cardinality::values;
 use crate::cost::Work;
 use crate::estimate::Estimate;
 use crate::plan::{Cost, Operator, Order, OrderKey, OrderPart, SetMethod};
-use crate::query::{ColumnId, NodeId, Scalar, ScalarId, SetOperation, SortKey, WindowFunction};
+use crate::query::{
+    ColumnId, NodeId, Scalar, ScalarId, SetOperation, SortKey, ValueRows, WindowFunction,
+};
 
 #[expect(clippy::cast_precision_loss, reason = "few")]
 pub(super) fn count(things: usize) -> f64 {
@@ -35,16 +38,11 @@ impl Planner<'_> {
         cost
     }
 
-    pub(super) fn values(
-        &self,
-        node: NodeId,
-        columns: &[ColumnId],
-        rows: &[Vec<lightning_db_types::Value>],
-    ) -> Ways {
-        let estimate = Estimate::exact(count(rows.len()));
+    pub(super) fn values(&self, node: NodeId, columns: &[ColumnId], rows: &ValueRows) -> Ways {
+        let estimate = values(rows);
         let total = self.work(Work::Emit { rows: estimate.point });
         let way = self.add(Draft {
-            operator: Operator::Values { rows: rows.to_vec() },
+            operator: Operator::Values { rows: rows.clone() },
             columns: columns.to_vec(),
             rows: estimate,
             cost: Cost { start: 0.0, total, high: total },

@@ -175,7 +175,7 @@ impl Operator {
                 });
                 format!("{alias} {answers}")
             }
-            Self::Values { rows } => format!("{} rows", rows.len()),
+            Self::Values { rows } => rows.to_string(),
             Self::Filter { conditions: all, .. } => conditions(query, all),
             Self::Project { columns: made, .. } => list(made, |(column, scalar)| {
                 let (text, name) = (query.scalar_text(*scalar), query.column_name(*column));

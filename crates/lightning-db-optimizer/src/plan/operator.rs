@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use lightning_db_types::Value;
-
 use super::PlanId;
 use super::access::{Access, BloomCheck, IndexScan};
 use crate::catalog::TableId;
 use crate::query::{
-    Aggregate, ColumnId, JoinKind, ScalarId, SetOperation, SortKey, WindowFunction,
+    Aggregate, ColumnId, JoinKind, ScalarId, SetOperation, SortKey, ValueRows, WindowFunction,
 };
 
 /// An operator of a plan.
@@ -40,10 +38,10 @@ pub enum Operator {
         /// The aggregates.
         aggregates: Vec<IndexAggregate>,
     },
-    /// Rows that stand in the query.
+    /// Rows that no table has.
     Values {
         /// The rows.
-        rows: Vec<Vec<Value>>,
+        rows: ValueRows,
     },
     /// Rows for which all conditions are true.
     Filter {

@@ -95,7 +95,7 @@ impl Query {
         let node = self.node(id);
         match node {
             Node::Scan { alias, .. } => write!(f, "Scan {alias}")?,
-            Node::Values { rows, .. } => write!(f, "Values, {} rows", rows.len())?,
+            Node::Values { rows, .. } => write!(f, "Values, {rows}")?,
             Node::Filter { conditions, .. } => {
                 write!(f, "Filter {}", self.conditions_text(conditions))?;
             }

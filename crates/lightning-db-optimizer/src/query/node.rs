@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use lightning_db_types::Value;
-
-use super::{ColumnId, NodeId, ScalarId};
+use super::{ColumnId, NodeId, ScalarId, ValueRows};
 use crate::catalog::TableId;
 
 /// A relational operator over the rows of others.
@@ -19,12 +17,12 @@ pub enum Node {
         /// Its columns, by position in the table.
         columns: Vec<ColumnId>,
     },
-    /// Rows that stand in the query.
+    /// Rows that no table has.
     Values {
         /// The columns.
         columns: Vec<ColumnId>,
-        /// The rows, each with a value for each column.
-        rows: Vec<Vec<Value>>,
+        /// The rows.
+        rows: ValueRows,
     },
     /// Rows for which all conditions are true.
     Filter {

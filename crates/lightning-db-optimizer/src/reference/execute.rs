@@ -140,7 +140,7 @@ impl Executor<'_> {
         match &node.operator {
             Operator::Access { .. } => self.access(node, outer),
             Operator::IndexAggregate { .. } => Ok(vec![vec![self.index_aggregate(node, outer)?]]),
-            Operator::Values { rows } => Ok(vec![rows.clone()]),
+            Operator::Values { rows } => Ok(vec![rows.listed().ok_or_else(super::given)?]),
             Operator::Filter { input, conditions } => self.each(*input, outer, |relation| {
                 self.filter(relation.rows, &relation.columns, conditions, outer)
             }),

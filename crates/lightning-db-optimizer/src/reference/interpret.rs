@@ -92,7 +92,8 @@ impl Interpreter<'_> {
                 Ok(Relation { columns: columns.clone(), rows })
             }
             Node::Values { columns, rows } => {
-                Ok(Relation { columns: columns.clone(), rows: rows.clone() })
+                let rows = rows.listed().ok_or_else(super::given)?;
+                Ok(Relation { columns: columns.clone(), rows })
             }
             Node::Filter { input, conditions } => {
                 let Relation { columns, rows } = self.node(*input, outer)?;

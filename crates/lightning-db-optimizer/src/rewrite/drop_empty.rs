@@ -20,7 +20,7 @@ impl Rewriter<'_> {
     fn gives_none(&self, id: NodeId) -> bool {
         match self.query.node(id) {
             Node::Scan { .. } => false,
-            Node::Values { rows, .. } => rows.is_empty(),
+            Node::Values { rows, .. } => rows.known_len() == Some(0),
             Node::Filter { input, .. }
             | Node::Project { input, .. }
             | Node::Sort { input, .. }

@@ -117,7 +117,9 @@ impl Rewriter<'_> {
             below = match self.query.node(below) {
                 Node::Project { input, .. } | Node::Sort { input, .. } => *input,
                 Node::Limit { limit: Some(known), .. } if *known <= most => return None,
-                Node::Values { rows, .. } if rows.len() as u64 <= most => return None,
+                Node::Values { rows, .. } if rows.known_len().is_some_and(|len| len <= most) => {
+                    return None;
+                }
                 _ => break,
             };
         }

@@ -124,11 +124,11 @@ impl Rewriter<'_> {
     /// No rows, with the columns of a node.
     pub(super) fn empty(&mut self, like: NodeId) -> NodeId {
         let columns = self.query.output(like);
-        self.query.add_node(Node::Values { columns, rows: Vec::new() })
+        self.query.add_node(Node::Values { columns, rows: crate::query::ValueRows::none() })
     }
 
     pub(super) fn is_empty(&self, node: NodeId) -> bool {
-        matches!(self.query.node(node), Node::Values { rows, .. } if rows.is_empty())
+        matches!(self.query.node(node), Node::Values { rows, .. } if rows.known_len() == Some(0))
     }
 
     /// A new column like another one.

@@ -11,7 +11,7 @@ use super::information::SCHEMA;
 use super::query::{as_relation, renamed};
 use super::scope::{Relation, Scope};
 use super::typed::{Typed, compared};
-use super::{Binder, refuse, relation_of};
+use super::{Binder, refuse, relation_of, series};
 use crate::error::{Error, Position, Result};
 use crate::names::{self, at, folded};
 
@@ -107,6 +107,15 @@ impl Binder<'_> {
             } if with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty() => {
                 self.table_factor(name, alias.as_ref())
             }
+            TableFactor::Table {
+                name,
+                alias,
+                args: Some(arguments),
+                with_ordinality: false,
+                ..
+            } if names::plain(name).is_ok_and(|(name, _)| name == series::NAME) => {
+                self.series_factor(&arguments.args, alias.as_ref(), names::plain(name)?.1)
+            }
             TableFactor::Derived { lateral, subquery, alias, sample: None } => {
                 let Some(alias) = alias else {
                     let detail = "a subquery in FROM needs an alias";
@@ -133,6 +142,19 @@ impl Binder<'_> {
                 Err(Error::unsupported("this form of a table in FROM", at))
             }
         }
+    }
+
+    fn series_factor(
+        &self,
+        arguments: &[ast::FunctionArg],
+        alias: Option<&ast::TableAlias>,
+        at: Option<Position>,
+    ) -> Result<Side> {
+        let called = alias.map_or_else(|| series::NAME.to_owned(), |alias| folded(&alias.name));
+        let columns = alias.map_or(&[][..], |alias| &alias.columns);
+        let bound = renamed(self.series(arguments, &called, at)?, columns, at)?;
+        let (builder, relation) = as_relation(bound, &called);
+        Ok(Side { builder, relations: vec![(relation, at)], lateral: false })
     }
 
     fn table_factor(

@@ -82,11 +82,6 @@ impl Binder<'_> {
         let (Some(arguments), None) = (arguments, &called.filter) else {
             return Err(Error::unsupported(format!("{name} with clauses"), name_at));
         };
-        if let ("point" | "st_point", [x, y]) = (&*name, &arguments[..]) {
-            // Its coordinates are known before the plan is made.
-            let coordinates = [self.constant(x)?, self.constant(y)?];
-            return super::search::point(coordinates, name_at);
-        }
         if name == "grouping" {
             return self.grouping(&arguments, place, name_at);
         }
@@ -159,6 +154,7 @@ fn of_name(name: &str, arguments: usize) -> Option<Function> {
         "ltrim" => Function::TrimStart,
         "rtrim" => Function::TrimEnd,
         "substring" | "substr" => Function::Substring,
+        "point" | "st_point" => Function::Point,
         "left" => Function::Left,
         "right" => Function::Right,
         "lpad" => Function::PadStart,
@@ -172,6 +168,8 @@ fn of_name(name: &str, arguments: usize) -> Option<Function> {
         "starts_with" => Function::StartsWith,
         "json_extract" => Function::JsonExtract,
         "ascii" => Function::CodePoint,
+        "st_x" => Function::PointX,
+        "st_y" => Function::PointY,
         "chr" => Function::Character,
         "to_hex" => Function::Hexadecimal,
         "abs" => Function::Abs,
@@ -220,7 +218,7 @@ pub(super) fn plain(
     }
     let arguments = match function {
         // As in PostgreSQL, a text that is given is read as a number, and a decimal as a double.
-        Function::Math(_) => {
+        Function::Math(_) | Function::Point => {
             let doubles = arguments.into_iter().map(|it| it.used_as(ValueType::F64, at));
             doubles.collect::<Result<Vec<_>>>()?
         }

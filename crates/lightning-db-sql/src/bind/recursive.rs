@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use lightning_db_query::{QueryBuilder, QueryEngine, Watch};
+use lightning_db_optimizer::ValueRows;
+use lightning_db_query::{QueryBuilder, QueryEngine, Statement, Watch};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast::{Cte, Query, SetExpr, SetOperator, SetQuantifier};
 
@@ -24,6 +25,9 @@ pub(crate) struct Runner<'a> {
 
 /// Bytes that a row is counted with besides its values.
 const ROW_BYTES: usize = 48;
+
+/// A round of so many times the rows that the plan was made for has a plan of its own.
+const PLANNED_ROUND: usize = 16;
 
 impl Binder<'_> {
     /// The rows of a query that WITH RECURSIVE names, if it reads its own.
@@ -53,40 +57,50 @@ impl Binder<'_> {
         let types: Vec<ValueType> = types.collect();
         let base = as_types(base, &types, true)?;
         let names: Vec<String> = base.columns.iter().map(|column| column.name.clone()).collect();
-        let (reads_itself, _) = self.round(&name, rows_of(&names, &types, Vec::new()), right)?;
+        let (reads_itself, step) = self.step(&name, given(&names, &types, 1), right)?;
         if !reads_itself {
             return Ok(None);
         }
         let place = at(&table.alias.name);
-        let Some(runner) = self.runner else {
-            return Err(Error::unsupported("WITH RECURSIVE in a definition", place));
-        };
+        if step.columns.len() != names.len() {
+            let (found, wanted) = (step.columns.len(), names.len());
+            let detail = format!("the sides of UNION have {wanted} and {found} columns");
+            return Err(Error::invalid(detail, place));
+        }
         refuse(
             order_by.is_some() || limit_clause.is_some(),
             "ORDER BY and LIMIT of WITH RECURSIVE",
         )?;
+        let Some(runner) = self.runner else {
+            // Of a view, the columns are wanted when it is made, and the rows when it is read.
+            return Ok(Some(given(&names, &types, 1)));
+        };
         self.is_once();
         let mut rounds = Rounds { runner, binder: self, seen: BTreeSet::new(), all, bytes: 0 };
-        let mut new = rounds.run(&base)?;
-        let mut rows = Vec::new();
+        let mut new = rounds.run(&rounds.prepare(&base)?, &[])?;
+        let (mut rows, mut planned) = (Vec::new(), 0);
+        let mut query = None;
         while !new.is_empty() {
             if runner.watch.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            rows.extend(new.iter().cloned());
-            let (_, step) = self.round(&name, rows_of(&names, &types, new), right)?;
-            if step.columns.len() != names.len() {
-                let (found, wanted) = (step.columns.len(), names.len());
-                let detail = format!("the sides of UNION have {wanted} and {found} columns");
-                return Err(Error::invalid(detail, place));
-            }
-            new = rounds.run(&as_types(step, &types, true)?)?;
+            let prepared = match &query {
+                Some(query) if new.len() < planned * PLANNED_ROUND => query,
+                _ => {
+                    planned = new.len();
+                    let (_, step) = self.step(&name, given(&names, &types, planned), right)?;
+                    query.insert(rounds.prepare(&as_types(step, &types, true)?)?)
+                }
+            };
+            let next = rounds.run(prepared, &new)?;
+            rows.append(&mut new);
+            new = next;
         }
-        Ok(Some(rows_of(&names, &types, rows)))
+        Ok(Some(known(&names, &types, rows)))
     }
 
     /// The query of a round over the rows of the one before; says whether it reads them.
-    fn round(&self, name: &str, rows: Bound, step: &SetExpr) -> Result<(bool, Bound)> {
+    fn step(&self, name: &str, rows: Bound, step: &SetExpr) -> Result<(bool, Bound)> {
         let known = self.named.borrow().len();
         self.named.borrow_mut().push(Named::new(name.to_owned(), rows));
         let none = Tail { order: &[], limit: None, offset: 0 };
@@ -109,16 +123,19 @@ struct Rounds<'r, 'b> {
 }
 
 impl Rounds<'_, '_> {
-    /// Rows of a round, without those that were there before.
-    fn run(&mut self, bound: &Bound) -> Result<Vec<Vec<Value>>> {
-        let Runner { engine, watch } = self.runner;
+    fn prepare(&self, bound: &Bound) -> Result<Statement> {
         let items = bound.columns.iter().map(|it| lightning_db_query::build::column(&*it.inner));
         let items = items.collect::<Vec<_>>();
-        let query = engine.prepare(&bound.builder.clone().select(items))?;
-        let (binder, limit) = (self.binder, engine.memory_limit());
+        Ok(self.runner.engine.prepare(&bound.builder.clone().select(items))?)
+    }
+
+    /// Rows of a round over those of the one before, without those that were there already.
+    fn run(&mut self, query: &Statement, given: &[Vec<Value>]) -> Result<Vec<Vec<Value>>> {
+        let input = (self.binder.parameters, Some(self.runner.watch));
+        let (binder, limit) = (self.binder, self.runner.engine.memory_limit());
         let mut rows = Vec::new();
         let mut bytes = self.bytes;
-        query.for_each_watched(binder.source, (binder.parameters, Some(watch)), |row| {
+        query.for_each_given(binder.source, given, input, |row| {
             let row: Vec<Value> = row.iter().map(|value| value.to_value()).collect();
             if self.all || self.seen.insert(row.clone()) {
                 bytes += ROW_BYTES + row.iter().map(size_of).sum::<usize>();
@@ -143,13 +160,22 @@ fn size_of(value: &Value) -> usize {
     }
 }
 
-fn rows_of(names: &[String], types: &[ValueType], rows: Vec<Vec<Value>>) -> Bound {
+/// Rows that each round gives to the next one, about so many.
+fn given(names: &[String], types: &[ValueType], expected: usize) -> Bound {
+    bound(names, types, ValueRows::Given { expected: expected as u64 })
+}
+
+fn known(names: &[String], types: &[ValueType], rows: Vec<Vec<Value>>) -> Bound {
+    bound(names, types, ValueRows::Known(rows.into()))
+}
+
+fn bound(names: &[String], types: &[ValueType], rows: ValueRows) -> Bound {
     let columns = names.iter().zip(types).enumerate().map(|(position, (name, value_type))| {
         let (name, inner) = (name.clone(), format!("#{position}"));
         OutputColumn { name, value_type: *value_type, inner }
     });
     let columns: Vec<_> = columns.collect();
-    let given = columns.iter().map(|column| (column.inner.clone(), column.value_type));
-    let builder = QueryBuilder::rows("#recursive", given.collect::<Vec<_>>(), rows);
+    let of_rows = columns.iter().map(|column| (column.inner.clone(), column.value_type));
+    let builder = QueryBuilder::values("#recursive", of_rows.collect::<Vec<_>>(), rows);
     Bound { builder, columns }
 }

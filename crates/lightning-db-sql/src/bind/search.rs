@@ -161,13 +161,3 @@ impl Binder<'_> {
         Ok(Typed::new(Term::External { function, arguments, value_type }, value_type))
     }
 }
-
-/// A point of two numbers that are known.
-pub(super) fn point(coordinates: [Value; 2], at: Option<Position>) -> Result<Typed> {
-    let [x, y] =
-        coordinates.map(|value| match Typed::value(value).cast(ValueType::F64, at)?.term {
-            Term::Literal(Value::F64(number)) => Ok(number),
-            _ => Err(Error::invalid("a point has two numbers", at)),
-        });
-    Ok(Typed::value(Value::Point { x: x?, y: y? }))
-}

@@ -62,6 +62,11 @@ const STATEMENTS: &[Entry] = &[
         "SELECT name, people FROM city WHERE people > 1000 ORDER BY people DESC LIMIT 1",
     ),
     entry(
+        "SELECT FROM generate_series(start, stop, step)",
+        "numbers or moments that are equally far from each other",
+        "SELECT i FROM generate_series(1, 9, 4) AS s (i)",
+    ),
+    entry(
         "SELECT DISTINCT ON",
         "reads the first row of each",
         "SELECT DISTINCT ON (people > 100000) name FROM city ORDER BY people > 100000, name",

@@ -18,12 +18,14 @@ mod named;
 #[cfg(feature = "vector")]
 mod parquet;
 mod past;
+mod places;
 mod queries;
 #[cfg(feature = "vector")]
 mod random;
 mod recursive;
 mod search;
 mod serial;
+mod series;
 mod transactions;
 #[cfg(feature = "vector")]
 mod vector;

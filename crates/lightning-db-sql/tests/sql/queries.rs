@@ -223,35 +223,6 @@ fn expressions() {
 }
 
 #[test]
-fn text_and_places_are_found_by_their_indexes() {
-    let db = database(
-        "CREATE TABLE place (id BIGINT PRIMARY KEY, at POINT, note TEXT);
-         CREATE INDEX place_at ON place USING rtree (at) WITH (geometry = 'sphere');
-         CREATE INDEX place_note ON place USING fulltext (note) WITH (analyzer = english);
-         INSERT INTO place VALUES
-             (1, point(7.45, 46.95), 'bears on the river'), (2, point(7.25, 47.14), 'watches'),
-             (3, point(12.48, 41.89), 'seven hills and a river')",
-    );
-    check(&db, "SELECT id FROM place WHERE match(note, 'bear river') ORDER BY id", "1\n3");
-    check(&db, "SELECT id FROM place WHERE match(note, '+rivers +hill') AND id > 0", "3");
-    let near = "SELECT id FROM place WHERE st_dwithin(at, point(7.4, 47), 30000) ORDER BY id";
-    check(&db, near, "1\n2");
-    let nearest = "SELECT id FROM place ORDER BY st_distance(at, point(12, 42)) LIMIT 2";
-    check(&db, nearest, "3\n1");
-    let plan = shown(&db.query(&format!("EXPLAIN {nearest}"), ()).unwrap());
-    assert!(plan.contains("place_at"), "{plan}");
-    let within =
-        "SELECT id FROM place WHERE st_within(at, 'POLYGON((7 46, 8 46, 8 47, 7 47, 7 46))')";
-    check(&db, within, "1");
-    let by_parameter = "SELECT id FROM place WHERE st_dwithin(at, point(?, ?), ?)";
-    let rows = db.query(by_parameter, params![12.5, 41.9, 5_000]).unwrap();
-    assert_eq!(shown(&rows), "3");
-    let here = lightning_db_sql::types::Value::Point { x: 7.25, y: 47.14 };
-    let rows = db.query("SELECT id FROM place WHERE st_dwithin(at, $1, 10)", [here]).unwrap();
-    assert_eq!(shown(&rows), "2");
-}
-
-#[test]
 fn parameters_by_number_and_in_order() {
     let db = cities();
     let by_number = "SELECT name FROM city WHERE country = $2 AND people > $1 ORDER BY id";

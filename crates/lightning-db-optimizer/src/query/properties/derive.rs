@@ -11,6 +11,7 @@ use super::{ColumnSet, Properties};
 use crate::catalog::{Catalog, TableId};
 use crate::query::{
     AggregateFunction, ColumnId, JoinKind, Node, NodeId, Query, Scalar, ScalarId, SetOperation,
+    ValueRows,
 };
 
 pub(super) fn derive(
@@ -23,11 +24,14 @@ pub(super) fn derive(
         (Node::Scan { table, columns, .. }, _) => scan(query, catalog, *table, columns),
         (Node::Values { columns, rows }, _) => {
             let mut made = Properties::default();
-            if rows.len() <= 1 {
+            if rows.known_len().is_some_and(|len| len <= 1) {
                 made.add_key(ColumnSet::new());
             }
-            let null = |position: usize| rows.iter().any(|row| row[position].is_null());
-            let columns = columns.iter().enumerate().filter(|(position, _)| null(*position));
+            if let (ValueRows::Series(_), [only]) = (rows, &columns[..]) {
+                made.add_key(ColumnSet::from_iter([*only]));
+            }
+            let columns = columns.iter().enumerate();
+            let columns = columns.filter(|(position, _)| rows.may_be_null(*position));
             made.nullable = columns.map(|(_, column)| *column).collect();
             made
         }
