@@ -236,16 +236,16 @@ impl Queries<'_> {
             self.time_with(timer, (&query, "index(t ordered)"), &ranges, work)?;
             let query = aggregated(some.clone(), vec![sum_of("few")]);
             let mut work = Vec::from(read(0.0));
-            work.extend([self.fetch(found, 1.0), Work::Emit { rows: found }]);
+            work.extend([self.fetch(found, false), Work::Emit { rows: found }]);
             work.extend(sums(found, 1.0));
             self.time_with(timer, (&query, "index(t ordered)"), &ranges, work)?;
         }
         Ok(())
     }
 
-    fn fetch(&self, rows: f64, columns: f64) -> Work {
-        let (table_rows, pages, clustering) = (number(self.rows), self.pages, 0.0);
-        Work::Fetch { rows, table_rows, pages, clustering, columns }
+    fn fetch(&self, rows: f64, sorted: bool) -> Work {
+        let (table_rows, pages) = (number(self.rows), self.pages);
+        Work::Fetch { rows, table_rows, pages, clustering: 0.0, sorted, columns: 1.0 }
     }
 
     fn sets(&self, timer: &mut Timer) -> Outcome {
@@ -255,7 +255,7 @@ impl Queries<'_> {
         let table_rows = number(self.rows);
         let mut work = vec![
             Work::BitmapRead { sets: 1.0, table_rows },
-            self.fetch(found, 1.0),
+            self.fetch(found, true),
             Work::Emit { rows: found },
         ];
         work.extend(sums(found, 1.0));
@@ -336,7 +336,7 @@ impl Queries<'_> {
         work.extend([
             Work::Seek { count: others, entries },
             Work::Entries { rows: found, columns: 0.0 },
-            self.fetch(found, 1.0),
+            self.fetch(found, false),
             // As rows of the search, and as pairs.
             Work::Emit { rows: 2.0 * found },
         ]);
@@ -344,7 +344,7 @@ impl Queries<'_> {
         self.time(timer, (&query, "scan(s) each(t s / t) index(t ordered)"), work)?;
         let query = aggregated(by_key, vec![sum_of("few")]);
         let mut work = Vec::from(before);
-        work.extend([self.fetch(others, 1.0), Work::Emit { rows: 2.0 * others }]);
+        work.extend([self.fetch(others, false), Work::Emit { rows: 2.0 * others }]);
         work.extend(sums(others, 1.0));
         self.time(timer, (&query, "scan(s) each(t s / t)"), work)
     }

@@ -88,7 +88,7 @@ pub(crate) fn to_float(value: ValueRef<'_>) -> Result<f64, Fault> {
         ValueRef::I64(value) => Ok(value as f64),
         ValueRef::U64(value) => Ok(value as f64),
         ValueRef::F64(value) => Ok(value),
-        ValueRef::Decimal(value) => value.to_string().parse().map_err(|_| overflow()),
+        ValueRef::Decimal(value) => Ok(value.to_f64()),
         other => Err(not_a_number(other)),
     }
 }

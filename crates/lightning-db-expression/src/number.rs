@@ -212,8 +212,7 @@ fn fit_float(value: ValueRef<'_>, from: Number) -> Fit {
         #[expect(clippy::cast_precision_loss, reason = "what is lost is looked at below")]
         Number::Whole(whole) => whole as f64,
         Number::Float(float) => float,
-        // Reading text rounds correctly, which dividing by a power of ten does not.
-        Number::Decimal(decimal) => decimal.to_string().parse().unwrap_or(0.0),
+        Number::Decimal(decimal) => decimal.to_f64(),
     };
     let float = |float| Some(Value::F64(float));
     match compare(ValueRef::F64(nearest), value) {

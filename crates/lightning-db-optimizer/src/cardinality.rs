@@ -164,7 +164,20 @@ impl<'a> Cardinality<'a> {
         distinct::among(&self.facts, columns, rows, &|column| self.restricted(column))
     }
 
-    /// The same by statistics alone.
+    /// Share of the rows of a table that have the value that has most of them, as far as a column's
+    /// statistics tell.
+    pub(crate) fn most_of_a_value(&self, scan: NodeId, column: ColumnId) -> f64 {
+        let relation = self.facts.scan(scan);
+        let place = |relation: &Relation| relation.columns.iter().position(|it| *it == column);
+        match relation.and_then(|relation| Some((relation, place(relation)?))) {
+            Some((relation, position)) => {
+                matching::Side { relation, position }.degree() / relation.rows.point.max(1.0)
+            }
+            None => 1.0,
+        }
+    }
+
+    /// What statistics say, without what was learned.
     pub(crate) fn by_statistics(&self) -> &Self {
         self.plain.as_deref().unwrap_or(self)
     }

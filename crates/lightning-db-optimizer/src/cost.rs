@@ -53,6 +53,8 @@ pub enum Work {
         pages: f64,
         /// Correlation of the numbers' order with that of the rows, 0 to 1.
         clustering: f64,
+        /// Whether the numbers ascend, so that no page is left and come back to.
+        sorted: bool,
         /// Columns that are decoded of each row.
         columns: f64,
     },

@@ -222,9 +222,10 @@ impl Run<'_> {
         row: &dyn Columns,
         outer: &[ValueRef<'_>],
     ) -> Result<Value> {
-        let parts = self.parts(computed, row, outer)?;
-        let frame = Frame { row, outer, parameters: self.parameters, parts: &parts };
-        Ok(computed.expression.evaluate(&frame)?)
+        self.with_parts(computed, row, outer, |parts| {
+            let frame = Frame { row, outer, parameters: self.parameters, parts };
+            Ok(computed.expression.evaluate(&frame)?)
+        })
     }
 
     /// Calls `then` with the value of a scalar that is the same for all rows: where it stands, if
@@ -238,10 +239,11 @@ impl Run<'_> {
         if let Some(value) = computed.given(outer, self.parameters) {
             return then(value);
         }
-        let parts = self.parts(computed, &Values(&[]), outer)?;
         let row = &Values(&[]);
-        let frame = Frame { row, outer, parameters: self.parameters, parts: &parts };
-        then(computed.expression.evaluated(&frame)?.as_value_ref())
+        self.with_parts(computed, row, outer, |parts| {
+            let frame = Frame { row, outer, parameters: self.parameters, parts };
+            then(computed.expression.evaluated(&frame)?.as_value_ref())
+        })
     }
 
     /// Truth of conditions together for a row. As everywhere in this project, a condition that
@@ -254,9 +256,11 @@ impl Run<'_> {
     ) -> Result<Option<bool>> {
         let mut truth = Some(true);
         for condition in conditions {
-            let parts = self.parts(condition, row, outer)?;
-            let frame = Frame { row, outer, parameters: self.parameters, parts: &parts };
-            match condition.expression.truth(&frame)? {
+            let holds = self.with_parts(condition, row, outer, |parts| {
+                let frame = Frame { row, outer, parameters: self.parameters, parts };
+                Ok(condition.expression.truth(&frame)?)
+            });
+            match holds? {
                 Some(true) => {}
                 Some(false) => return Ok(Some(false)),
                 None => truth = None,
@@ -274,17 +278,22 @@ impl Run<'_> {
         Ok(conditions.is_empty() || self.truth(conditions, row, outer)? == Some(true))
     }
 
-    /// Values of the parts of a scalar that are no expression.
-    fn parts(
+    /// Calls `then` with the values of the parts of a scalar that are no expression.
+    fn with_parts<T>(
         &self,
         computed: &Computed,
         row: &dyn Columns,
         outer: &[ValueRef<'_>],
-    ) -> Result<Vec<Value>> {
-        if computed.parts.is_empty() {
-            return Ok(Vec::new());
+        then: impl FnOnce(&[Value]) -> Result<T>,
+    ) -> Result<T> {
+        match &computed.parts[..] {
+            [] => then(&[]),
+            [only] => then(&[self.part(only, row, outer)?]),
+            many => {
+                let parts = many.iter().map(|part| self.part(part, row, outer));
+                then(&parts.collect::<Result<Vec<_>>>()?)
+            }
         }
-        computed.parts.iter().map(|part| self.part(part, row, outer)).collect()
     }
 
     fn part(&self, part: &Part, row: &dyn Columns, outer: &[ValueRef<'_>]) -> Result<Value> {
@@ -294,10 +303,7 @@ impl Run<'_> {
                 let inner: Vec<ValueRef<'_>> = outer.iter().copied().chain(own).collect();
                 self.subquery((question, *plan), &inner, row, outer)
             }
-            Part::Function { function, arguments } => {
-                let arguments = arguments.iter().map(|it| self.value(it, row, outer));
-                function.value(&arguments.collect::<Result<Vec<_>>>()?)
-            }
+            Part::Function { function, arguments } => self.called(*function, arguments, row, outer),
             Part::Member { value, set } => {
                 if self.value(value, row, outer)?.is_null() {
                     return Ok(Value::Null);

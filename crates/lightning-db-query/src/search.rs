@@ -24,7 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use lightning_db_table::index::{IndexKind, IndexQuery};
-use lightning_db_types::Value;
+use lightning_db_types::{Value, ValueRef};
 
 use crate::error::{Error, Result};
 
@@ -63,7 +63,7 @@ pub(crate) trait Function: fmt::Debug + Sync {
     ///
     /// # Errors
     /// [`Error::Argument`].
-    fn value(&self, arguments: &[Value]) -> Result<Value>;
+    fn value(&self, arguments: &[ValueRef<'_>]) -> Result<Value>;
 }
 
 /// Who knows the value of a function.

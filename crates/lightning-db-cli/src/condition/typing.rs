@@ -128,7 +128,7 @@ fn converted(value: &Value, to: ValueType) -> Value {
         return value.clone();
     }
     if let (Value::Decimal(number), ValueType::F64) = (value, to) {
-        return number.to_string().parse().map_or_else(|_| value.clone(), Value::F64);
+        return Value::F64(number.to_f64());
     }
     cast(value, to).unwrap_or_else(|_| value.clone())
 }

@@ -267,9 +267,7 @@ fn number(value: &Value) -> Result<f64, String> {
         Value::F64(number) => Ok(*number),
         Value::I64(number) => Ok(*number as f64),
         Value::U64(number) => Ok(*number as f64),
-        Value::Decimal(number) => {
-            number.to_string().parse().map_err(|_| format!("{number} is too large"))
-        }
+        Value::Decimal(number) => Ok(number.to_f64()),
         other => Err(format!("{} is no number", other.value_type())),
     }
 }

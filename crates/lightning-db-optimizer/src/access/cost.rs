@@ -77,7 +77,7 @@ impl Search<'_> {
             IndexKind::Clustered if found.scan.key.is_empty() => self.scan_cost(load),
             // A row by its key is found as one by its number is: nothing is stepped through.
             IndexKind::Clustered if found.is_unique(self.relation.index(found.scan.index)) => {
-                self.cost(0.0, load, |numbers| self.fetch_rows(numbers[0], 0.0, columns))
+                self.cost(0.0, load, |numbers| self.fetch_rows(numbers[0], 0.0, false, columns))
             }
             IndexKind::Spatial | IndexKind::Text => {
                 let search = self.search(found, 0.0);
@@ -106,12 +106,14 @@ impl Search<'_> {
         let statistics = self.relation.statistics.as_ref();
         let known = first.and_then(|at| statistics?.column(at));
         let clustering = known.map_or(0.0, |column| column.clustering.abs());
-        self.fetch_rows(rows, clustering, columns)
+        // Searches of places and texts give sets of rows, in the order of the rows.
+        let sorted = matches!(found.kind, IndexKind::Spatial | IndexKind::Text);
+        self.fetch_rows(rows, clustering, sorted, columns)
     }
 
-    fn fetch_rows(&self, rows: f64, clustering: f64, columns: f64) -> f64 {
+    fn fetch_rows(&self, rows: f64, clustering: f64, sorted: bool, columns: f64) -> f64 {
         let (table_rows, pages) = (self.relation.rows, self.relation.pages);
-        self.work(Work::Fetch { rows, table_rows, pages, clustering, columns })
+        self.work(Work::Fetch { rows, table_rows, pages, clustering, sorted, columns })
     }
 
     /// The cost of making one index's set of rows.
@@ -140,7 +142,7 @@ impl Search<'_> {
     pub(super) fn sets_cost(&self, sets: f64, load: &Load) -> Cost {
         let nothing = load.columns == 0 && load.filters.1 == 0;
         self.cost(sets, load, |numbers| {
-            if nothing { 0.0 } else { self.fetch_rows(numbers[1], 0.0, count(load.columns)) }
+            if nothing { 0.0 } else { self.fetch_rows(numbers[1], 0.0, true, count(load.columns)) }
         })
     }
 

@@ -6,6 +6,7 @@ use lightning_db_types::{Value, ValueType};
 
 use super::belief::Belief;
 use super::facts::{Relation, conjuncts, number};
+use super::matching::Side;
 use super::range::{Rest, Shape};
 use crate::catalog::{Catalog, IndexDefinition, Probe, ProbeCondition};
 use crate::estimate::{Estimate, Source};
@@ -176,12 +177,21 @@ impl Scan<'_> {
         condition: &Condition,
         statistics: Option<&ColumnStatistics>,
     ) -> Belief {
-        let Scalar::Compare(comparison, ..) = self.query.scalar(condition.scalar) else {
+        let Scalar::Compare(comparison, left, right) = self.query.scalar(condition.scalar) else {
             return Belief::default(0.05);
         };
         match (comparison, statistics) {
             (Comparison::Equal, Some(known)) => {
-                Belief::new(1.0 / known.distinct.max(1.0), 1.0, Source::Distinct)
+                let share = Belief::new(1.0 / known.distinct.max(1.0), 1.0, Source::Distinct);
+                let is_column = |id| matches!(self.query.scalar(id), Scalar::Column(_));
+                match condition.columns[..] {
+                    // As many rows as the value that has most of them.
+                    [position] if is_column(*left) || is_column(*right) => {
+                        let most = Side { relation: self.relation, position }.degree();
+                        Belief { high: most / self.relation.rows.point.max(1.0), ..share }
+                    }
+                    _ => share,
+                }
             }
             (Comparison::Equal, None) => Belief::default(0.01),
             (Comparison::NotEqual, _) => Belief::new(0.95, 0.1, Source::Default),

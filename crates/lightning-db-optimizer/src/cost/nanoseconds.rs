@@ -1,5 +1,6 @@
 //! Cost in nanoseconds: a sum of counted things, each times a constant that can be measured.
 
+use super::pages::pages_touched;
 use super::{Constant, Constants, CostModel, Work};
 
 /// Tables and hash tables up to this size count as cached.
@@ -96,9 +97,10 @@ fn count_access(work: &Work, add: &mut impl FnMut(Constant, f64)) {
             add(Constant::Entry, rows);
             add(Constant::Decode, rows * columns);
         }
-        Work::Fetch { rows, table_rows, pages, clustering, columns } => {
+        Work::Fetch { rows, table_rows, pages, clustering, sorted, columns } => {
+            let apart = if sorted { pages_touched(rows, table_rows, pages, 0.0) } else { rows };
             add(Constant::FetchRow, rows);
-            add(Constant::FetchMiss, rows_missed(rows, table_rows, pages, clustering));
+            add(Constant::FetchMiss, rows_missed((rows, apart), table_rows, pages, clustering));
             add(Constant::Decode, rows * columns);
         }
         Work::BitmapRead { sets, table_rows } => {
@@ -169,11 +171,11 @@ fn missed(bytes: f64) -> f64 {
 }
 
 /// Rows of those that are fetched that lie elsewhere than the one before and in no cache: scattered
-/// ones all, clustered ones one for each page, of tables larger than the caches.
-fn rows_missed(rows: f64, table_rows: f64, pages: f64, clustering: f64) -> f64 {
+/// ones so many, clustered ones one for each page, of tables larger than the caches.
+fn rows_missed((rows, scattered): (f64, f64), table_rows: f64, pages: f64, clustering: f64) -> f64 {
     let clustering = clustering.abs().clamp(0.0, 1.0);
     let pages_clustered = (rows / table_rows.max(1.0)).min(1.0) * pages;
-    let apart = rows * (1.0 - clustering) + pages_clustered.min(rows) * clustering;
+    let apart = scattered.min(rows) * (1.0 - clustering) + pages_clustered.min(rows) * clustering;
     apart * missed(pages * PAGE_BYTES)
 }
 
@@ -187,11 +189,21 @@ mod tests {
 
     #[test]
     fn rows_of_large_tables_miss_the_cache_unless_they_are_clustered() {
-        let missed = |clustering, pages| rows_missed(1e3, 1e6, pages, clustering);
+        let missed = |clustering, pages| rows_missed((1e3, 1e3), 1e6, pages, clustering);
         assert!((missed(0.0, 2e4) - 1e3).abs() < 1e-6);
         assert!((missed(1.0, 2e4) - 20.0).abs() < 1e-6);
         assert!(missed(0.0, 256.0).abs() < 1e-6);
         assert!((missed(0.0, 2_048.0) - 500.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn rows_that_are_fetched_in_their_order_miss_once_a_page() {
+        let fetch = |rows: f64, sorted: bool| {
+            let (table_rows, pages, clustering, columns) = (3e5, 7e3, 0.0, 1.0);
+            cost(&Work::Fetch { rows, table_rows, pages, clustering, sorted, columns })
+        };
+        assert!(fetch(6e4, true) * 2.0 < fetch(6e4, false));
+        assert!(fetch(10.0, true) > fetch(10.0, false) * 0.99);
     }
 
     #[test]

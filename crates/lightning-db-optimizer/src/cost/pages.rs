@@ -136,7 +136,7 @@ impl Pages {
 /// clustered, and otherwise as many as fall on different pages by chance.
 ///
 /// Source: A. Cardenas, "Analysis and performance of inverted data base structures", CACM 18, 1975.
-fn pages_touched(rows: f64, table_rows: f64, pages: f64, clustering: f64) -> f64 {
+pub(super) fn pages_touched(rows: f64, table_rows: f64, pages: f64, clustering: f64) -> f64 {
     let (rows, pages) = (rows.max(0.0), pages.max(1.0));
     let clustered = (rows / table_rows.max(1.0)).min(1.0) * pages;
     let scattered = pages * -f64::exp_m1(rows * f64::ln_1p(-1.0 / pages.max(1.000_001)));
@@ -166,7 +166,15 @@ mod tests {
     fn a_clustered_index_fetches_in_sequence() {
         let fetch = |clustering| {
             let (rows, table_rows, pages, columns) = (1e4, 1e5, 1e3, 1.0);
-            Pages::default().cost(&Work::Fetch { rows, table_rows, pages, clustering, columns })
+            let sorted = false;
+            Pages::default().cost(&Work::Fetch {
+                rows,
+                table_rows,
+                pages,
+                clustering,
+                sorted,
+                columns,
+            })
         };
         // 100 pages, the first at random, and 10,000 rows.
         assert!((fetch(1.0) - (4.0 + 99.0 + 100.0)).abs() < 1e-9, "{}", fetch(1.0));

@@ -154,8 +154,9 @@ impl<'a> Estimates<'a> {
         let distinct = self.distinct(&equal, rows);
         let point = rest / distinct.point.max(1.0);
         // A value may be the most common one.
-        let outer =
-            Estimate::new(point, 0.0, (rest / distinct.low.max(1.0)).max(point), Source::Distinct);
+        let most = |column: &ColumnId| self.cardinality.most_of_a_value(relation.node, *column);
+        let most = equal.iter().map(most).fold(1.0 / distinct.low.max(1.0), f64::min);
+        let outer = Estimate::new(point, 0.0, (rest * most).max(point), Source::Distinct);
         share.times(outer)
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use foldhash::fast::FixedState;
+use lightning_db_expression::Columns;
 use lightning_db_table::TableReader;
 use lightning_db_table::index::RowSet;
 use lightning_db_types::{Value, ValueRef};
@@ -15,7 +16,8 @@ use super::{Run, text};
 use crate::error::{Error, Result};
 #[cfg(not(feature = "spatial"))]
 use crate::program::Nearest;
-use crate::program::{Asked, MemberSet, Values};
+use crate::program::{Asked, Computed, Frame, MemberSet, Values};
+use crate::search::Function;
 
 /// What an index found.
 pub(crate) enum Member {
@@ -54,6 +56,35 @@ impl Run<'_> {
         match asked.function.question(kind, asked.part, &given)? {
             Some(question) => Ok(reader.find(index, &question)?),
             None => Ok(RowSet::new()),
+        }
+    }
+
+    /// The value of a function of values.
+    pub(super) fn called(
+        &self,
+        function: &dyn Function,
+        arguments: &[Computed],
+        row: &dyn Columns,
+        outer: &[ValueRef<'_>],
+    ) -> Result<Value> {
+        let frame = Frame { row, outer, parameters: self.parameters, parts: &[] };
+        // Most have two or three plain arguments, which need not be copied.
+        match arguments {
+            [a, b] if a.is_plain() && b.is_plain() => {
+                let (a, b) = (a.expression.evaluated(&frame)?, b.expression.evaluated(&frame)?);
+                function.value(&[a.as_value_ref(), b.as_value_ref()])
+            }
+            [a, b, c] if a.is_plain() && b.is_plain() && c.is_plain() => {
+                let (a, b) = (a.expression.evaluated(&frame)?, b.expression.evaluated(&frame)?);
+                let c = c.expression.evaluated(&frame)?;
+                function.value(&[a.as_value_ref(), b.as_value_ref(), c.as_value_ref()])
+            }
+            all => {
+                let given = all.iter().map(|it| self.value(it, row, outer));
+                let given = given.collect::<Result<Vec<_>>>()?;
+                let given = given.iter().map(Value::as_value_ref);
+                function.value(&given.collect::<Vec<_>>())
+            }
         }
     }
 

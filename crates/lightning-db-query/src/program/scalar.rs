@@ -282,6 +282,12 @@ impl Computed {
         }
     }
 
+    /// Whether it is an expression, without parts that are none.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// The value, if it is no more than a column of the rows around or a parameter.
     #[inline]
     pub(crate) fn given<'v>(

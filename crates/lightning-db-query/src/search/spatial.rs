@@ -1,8 +1,11 @@
 //! Distances between points, and points in polygons.
 
+use std::cell::RefCell;
+use std::str::FromStr;
+
 use lightning_db_optimizer::build::Term;
 use lightning_db_table::index::{Geometry, IndexKind, IndexQuery, Location, Polygon, SpatialQuery};
-use lightning_db_types::{Value, ValueType};
+use lightning_db_types::{Value, ValueRef, ValueType};
 
 use super::{Form, Function, refuse};
 use crate::error::Result;
@@ -74,47 +77,64 @@ impl Places {
         matches!(kind, IndexKind::Spatial(options) if options.geometry == self.geometry)
     }
 
-    fn polygon(&self, text: &str) -> Result<Polygon> {
-        text.parse().map_err(|error| refuse(self, &format!("{error}")))
-    }
-
-    fn compute(&self, arguments: &[Value]) -> Result<Value> {
+    fn compute(&self, arguments: &[ValueRef<'_>]) -> Result<Value> {
         let no_place = || refuse(self, "a coordinate is outside of what the geometry has");
-        let distance = |from: &Value, to: &Value| {
+        let distance = |from: ValueRef<'_>, to: ValueRef<'_>| {
             self.geometry.distance(self.point(from)?, self.point(to)?).ok_or_else(no_place)
         };
         Ok(match (self.measure, arguments) {
-            (Measure::Distance, [from, to]) => Value::F64(distance(from, to)?),
+            (Measure::Distance, [from, to]) => Value::F64(distance(*from, *to)?),
             (Measure::DistanceWithin, [from, to, most]) => {
-                Value::Bool(distance(from, to)? <= self.length(most)?)
+                Value::Bool(distance(*from, *to)? <= self.length(*most)?)
             }
-            (Measure::Within, [point, Value::Text(polygon)]) => {
-                let polygon = self.polygon(polygon)?;
-                let contains = self.geometry.contains(&polygon, self.point(point)?);
+            (Measure::Within, [point, ValueRef::Text(polygon)]) => {
+                let point = self.point(*point)?;
+                let contains = with_polygon(polygon, |it| self.geometry.contains(it, point));
+                let contains = contains.map_err(|error| refuse(self, &error.to_string()))?;
                 Value::Bool(contains.ok_or_else(no_place)?)
             }
             _ => return Err(refuse(self, "it takes other arguments")),
         })
     }
 
-    fn point(&self, value: &Value) -> Result<Location> {
+    fn point(&self, value: ValueRef<'_>) -> Result<Location> {
         match value {
-            Value::Point { x, y } => Ok(Location::new(*x, *y)),
+            ValueRef::Point { x, y } => Ok(Location::new(x, y)),
             other => Err(refuse(self, &format!("{} is no point", other.value_type()))),
         }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "metres above 2^53 are rounded to doubles")]
-    fn length(&self, value: &Value) -> Result<f64> {
+    fn length(&self, value: ValueRef<'_>) -> Result<f64> {
         let length = match value {
-            Value::F64(number) => *number,
-            Value::I64(number) => *number as f64,
-            Value::U64(number) => *number as f64,
-            Value::Decimal(number) => number.to_string().parse().unwrap_or(f64::NAN),
+            ValueRef::F64(number) => number,
+            ValueRef::I64(number) => number as f64,
+            ValueRef::U64(number) => number as f64,
+            ValueRef::Decimal(number) => number.to_f64(),
             other => return Err(refuse(self, &format!("{} is no distance", other.value_type()))),
         };
         if length >= 0.0 { Ok(length) } else { Err(refuse(self, "a distance is zero or more")) }
     }
+}
+
+/// Calls `then` with the polygon that a text describes. A thread keeps the one that it has read
+/// last: of a query, it is the same for row after row.
+fn with_polygon<T>(
+    text: &str,
+    then: impl FnOnce(&Polygon) -> T,
+) -> std::result::Result<T, <Polygon as FromStr>::Err> {
+    thread_local! {
+        static LAST: RefCell<Option<(String, Polygon)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| {
+        if let Some((known, polygon)) = last
+            && known == text
+        {
+            return Ok(then(polygon));
+        }
+        let (_, polygon) = last.insert((text.to_owned(), text.parse()?));
+        Ok(then(polygon))
+    })
 }
 
 impl Function for Places {
@@ -140,11 +160,13 @@ impl Function for Places {
             return Ok(None);
         }
         Ok(Some(IndexQuery::Spatial(match (self.measure, given) {
-            (Measure::DistanceWithin, [centre, distance]) => {
-                SpatialQuery::Near { centre: self.point(centre)?, distance: self.length(distance)? }
-            }
+            (Measure::DistanceWithin, [centre, distance]) => SpatialQuery::Near {
+                centre: self.point(centre.as_value_ref())?,
+                distance: self.length(distance.as_value_ref())?,
+            },
             (Measure::Within, [Value::Text(polygon)]) => {
-                SpatialQuery::InPolygon(self.polygon(polygon)?)
+                let polygon = with_polygon(polygon, Polygon::clone);
+                SpatialQuery::InPolygon(polygon.map_err(|error| refuse(self, &error.to_string()))?)
             }
             _ => return Err(refuse(self, "it takes other arguments")),
         })))
@@ -154,8 +176,8 @@ impl Function for Places {
         Form::Computed
     }
 
-    fn value(&self, arguments: &[Value]) -> Result<Value> {
-        let is_null = arguments.iter().any(Value::is_null);
+    fn value(&self, arguments: &[ValueRef<'_>]) -> Result<Value> {
+        let is_null = arguments.iter().any(|value| value.is_null());
         if is_null { Ok(Value::Null) } else { self.compute(arguments) }
     }
 }

@@ -2,7 +2,7 @@
 
 use lightning_db_optimizer::build::Term;
 use lightning_db_table::index::{IndexKind, IndexQuery, TextQuery};
-use lightning_db_types::{Value, ValueType};
+use lightning_db_types::{Value, ValueRef, ValueType};
 
 use super::{Form, Function, refuse};
 use crate::error::{Error, Result};
@@ -82,7 +82,7 @@ impl Function for OfText {
         self.form
     }
 
-    fn value(&self, _arguments: &[Value]) -> Result<Value> {
+    fn value(&self, _arguments: &[ValueRef<'_>]) -> Result<Value> {
         Err(refuse(self, "only an index knows it"))
     }
 }

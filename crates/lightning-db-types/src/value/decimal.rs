@@ -9,6 +9,15 @@ use std::str::FromStr;
 /// Largest number of digits.
 pub(crate) const DIGITS_MAX: u32 = 38;
 
+/// Whole numbers up to this one are doubles.
+const EXACT_MAX: u128 = 1 << 53;
+
+/// The powers of ten that are doubles.
+const EXACT_POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
 /// `mantissa / 10^scale`, exactly.
 ///
 /// The mantissa has at most 38 digits, the scale is 0 to 38. Equality and order are those of the
@@ -69,6 +78,18 @@ impl Decimal {
     /// Number of digits after the point, 0 to 38.
     pub fn scale(self) -> u8 {
         self.scale
+    }
+
+    /// The nearest double.
+    #[expect(clippy::cast_precision_loss, reason = "nothing is lost below the bound")]
+    pub fn to_f64(self) -> f64 {
+        let mantissa = self.mantissa();
+        match EXACT_POWERS.get(usize::from(self.scale)) {
+            // Both numbers are exact, so that the quotient is rounded once (Clinger, 1990).
+            Some(power) if mantissa.unsigned_abs() <= EXACT_MAX => mantissa as f64 / power,
+            // Reading text rounds correctly as well, and no decimal is too large for a double.
+            _ => self.to_string().parse().unwrap_or(f64::NAN),
+        }
     }
 
     /// The same number with the fewest digits after the point.

@@ -123,3 +123,18 @@ fn scientific_form_goes_there_and_back() {
         assert_eq!(Scientific { sign, exponent, digits }.to_decimal(), None);
     }
 }
+
+#[test]
+fn the_nearest_double_is_that_of_the_text() {
+    let mut mantissa = 1_i128;
+    for round in 0..4_000_u32 {
+        // Mantissas of all lengths, around what is exact.
+        mantissa = (mantissa.wrapping_mul(6_364_136_223_846_793_005) + 1) % 10_i128.pow(38);
+        let cut = mantissa / 10_i128.pow(round % 38);
+        for near in [cut, -cut, (1 << 53) + cut % 3 - 1] {
+            let decimal = Decimal::new(near, u8::try_from(round % 39).unwrap()).unwrap();
+            let expected: f64 = decimal.to_string().parse().unwrap();
+            assert_eq!(decimal.to_f64().to_bits(), expected.to_bits(), "{decimal}");
+        }
+    }
+}
