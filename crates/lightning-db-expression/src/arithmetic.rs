@@ -82,15 +82,8 @@ fn whole(operation: Arithmetic, left: i128, right: i128) -> Result<i128, Fault> 
     result.ok_or_else(overflow)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "with a float, SQL calculates with floats")]
 pub(crate) fn to_float(value: ValueRef<'_>) -> Result<f64, Fault> {
-    match value {
-        ValueRef::I64(value) => Ok(value as f64),
-        ValueRef::U64(value) => Ok(value as f64),
-        ValueRef::F64(value) => Ok(value),
-        ValueRef::Decimal(value) => Ok(value.to_f64()),
-        other => Err(not_a_number(other)),
-    }
+    number::nearest(value).ok_or_else(|| not_a_number(value))
 }
 
 pub(crate) fn to_decimal(value: ValueRef<'_>) -> Result<Decimal, Fault> {

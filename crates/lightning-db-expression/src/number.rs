@@ -176,6 +176,18 @@ pub fn convert(value: ValueRef<'_>, value_type: ValueType) -> Option<Value> {
     fit(value, value_type)?.exact()
 }
 
+/// The nearest double; `None` for what is no number.
+#[expect(clippy::cast_precision_loss, reason = "whole numbers above 2^53 are rounded to doubles")]
+pub fn nearest(value: ValueRef<'_>) -> Option<f64> {
+    match value {
+        ValueRef::I64(value) => Some(value as f64),
+        ValueRef::U64(value) => Some(value as f64),
+        ValueRef::F64(value) => Some(value),
+        ValueRef::Decimal(value) => Some(value.to_f64()),
+        _ => None,
+    }
+}
+
 fn fit_whole(from: Number, min: &Value, max: &Value) -> Fit {
     // The largest whole number that is not above, and whether it is the number.
     let (floor, exact) = match from {

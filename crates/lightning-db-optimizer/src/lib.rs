@@ -99,8 +99,8 @@ pub use plan::{
 };
 pub use query::{
     Aggregate, AggregateFunction, Column, ColumnId, ColumnSet, JoinKind, Node, NodeId, Origin,
-    Properties, PropertyCache, Query, Scalar, ScalarId, Series, SetOperation, SortKey, Subquery,
-    ValueRows, WindowFunction, arithmetic_type,
+    Properties, PropertyCache, Query, Scalar, ScalarId, Series, SetOperation, SortKey, Spread,
+    Subquery, ValueRows, WindowFunction, arithmetic_type,
 };
 pub use statistics::{
     ColumnGroup, ColumnStatistics, JoinSketch, StatisticsBuilder, StatisticsDigest,

@@ -20,7 +20,7 @@ use foldhash::fast::FixedState;
 use lightning_db_types::{Value, ValueType};
 
 pub use node::{
-    Aggregate, AggregateFunction, JoinKind, Node, SetOperation, SortKey, WindowFunction,
+    Aggregate, AggregateFunction, JoinKind, Node, SetOperation, SortKey, Spread, WindowFunction,
 };
 pub use properties::{ColumnSet, Properties, PropertyCache};
 pub use rows::{Series, ValueRows};

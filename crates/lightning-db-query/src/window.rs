@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lightning_db_optimizer::AggregateFunction;
+use lightning_db_optimizer::{AggregateFunction, Spread};
 use lightning_db_types::ValueType;
 
 /// A function over the rows of a partition.
@@ -34,7 +34,11 @@ pub enum WindowFunction {
     Aggregate(AggregateFunction),
 }
 
-const NAMES: [(&str, WindowFunction); 18] = [
+const fn spread(of: Spread) -> WindowFunction {
+    WindowFunction::Aggregate(AggregateFunction::Spread(of))
+}
+
+const NAMES: [(&str, WindowFunction); 24] = [
     ("row_number", WindowFunction::RowNumber),
     ("rank", WindowFunction::Rank),
     ("dense_rank", WindowFunction::DenseRank),
@@ -53,6 +57,12 @@ const NAMES: [(&str, WindowFunction); 18] = [
     ("avg", WindowFunction::Aggregate(AggregateFunction::Average)),
     ("bool_or", WindowFunction::Aggregate(AggregateFunction::Any)),
     ("bool_and", WindowFunction::Aggregate(AggregateFunction::Every)),
+    ("var_samp", spread(Spread::Variance)),
+    ("variance", spread(Spread::Variance)),
+    ("var_pop", spread(Spread::VarianceOfAll)),
+    ("stddev_samp", spread(Spread::Deviation)),
+    ("stddev", spread(Spread::Deviation)),
+    ("stddev_pop", spread(Spread::DeviationOfAll)),
 ];
 
 impl WindowFunction {

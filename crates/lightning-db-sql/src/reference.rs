@@ -49,6 +49,7 @@ const NUMBERS: &[Entry] = &[
     entry("exp(number)", "the power of e, a double", "exp(1)"),
     entry("floor(number)", "down to a whole number", "floor(-1.2)"),
     entry("ln(number)", "the logarithm to base e of a number above zero", "ln(exp(2))"),
+    entry("log(base, number)", "the logarithm to a base", "log(2, 64)"),
     entry("log10(number), log", "the logarithm to base 10 of a number above zero", "log10(1000)"),
     entry("mod(number, number)", "the rest of a division, as `%`", "mod(-7, 3)"),
     entry("pi()", "half of the circle in radians", "pi()"),
@@ -210,9 +211,21 @@ const AGGREGATES: &[Entry] = &[
     entry("max(value)", "the greatest", "max(n)"),
     entry("min(value)", "the least", "min(n)"),
     entry(
+        "stddev(number), stddev_samp",
+        "the standard deviation of what the values are a sample of, a double",
+        "stddev(n)",
+    ),
+    entry("stddev_pop(number)", "the standard deviation of the values", "stddev_pop(n)"),
+    entry(
         "sum([DISTINCT] number)",
         "the sum; an error if it does not fit",
         "sum(n) FILTER (WHERE n < 3)",
+    ),
+    entry("var_pop(number)", "the variance of the values", "var_pop(n)"),
+    entry(
+        "variance(number), var_samp",
+        "the variance of what the values are a sample of, a double",
+        "variance(n)",
     ),
 ];
 

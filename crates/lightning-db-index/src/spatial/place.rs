@@ -3,6 +3,7 @@
 //! On the sphere a longitude lies in `-180..180`. A box whose least longitude is above its greatest
 //! one crosses the antimeridian; it is searched as two pieces that end there.
 
+use lightning_db_expression::number::nearest;
 use lightning_db_types::Value;
 use rstar::AABB;
 use serde::{Deserialize, Serialize};
@@ -261,15 +262,8 @@ pub(super) fn longitude(degrees: f64) -> f64 {
     if within >= HALF_TURN { -HALF_TURN } else { within + 0.0 }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "whole numbers above 2^53 are rounded to doubles")]
 fn number(value: &Value) -> Result<f64, String> {
-    match value {
-        Value::F64(number) => Ok(*number),
-        Value::I64(number) => Ok(*number as f64),
-        Value::U64(number) => Ok(*number as f64),
-        Value::Decimal(number) => Ok(number.to_f64()),
-        other => Err(format!("{} is no number", other.value_type())),
-    }
+    nearest(value.as_value_ref()).ok_or_else(|| format!("{} is no number", value.value_type()))
 }
 
 #[cfg(test)]

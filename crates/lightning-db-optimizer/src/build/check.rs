@@ -116,7 +116,9 @@ pub(super) fn aggregate(query: &Query, aggregate: &Aggregate) -> Result<()> {
         return Err(Error::Shape { what: "an aggregate", detail });
     };
     let wanted = match aggregate.function {
-        AggregateFunction::Sum | AggregateFunction::Average => Wanted::Number,
+        AggregateFunction::Sum | AggregateFunction::Average | AggregateFunction::Spread(_) => {
+            Wanted::Number
+        }
         AggregateFunction::Any | AggregateFunction::Every => Wanted::Truth,
         AggregateFunction::Count | AggregateFunction::Min | AggregateFunction::Max => return Ok(()),
     };

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{
     Aggregate, AggregateFunction, ColumnId, JoinKind, Node, NodeId, Query, Scalar, ScalarId,
-    SetOperation, SortKey, Subquery,
+    SetOperation, SortKey, Spread, Subquery,
 };
 
 /// A scalar of a query, as text.
@@ -312,6 +312,10 @@ impl Display for AggregateFunction {
             Self::Average => "avg",
             Self::Any => "bool_or",
             Self::Every => "bool_and",
+            Self::Spread(Spread::Variance) => "var_samp",
+            Self::Spread(Spread::VarianceOfAll) => "var_pop",
+            Self::Spread(Spread::Deviation) => "stddev_samp",
+            Self::Spread(Spread::DeviationOfAll) => "stddev_pop",
         })
     }
 }

@@ -160,6 +160,41 @@ pub enum AggregateFunction {
     Any,
     /// Whether all are true; null of none.
     Every,
+    /// How far numbers are from their average.
+    Spread(Spread),
+}
+
+/// A measure of how far numbers are from their average, as a double.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Spread {
+    /// The variance of what the values are a sample of; null of less than two.
+    Variance,
+    /// The variance of the values themselves; null of none.
+    VarianceOfAll,
+    /// The standard deviation of what the values are a sample of; null of less than two.
+    Deviation,
+    /// The standard deviation of the values themselves; null of none.
+    DeviationOfAll,
+}
+
+impl Spread {
+    /// The measure of so many values, of the sum of the squares of their distances from their
+    /// average.
+    pub fn of(self, count: u64, squares: f64) -> Option<f64> {
+        let (is_of_all, is_root) = match self {
+            Self::Variance => (false, false),
+            Self::VarianceOfAll => (true, false),
+            Self::Deviation => (false, true),
+            Self::DeviationOfAll => (true, true),
+        };
+        let divisor = if is_of_all { count } else { count.saturating_sub(1) };
+        if divisor == 0 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "of more than 2^53 values")]
+        let variance = squares / divisor as f64;
+        Some(if is_root { variance.sqrt() } else { variance })
+    }
 }
 
 /// A column to sort by.

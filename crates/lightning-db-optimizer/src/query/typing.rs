@@ -118,6 +118,7 @@ impl AggregateFunction {
         match (self, argument) {
             (Self::Count, _) => ValueType::I64,
             (Self::Any | Self::Every, _) => ValueType::Bool,
+            (Self::Spread(_), _) => ValueType::F64,
             (Self::Average, ValueType::I64 | ValueType::U64) => ValueType::Decimal,
             (Self::Sum | Self::Average | Self::Min | Self::Max, argument) => argument,
         }

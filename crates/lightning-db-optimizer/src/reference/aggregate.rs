@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::FixedState;
+use lightning_db_expression::number::nearest;
 use lightning_db_expression::{Arithmetic, Expression};
 use lightning_db_types::{Value, ValueType};
 
 use super::Failure;
 use super::interpret::{Interpreter, Relation, sort};
 use super::scalar::Outer;
-use crate::query::{Aggregate, AggregateFunction, ColumnId, WindowFunction};
+use crate::query::{Aggregate, AggregateFunction, ColumnId, Spread, WindowFunction};
 
 /// Rows by the values of some of their columns, in the order in which these came first.
 pub(super) fn grouped(rows: &[Vec<Value>], positions: &[usize]) -> Vec<(Vec<Value>, Vec<usize>)> {
@@ -54,6 +55,16 @@ fn average(values: Vec<Value>) -> Result<Value, Failure> {
     }
 }
 
+/// In two passes: the average, then what is apart from it.
+#[expect(clippy::cast_precision_loss, reason = "few values")]
+fn spread_of(spread: Spread, values: &[Value]) -> Value {
+    let numbers: Vec<f64> =
+        values.iter().filter_map(|value| nearest(value.as_value_ref())).collect();
+    let average = numbers.iter().sum::<f64>() / numbers.len() as f64;
+    let squares = numbers.iter().map(|number| (number - average).powi(2)).sum();
+    spread.of(numbers.len() as u64, squares).map_or(Value::Null, Value::F64)
+}
+
 /// An aggregate of values, among which is no null.
 pub(super) fn fold(function: AggregateFunction, values: Vec<Value>) -> Result<Value, Failure> {
     let truth = |wanted: bool| {
@@ -70,6 +81,7 @@ pub(super) fn fold(function: AggregateFunction, values: Vec<Value>) -> Result<Va
         AggregateFunction::Max => Ok(values.into_iter().max().unwrap_or_default()),
         AggregateFunction::Any => Ok(truth(true)),
         AggregateFunction::Every => Ok(truth(false)),
+        AggregateFunction::Spread(spread) => Ok(spread_of(spread, &values)),
     }
 }
 

@@ -32,21 +32,25 @@ impl Rewriter<'_> {
         })
     }
 
-    /// Conditions without AND at the top and without those that are always true; a filter that lets
-    /// nothing pass is no rows.
+    /// Conditions without AND at the top and without those that are always true, and without sides
+    /// of OR that are never true; a filter that lets nothing pass is no rows.
     fn flat_conditions(&mut self, id: NodeId) -> NodeId {
         let (Node::Filter { conditions, .. } | Node::Join { on: conditions, .. }) =
             self.query.node(id)
         else {
             return id;
         };
+        let conditions = conditions.clone();
         let mut flat = Vec::with_capacity(conditions.len());
-        for condition in conditions {
+        for condition in &conditions {
             match self.query.scalar(*condition) {
                 Scalar::And(all) => flat.extend(all.iter().copied()),
                 Scalar::Literal(Value::Bool(true)) => {}
                 _ => flat.push(*condition),
             }
+        }
+        for condition in &mut flat {
+            *condition = possible(self.query, *condition);
         }
         let mut seen = Vec::with_capacity(flat.len());
         flat.retain(|condition| {
@@ -54,7 +58,7 @@ impl Rewriter<'_> {
             seen.push(*condition);
             new
         });
-        if flat == *conditions {
+        if flat == conditions {
             return self.without_rows(id);
         }
         let made = match self.query.node(id).clone() {
@@ -143,6 +147,24 @@ fn one_step(query: &mut Query, id: ScalarId) -> ScalarId {
         Scalar::Case { branches, otherwise } => chosen(query, id, branches, otherwise),
         _ => id,
     }
+}
+
+/// A condition, where unknown is as good as false, without sides of OR that are never true.
+fn possible(query: &mut Query, id: ScalarId) -> ScalarId {
+    let Scalar::Or(all) = query.scalar(id) else { return id };
+    let kept: Vec<ScalarId> =
+        all.iter().copied().filter(|side| !is_never_true(query, *side)).collect();
+    match kept.as_slice() {
+        [] => query.add_scalar(Scalar::Literal(Value::Bool(false))),
+        [one] => *one,
+        _ if kept.len() == all.len() => id,
+        _ => query.add_scalar(Scalar::Or(kept)),
+    }
+}
+
+fn is_never_true(query: &Query, id: ScalarId) -> bool {
+    let never = |value: &Value| matches!(value, Value::Bool(false) | Value::Null);
+    conjuncts(query, id).into_iter().any(|one| literal(query, one).is_some_and(never))
 }
 
 fn is_fixed(query: &Query, id: ScalarId) -> bool {

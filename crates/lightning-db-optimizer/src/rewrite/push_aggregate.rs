@@ -55,7 +55,7 @@ impl Rewriter<'_> {
     /// Whether an aggregate of parts is an aggregate of their aggregates, exactly.
     fn comes_apart(&self, aggregate: &Aggregate) -> bool {
         let function = match aggregate.function {
-            AggregateFunction::Average => false,
+            AggregateFunction::Average | AggregateFunction::Spread(_) => false,
             // Floats added in another order are another sum.
             AggregateFunction::Sum => aggregate
                 .argument

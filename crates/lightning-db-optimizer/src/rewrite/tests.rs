@@ -1,6 +1,7 @@
 //! Rewritten queries against the reference, over random queries and rows.
 
 mod golden;
+mod subqueries;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

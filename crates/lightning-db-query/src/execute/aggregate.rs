@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use foldhash::fast::FixedState;
-use lightning_db_expression::{Arithmetic, Expression};
+use lightning_db_expression::{Arithmetic, Expression, number};
 use lightning_db_optimizer::AggregateFunction;
 use lightning_db_types::{Value, ValueRef, ValueType};
 
@@ -27,6 +27,8 @@ pub(super) struct State {
     count: u64,
     /// Sum, smallest, largest, or the truth that decides.
     value: Value,
+    /// The average so far, and the squares of the distances from it together (Welford, 1962).
+    moments: (f64, f64),
     /// Values that were seen, where each counts once.
     seen: Option<HashSet<Value, FixedState>>,
 }
@@ -43,12 +45,12 @@ fn count(count: u64) -> Value {
 impl State {
     /// Of an aggregate whose values are not looked at for being distinct.
     pub(super) fn of(count: u64, value: Value) -> Self {
-        Self { count, value, seen: None }
+        Self { count, value, moments: (0.0, 0.0), seen: None }
     }
 
     pub(super) fn new(aggregated: &Aggregated) -> Self {
         let seen = aggregated.distinct.then(HashSet::default);
-        Self { count: 0, value: Value::Null, seen }
+        Self { count: 0, value: Value::Null, moments: (0.0, 0.0), seen }
     }
 
     /// Takes a value that is not null.
@@ -88,8 +90,21 @@ impl State {
             AggregateFunction::Any if known == Value::Bool(true) => known,
             AggregateFunction::Every if known == Value::Bool(false) => known,
             AggregateFunction::Any | AggregateFunction::Every => value,
+            AggregateFunction::Spread(_) => {
+                self.move_by(number::nearest(value.as_value_ref()).unwrap_or(f64::NAN));
+                Value::Null
+            }
         };
         Ok(())
+    }
+
+    /// Moves average and distances to where they are with one more number.
+    #[expect(clippy::cast_precision_loss, reason = "of more than 2^53 values")]
+    fn move_by(&mut self, number: f64) {
+        let (average, squares) = self.moments;
+        let distance = number - average;
+        let average = average + distance / self.count as f64;
+        self.moments = (average, squares + distance * (number - average));
     }
 
     pub(super) fn result(self, function: AggregateFunction) -> Result<Value> {
@@ -97,6 +112,9 @@ impl State {
             AggregateFunction::Count => Ok(count(self.count)),
             AggregateFunction::Average if self.count > 0 => {
                 calculate(Arithmetic::Divide, self.value, count(self.count))
+            }
+            AggregateFunction::Spread(spread) => {
+                Ok(spread.of(self.count, self.moments.1).map_or(Value::Null, Value::F64))
             }
             _ => Ok(self.value),
         }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::str::FromStr;
 
+use lightning_db_expression::number;
 use lightning_db_optimizer::build::Term;
 use lightning_db_table::index::{Geometry, IndexKind, IndexQuery, Location, Polygon, SpatialQuery};
 use lightning_db_types::{Value, ValueRef, ValueType};
@@ -104,15 +105,10 @@ impl Places {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "metres above 2^53 are rounded to doubles")]
     fn length(&self, value: ValueRef<'_>) -> Result<f64> {
-        let length = match value {
-            ValueRef::F64(number) => number,
-            ValueRef::I64(number) => number as f64,
-            ValueRef::U64(number) => number as f64,
-            ValueRef::Decimal(number) => number.to_f64(),
-            other => return Err(refuse(self, &format!("{} is no distance", other.value_type()))),
-        };
+        let length = number::nearest(value);
+        let no_length = || refuse(self, &format!("{} is no distance", value.value_type()));
+        let length = length.ok_or_else(no_length)?;
         if length >= 0.0 { Ok(length) } else { Err(refuse(self, "a distance is zero or more")) }
     }
 }

@@ -126,7 +126,10 @@ impl Binder<'_> {
                 Ok(negated_if(Typed::truth(term), *negated))
             }
             Expr::InSubquery { expr: operand, subquery, negated } => {
-                let found = self.quantified((operand, subquery), Comparison::Equal, true, place)?;
+                let found = match &**operand {
+                    Expr::Tuple(row) => self.row_in_query(row, subquery, place, place_of(expr))?,
+                    _ => self.quantified((operand, subquery), Comparison::Equal, true, place)?,
+                };
                 Ok(negated_if(found, *negated))
             }
             Expr::AnyOp { left, compare_op, right, .. } => {

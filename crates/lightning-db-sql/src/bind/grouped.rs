@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use lightning_db_optimizer::AggregateFunction;
+use lightning_db_optimizer::{AggregateFunction, Spread};
 use lightning_db_query::build::{AggregateTerm, Item, Term, column};
 use lightning_db_types::ValueType;
 use sqlparser::ast::{self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
@@ -125,6 +125,10 @@ pub(crate) fn function(name: &str) -> Option<AggregateFunction> {
         "avg" => AggregateFunction::Average,
         "bool_or" => AggregateFunction::Any,
         "bool_and" | "every" => AggregateFunction::Every,
+        "variance" | "var_samp" => AggregateFunction::Spread(Spread::Variance),
+        "var_pop" => AggregateFunction::Spread(Spread::VarianceOfAll),
+        "stddev" | "stddev_samp" => AggregateFunction::Spread(Spread::Deviation),
+        "stddev_pop" => AggregateFunction::Spread(Spread::DeviationOfAll),
         _ => return None,
     })
 }
@@ -181,7 +185,7 @@ impl Binder<'_> {
 
 pub(super) fn check(of: AggregateFunction, found: ValueType, at: Option<Position>) -> Result<()> {
     let takes = match of {
-        AggregateFunction::Sum | AggregateFunction::Average => {
+        AggregateFunction::Sum | AggregateFunction::Average | AggregateFunction::Spread(_) => {
             lightning_db_expression::number::is_number(found)
         }
         AggregateFunction::Any | AggregateFunction::Every => found == ValueType::Bool,

@@ -1,12 +1,13 @@
 //! Row values, `(a, b)`: comparisons of them, which are those of their values in order.
 
 use lightning_db_expression::Comparison;
-use lightning_db_query::build::Term;
-use sqlparser::ast::Expr;
+use lightning_db_query::build::{Term, column, exists};
+use lightning_db_types::Value;
+use sqlparser::ast::{self, Expr};
 
 use super::Binder;
 use super::expression::{Place, place_of};
-use super::typed::compared;
+use super::typed::{Typed, compared};
 use crate::error::{Error, Position, Result};
 
 impl Binder<'_> {
@@ -40,6 +41,43 @@ impl Binder<'_> {
                 ordered(&pairs, (Comparison::Greater, Comparison::AtLeast), comparison)
             }
         })
+    }
+
+    /// Whether a row value is one of the rows of a subquery: unknown if it is none, but may be one
+    /// by what nulls stand for.
+    pub(super) fn row_in_query(
+        &self,
+        row: &[Expr],
+        query: &ast::Query,
+        place: Place<'_>,
+        at: Option<Position>,
+    ) -> Result<Typed> {
+        let bound = self.subquery(query, place)?;
+        let (len, found) = (row.len(), bound.columns.len());
+        if len != found {
+            let detail = format!("{len} values are compared with {found} columns");
+            return Err(Error::invalid(detail, at));
+        }
+        // Under names that nothing around the subquery has.
+        let name = |position: usize| format!("#in{position}");
+        let items = bound.columns.iter().enumerate();
+        let items = items.map(|(position, it)| column(&*it.inner).named(name(position)));
+        let rows = bound.builder.select(items.collect::<Vec<_>>());
+        let pairs = row.iter().zip(&bound.columns).enumerate().map(|(position, (value, inner))| {
+            let inner = Typed::new(column(name(position)), inner.value_type);
+            let (value, inner) = compared(self.expression(value, place)?, inner, place_of(value))?;
+            Ok((value.term, inner.term))
+        });
+        let pairs = pairs.collect::<Result<Vec<_>>>()?;
+        let equal = |pair: &(Term, Term)| compare(Comparison::Equal, pair);
+        let perhaps = |pair: &(Term, Term)| {
+            let (value, inner) = pair.clone();
+            Term::Or(vec![equal(pair), value.is_null(), inner.is_null()])
+        };
+        let is_one = rows.clone().filter(Term::And(pairs.iter().map(equal).collect()));
+        let may_be = rows.filter(Term::And(pairs.iter().map(perhaps).collect()));
+        let unknown = Term::And(vec![exists(may_be), Term::Literal(Value::Null)]);
+        Ok(Typed::truth(Term::Or(vec![exists(is_one), unknown])))
     }
 
     /// Whether a row value is one of a list.

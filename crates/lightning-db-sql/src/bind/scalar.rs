@@ -1,6 +1,6 @@
 //! Functions whose arguments take one type, or stand in an order of their own.
 
-use lightning_db_expression::{DatePart, Function};
+use lightning_db_expression::{DatePart, Function, MathFunction};
 use lightning_db_query::build::{Term, call};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast::BinaryOperator;
@@ -30,6 +30,12 @@ pub(super) fn function(
         "mod" => {
             let [left, right] = fixed(name, arguments(), at)?;
             arithmetic(&BinaryOperator::Modulo, left, right, at)?
+        }
+        "log" if arguments().len() == 2 => {
+            let [base, number] = fixed(name, arguments(), at)?;
+            let natural = Function::Math(MathFunction::NaturalLogarithm);
+            let of = |number| plain(name, natural, vec![number], at);
+            arithmetic(&BinaryOperator::Divide, of(number)?, of(base)?, at)?
         }
         "strpos" | "instr" => plain(name, Function::Position, arguments(), at)?,
         "date_trunc" => {

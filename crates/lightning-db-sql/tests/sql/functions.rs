@@ -48,6 +48,8 @@ fn functions_of_real_numbers() {
         ("sqrt(16) + sqrt('9') + sqrt(2.25)", "8.5"),
         ("power(2, 10) - pow(2, -1)", "1023.5"),
         ("log(1000) + log10(10) + ln(exp(1))", "5.0"),
+        ("log(2, 64)", "6.0"),
+        ("log(2.0, '0.5')", "-1.0"),
         ("cbrt(-27)", "-3.0"),
         ("degrees(pi()) + degrees(radians(90))", "270.0"),
         ("round(sin(pi() / 6), 9)", "0.5"),

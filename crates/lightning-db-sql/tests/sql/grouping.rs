@@ -56,6 +56,30 @@ fn sets_are_those_that_are_named() {
 }
 
 #[test]
+fn spreads_are_measured_as_far_as_there_are_values() {
+    let db = sales();
+    let all = "SELECT var_pop(euro), stddev_pop(euro), variance(euro), stddev(euro) FROM sale
+               WHERE id IN (1, 3)";
+    check(&db, all, "100.0|10.0|200.0|14.142135623730951");
+    let few = "SELECT year, stddev_pop(euro), var_samp(DISTINCT euro), stddev_samp(euro) FROM sale
+               WHERE id < 4 GROUP BY year ORDER BY year";
+    check(&db, few, "2023|5.0|50.0|7.0710678118654755\n2024|0.0|null|null");
+    check(&db, "SELECT var_pop(euro), stddev(euro) FROM sale WHERE id > 9", "null|null");
+    let filter = "SELECT var_pop(euro / 10.0) FILTER (WHERE id <> 2) FROM sale WHERE id < 4";
+    check(&db, filter, "1.0");
+    let running = "SELECT id, var_pop(euro) OVER (ORDER BY id) FROM sale ORDER BY id";
+    check(&db, running, "1|0.0\n2|25.0\n3|66.66666666666667\n4|125.0");
+    // Far from zero, squares would leave nothing of the differences.
+    let far = "SELECT var_pop(1e9 + euro) FROM sale WHERE id < 3";
+    check(&db, far, "25.0");
+    check_error(
+        &db,
+        "SELECT stddev(land) FROM sale",
+        "plan the statement at line 1, column 15: stddev_samp does not take a text",
+    );
+}
+
+#[test]
 fn what_is_no_group_is_told() {
     let db = sales();
     for (sql, expected) in [

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use lightning_db_sql::{Error, params};
 
-use crate::{check, cities, database, on_rows_alone, shown};
+use crate::{check, check_error, cities, database, on_rows_alone, shown};
 
 #[test]
 fn rows_by_key_index_and_scan() {
@@ -220,6 +220,33 @@ fn expressions() {
         "SELECT TRUE AND NULL, FALSE AND NULL, TRUE OR NULL, NOT NULL",
         "null|false|true|null",
     );
+}
+
+#[test]
+fn rows_of_values_are_looked_for_in_subqueries() {
+    let db = database(
+        "CREATE TABLE p (id BIGINT PRIMARY KEY, a BIGINT, b BIGINT);
+         CREATE TABLE q (id BIGINT PRIMARY KEY, a BIGINT, y BIGINT);
+         INSERT INTO p VALUES (1, 1, 1), (2, 1, 2), (3, 2, NULL), (4, NULL, 1), (5, 3, 3);
+         INSERT INTO q VALUES (1, 1, 1), (2, 2, 5), (3, NULL, 1)",
+    );
+    let is_in = "SELECT id, (a, b) IN (SELECT a, y FROM q) FROM p ORDER BY id";
+    check(&db, is_in, "1|true\n2|false\n3|null\n4|null\n5|false");
+    check(&db, "SELECT id FROM p WHERE (a, b) IN (SELECT a, y FROM q)", "1");
+    let none = "SELECT id FROM p WHERE (a, b) NOT IN (SELECT a, y FROM q) ORDER BY id";
+    check(&db, none, "2\n5");
+    let correlated = "SELECT id FROM p WHERE (a, 5) IN (SELECT a, y FROM q WHERE q.id = p.id - 1)";
+    check(&db, correlated, "3");
+    check(&db, "SELECT (1, 2) IN (SELECT a, y FROM q WHERE id > 9)", "false");
+    let plan = "EXPLAIN SELECT id FROM p WHERE (a, b) IN (SELECT a, y FROM q)";
+    let plan = shown(&db.query(plan, ()).unwrap());
+    assert!(plan.contains("semi join"), "{plan}");
+    db.execute("DELETE FROM p WHERE (a, b) IN (SELECT a, y FROM q)", ()).unwrap();
+    check(&db, "SELECT count(*) FROM p", "4");
+    let error = "SELECT 1 FROM p WHERE (a, b) IN (SELECT a FROM q)";
+    let expected = "plan the statement at line 1, column 24: 2 values are compared with 1 columns";
+    on_rows_alone(&db);
+    check_error(&db, error, expected);
 }
 
 #[test]

@@ -1,19 +1,16 @@
 //! What each rule makes of a query that was written for it.
 
 use expect_test::{Expect, expect};
-use lightning_db_expression::Comparison;
 use lightning_db_types::ValueType::{I64, Text};
 
-use crate::build::{
-    AggregateTerm, JoinType, QueryBuilder, Term, WindowTerm, column, exists, literal, value_of,
-};
+use crate::build::{AggregateTerm, JoinType, QueryBuilder, Term, WindowTerm, column, literal};
 use crate::catalog::{Catalog, ForeignKey, IndexDefinition, IndexKind};
 use crate::memory::MemoryCatalog;
 use crate::query::{AggregateFunction, SetOperation};
 use crate::rewrite::{Applied, rewrite};
 use crate::statistics::{ColumnStatistics, TableStatistics};
 
-const NONE: [&str; 0] = [];
+pub(super) const NONE: [&str; 0] = [];
 
 fn catalog() -> MemoryCatalog {
     let mut catalog = MemoryCatalog::new();
@@ -28,7 +25,7 @@ fn catalog() -> MemoryCatalog {
     catalog
 }
 
-fn check(query: &QueryBuilder, expected: &Expect) {
+pub(super) fn check(query: &QueryBuilder, expected: &Expect) {
     let catalog = catalog();
     let mut query = query.build(&catalog).unwrap();
     let applied = rewrite(&mut query, &catalog);
@@ -40,15 +37,15 @@ fn check(query: &QueryBuilder, expected: &Expect) {
     expected.assert_eq(&text);
 }
 
-fn orders() -> QueryBuilder {
+pub(super) fn orders() -> QueryBuilder {
     QueryBuilder::scan("orders", "o")
 }
 
-fn customers() -> QueryBuilder {
+pub(super) fn customers() -> QueryBuilder {
     QueryBuilder::scan("customer", "c")
 }
 
-fn same() -> Term {
+pub(super) fn same() -> Term {
     column("o.customer").equal(column("c.id"))
 }
 
@@ -90,6 +87,26 @@ fn constants_are_folded_and_conditions_normal() {
             Values, 0 rows
             -- fold constants: no row passes
             -- fold constants: o.total = NULL is NULL"]],
+    );
+}
+
+#[test]
+fn sides_of_or_that_are_never_true_are_left_out_of_conditions() {
+    let null = || literal(lightning_db_types::Value::Null);
+    let unknown = column("day").equal(1).and(null());
+    check(
+        &orders().filter(column("total").greater(6).or(unknown.clone())),
+        &expect![[r"
+            Filter o.total > 6
+              Scan o"]],
+    );
+    // Around it unknown and false are not the same.
+    check(
+        &orders().filter(column("total").greater(6).or(unknown).not()),
+        &expect![[r"
+            Filter o.total <= 6 AND o.day <> 1
+              Scan o
+            -- fold constants: NOT (o.total > 6 OR o.day = 1 AND NULL) is o.total <= 6 AND "]],
     );
 }
 
@@ -381,120 +398,5 @@ fn the_smallest_value_is_the_first_of_an_index() {
         &expect![[r"
             Aggregate, min(o.total) AS least
               Scan o"]],
-    );
-}
-
-#[test]
-fn subqueries_become_joins() {
-    let own = || orders().filter(same());
-    check(
-        &customers().filter(exists(own())).select(["name"]),
-        &expect![[r"
-            Project c.name
-              Semi join on o.customer = c.id
-                Scan c
-                Scan o
-            -- unnest subqueries: EXISTS is a Semi join"]],
-    );
-    let bought = column("c.id").in_query(orders().select(["customer"]));
-    check(
-        &customers().filter(bought.clone().not()).select(["name"]),
-        &expect![[r"
-            Project c.name
-              Anti join on c.id = o.customer
-                Scan c
-                Project o.customer
-                  Scan o
-            -- unnest subqueries: = ANY is a mark join
-            -- prune columns: 2 columns are not used
-            -- decide marks: a mark is a Anti join"]],
-    );
-    let either = column("city").like("O%").or(bought);
-    check(
-        &customers().filter(either).select(["name"]),
-        &expect![[r"
-            Project c.name
-              Filter c.city LIKE 'O%' OR mark
-                Mark join on c.id = o.customer
-                  Scan c
-                  Project o.customer
-                    Scan o
-            -- unnest subqueries: = ANY is a mark join
-            -- prune columns: 2 columns are not used"]],
-    );
-    let more = column("c.id").all(Comparison::Greater, own().select(["total"]));
-    check(
-        &customers().filter(more).select(["name"]),
-        &expect![[r"
-            Project c.name
-              Filter NOT mark
-                Mark join on c.id <= o.total AND o.customer = c.id
-                  Scan c
-                  Project o.total, o.customer
-                    Scan o
-            -- unnest subqueries: > ALL is a mark join
-            -- prune columns: 2 columns are not used"]],
-    );
-}
-
-#[test]
-fn values_of_correlated_aggregates_are_groups() {
-    let n = orders().filter(same()).aggregate(NONE, [("n", AggregateTerm::count_rows())]);
-    check(
-        &customers().select([column("name"), value_of(n)]),
-        &expect![[r"
-            Project c.name, coalesce(n, 0) AS (#3)
-              Left join on c.id = o.customer
-                Scan c
-                Aggregate by o.customer, count(*) AS n
-                  Scan o
-            -- unnest subqueries: a value is a single join
-            -- unnest subqueries: an aggregate is grouped by the outer columns
-            -- drop null tests: NOT o.customer IS NULL
-            -- fold constants: NOT false is true
-            -- prune columns: 2 columns are not used
-            -- merge projections: two are one"]],
-    );
-    // Of several rows, each with a limit of its own, the engine takes care.
-    let last = orders().filter(same()).order_by([column("day").descending()]).limit(1, 0);
-    let last = last.select(["total"]);
-    check(
-        &customers().select([column("name"), value_of(last)]),
-        &expect![[r"
-            Project c.name, o.total AS (#5)
-              Left join
-                Scan c
-                Project o.total
-                  Limit 1 offset 0
-                    Sort by o.day DESC
-                      Filter o.customer = c.id
-                        Scan o
-            -- unnest subqueries: a value is a single join
-            -- unnest subqueries: stays dependent: each row has a limit of its own
-            -- eliminate joins: each row has at most one match: a left join"]],
-    );
-}
-
-#[test]
-fn values_of_unequal_outer_columns_are_taken_from_their_domain() {
-    let cheaper = orders().filter(column("o.total").less(column("c.id")));
-    let n = cheaper.aggregate(NONE, [("n", AggregateTerm::count_rows())]);
-    check(
-        &customers().select([column("name"), value_of(n)]),
-        &expect![[r"
-            Project c.name, coalesce(n, 0) AS (#3)
-              Left join on c.id = c.id
-                Scan c
-                Aggregate by c.id, count(*) AS n
-                  Inner join on o.total < c.id
-                    Project c.id
-                      Scan c
-                    Scan o
-            -- unnest subqueries: a value is a single join
-            -- unnest subqueries: an aggregate is grouped by the outer columns
-            -- push down predicates: o.total < c.id
-            -- prune columns: 2 columns are not used
-            -- merge projections: two are one
-            -- reduce groups: no two rows are equal"]],
     );
 }
