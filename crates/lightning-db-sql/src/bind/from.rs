@@ -116,6 +116,16 @@ impl Binder<'_> {
             } if names::plain(name).is_ok_and(|(name, _)| name == series::NAME) => {
                 self.series_factor(&arguments.args, alias.as_ref(), names::plain(name)?.1)
             }
+            // DataFusion would pass over these and say nothing.
+            TableFactor::Table { with_ordinality: true, .. } => {
+                let detail = "WITH ORDINALITY is not there; row_number() counts rows";
+                Err(Error::invalid(detail, names::begin(ast::Spanned::span(factor))))
+            }
+            TableFactor::Table { sample: Some(_), .. }
+            | TableFactor::Derived { sample: Some(_), .. } => {
+                let detail = "TABLESAMPLE is not there";
+                Err(Error::invalid(detail, names::begin(ast::Spanned::span(factor))))
+            }
             TableFactor::Derived { lateral, subquery, alias, sample: None } => {
                 let Some(alias) = alias else {
                     let detail = "a subquery in FROM needs an alias";
