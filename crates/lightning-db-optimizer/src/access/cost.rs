@@ -106,8 +106,10 @@ impl Search<'_> {
         let statistics = self.relation.statistics.as_ref();
         let known = first.and_then(|at| statistics?.column(at));
         let clustering = known.map_or(0.0, |column| column.clustering.abs());
-        // Searches of places and texts give sets of rows, in the order of the rows.
-        let sorted = matches!(found.kind, IndexKind::Spatial | IndexKind::Text);
+        // Searches of places and texts give sets of rows, in the order of the rows, unless the
+        // nearest or best come first.
+        let sorted = matches!(found.kind, IndexKind::Spatial | IndexKind::Text)
+            && found.scan.nearest.is_none();
         self.fetch_rows(rows, clustering, sorted, columns)
     }
 

@@ -1,6 +1,6 @@
 //! Queries: WITH, set operations, VALUES, order and limits.
 
-use lightning_db_optimizer::SetOperation;
+use lightning_db_optimizer::{SetOperation, ValueRows};
 use lightning_db_query::QueryBuilder;
 use lightning_db_query::build::{Item, Order, Term, column};
 use lightning_db_types::{Value, ValueType};
@@ -20,6 +20,20 @@ use crate::names::{at, folded};
 pub(crate) struct Bound {
     pub(crate) builder: QueryBuilder,
     pub(crate) columns: Vec<OutputColumn>,
+}
+
+impl Bound {
+    /// Rows that no table has, with columns of these names and types.
+    pub(super) fn of_values(names: &[String], types: &[ValueType], rows: ValueRows) -> Self {
+        let columns = names.iter().zip(types).enumerate().map(|(position, (name, value_type))| {
+            let (name, inner) = (name.clone(), format!("#{position}"));
+            OutputColumn { name, value_type: *value_type, inner }
+        });
+        let columns: Vec<_> = columns.collect();
+        let of_rows = columns.iter().map(|column| (column.inner.clone(), column.value_type));
+        let builder = QueryBuilder::values("#values", of_rows.collect::<Vec<_>>(), rows);
+        Self { builder, columns }
+    }
 }
 
 /// A column of a query's rows.

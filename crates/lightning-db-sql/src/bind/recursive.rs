@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use lightning_db_optimizer::ValueRows;
-use lightning_db_query::{QueryBuilder, QueryEngine, Statement, Watch};
+use lightning_db_query::{QueryEngine, Statement, Watch};
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast::{Cte, Query, SetExpr, SetOperator, SetQuantifier};
 
-use super::query::{Bound, OutputColumn, Tail, as_types};
+use super::query::{Bound, Tail, as_types};
 use super::{Binder, Named, refuse};
 use crate::error::{Error, Result};
 use crate::names::{at, folded};
@@ -162,20 +162,9 @@ fn size_of(value: &Value) -> usize {
 
 /// Rows that each round gives to the next one, about so many.
 fn given(names: &[String], types: &[ValueType], expected: usize) -> Bound {
-    bound(names, types, ValueRows::Given { expected: expected as u64 })
+    Bound::of_values(names, types, ValueRows::Given { expected: expected as u64 })
 }
 
 fn known(names: &[String], types: &[ValueType], rows: Vec<Vec<Value>>) -> Bound {
-    bound(names, types, ValueRows::Known(rows.into()))
-}
-
-fn bound(names: &[String], types: &[ValueType], rows: ValueRows) -> Bound {
-    let columns = names.iter().zip(types).enumerate().map(|(position, (name, value_type))| {
-        let (name, inner) = (name.clone(), format!("#{position}"));
-        OutputColumn { name, value_type: *value_type, inner }
-    });
-    let columns: Vec<_> = columns.collect();
-    let of_rows = columns.iter().map(|column| (column.inner.clone(), column.value_type));
-    let builder = QueryBuilder::values("#recursive", of_rows.collect::<Vec<_>>(), rows);
-    Bound { builder, columns }
+    Bound::of_values(names, types, ValueRows::Known(rows.into()))
 }

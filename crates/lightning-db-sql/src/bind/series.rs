@@ -2,13 +2,12 @@
 
 use lightning_db_expression::number;
 use lightning_db_optimizer::{Series, ValueRows};
-use lightning_db_query::QueryBuilder;
 use lightning_db_types::{Value, ValueType};
 use sqlparser::ast::{self, BinaryOperator, Expr, FunctionArg, FunctionArgExpr};
 
 use super::expression::{Place, place_of};
 use super::operators::arithmetic;
-use super::query::{Bound, OutputColumn};
+use super::query::Bound;
 use super::scope::Scope;
 use super::typed::Typed;
 use super::{Binder, interval};
@@ -19,9 +18,6 @@ pub(super) const NAME: &str = "generate_series";
 
 /// Values of a series that is made when the statement is planned: of all but whole numbers.
 const LISTED_MAX: usize = 1_000_000;
-
-/// Column of the rows.
-const COLUMN: &str = "#series";
 
 /// How far a value is from the one before.
 enum Step<'e> {
@@ -53,7 +49,8 @@ impl Binder<'_> {
         if let Some(Expr::Interval(step)) = step {
             let [start, end] = [self.moment_of(start, at)?, self.moment_of(end, at)?];
             let rows = listed(start, &end, &Step::Interval(step), at)?;
-            return Ok(bound(called, ValueType::Timestamp, ValueRows::Known(rows.into())));
+            let rows = ValueRows::Known(rows.into());
+            return Ok(Bound::of_values(&[called.to_owned()], &[ValueType::Timestamp], rows));
         }
         let step = step.map_or(Ok(Value::I64(1)), |step| self.number_of(step, at))?;
         let [start, end] = [self.number_of(start, at)?, self.number_of(end, at)?];
@@ -62,7 +59,7 @@ impl Binder<'_> {
                 return Err(no_step(at));
             }
             let rows = ValueRows::Series(Series::new(*start, *end, *step));
-            return Ok(bound(called, ValueType::I64, rows));
+            return Ok(Bound::of_values(&[called.to_owned()], &[ValueType::I64], rows));
         }
         let types = [&start, &end, &step].map(Value::value_type);
         let value_type =
@@ -74,7 +71,8 @@ impl Binder<'_> {
             Typed::value(value).cast(value_type, at)?.constant(&[], at)
         });
         let rows = listed(start?, &end?, &Step::Number(step?), at)?;
-        Ok(bound(called, value_type, ValueRows::Known(rows.into())))
+        let rows = ValueRows::Known(rows.into());
+        Ok(Bound::of_values(&[called.to_owned()], &[value_type], rows))
     }
 
     fn number_of(&self, expr: &Expr, at: Option<Position>) -> Result<Value> {
@@ -158,10 +156,4 @@ fn listed(
         value = following;
     }
     Ok(rows)
-}
-
-fn bound(called: &str, value_type: ValueType, rows: ValueRows) -> Bound {
-    let builder = QueryBuilder::values("#series", [(COLUMN, value_type)], rows);
-    let column = OutputColumn { name: called.to_owned(), value_type, inner: COLUMN.to_owned() };
-    Bound { builder, columns: vec![column] }
 }

@@ -45,7 +45,7 @@ fn a_query_goes_on_over_its_own_rows() {
 #[test]
 fn rounds_are_planned_again_only_where_they_grow() {
     let db = database("CREATE TABLE one (i BIGINT PRIMARY KEY)");
-    // As many rounds as planning each of them would take minutes for.
+    // To plan each round would take a hundred times as long as to run it.
     let long = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
                 SELECT count(*), sum(i) FROM n";
     check(&db, long, "200000|20000100000");
