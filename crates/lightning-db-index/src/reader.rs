@@ -2,7 +2,9 @@
 
 use std::ops::{Bound, ControlFlow, RangeBounds};
 
-use lightning_db_storage::{Keyspace, Range, Slice, Snapshot, Transaction, TransactionRange};
+use lightning_db_storage::{
+    Keyspace, Range, Slice, Snapshot, Transaction, TransactionRange, Visitor,
+};
 
 use crate::error::Result;
 
@@ -122,6 +124,19 @@ impl ReaderRange {
         Ok(match self {
             Self::Snapshot(range) => range.visit(&mut visit)?,
             Self::Transaction(range) => range.visit(&mut visit)?,
+        })
+    }
+
+    /// As [`visit`](Self::visit), and offers segments before they are read: parts of files that
+    /// never change, of which whoever reads much may have kept what it needs. Not for a part of a
+    /// table: only ranges up to the last key have segments.
+    ///
+    /// # Errors
+    /// Those of the store; the range ends in any case.
+    pub fn visit_segments(&mut self, visitor: &mut impl Visitor) -> Result<ControlFlow<()>> {
+        Ok(match self {
+            Self::Snapshot(range) => range.visit_segments(visitor)?,
+            Self::Transaction(range) => range.visit_segments(visitor)?,
         })
     }
 

@@ -13,13 +13,12 @@ use crate::engine::Engine;
 use crate::options::StoreOptions;
 use crate::table::{FILTER_BITS_PER_KEY, TableMeta};
 
-/// What a block takes besides its entries: an eighth covers that, and shards that are not filled
-/// evenly.
-const BLOCK_SLACK: u64 = 8;
+/// What a block takes besides its entries: so small a part of them covers it.
+const BLOCK_SLACK: u64 = 32;
 /// Bytes of an entry's place in a decoded block.
 const ENTRY_PLACE_LEN: u64 = 8;
-/// Bytes of a block's place in an index, but for its key.
-const INDEX_PLACE_LEN: u64 = 36;
+/// Bytes of a block's places in the index, but for its key, and among the blocks in memory.
+const INDEX_PLACE_LEN: u64 = 60;
 /// Rows have at least this share.
 const ROWS_MIN: u64 = 16;
 /// Blocks of so many times the memory leave half of it to rows.
@@ -96,7 +95,7 @@ mod tests {
         let none = CacheSizes::new(160 * MIB, 0);
         assert_eq!(none, CacheSizes { blocks: 80 * MIB, rows: 80 * MIB });
         let most = CacheSizes::new(160 * MIB, 128 * MIB);
-        assert_eq!(most, CacheSizes { blocks: 144 * MIB, rows: 16 * MIB });
+        assert_eq!(most, CacheSizes { blocks: 132 * MIB, rows: 28 * MIB });
     }
 
     #[test]
@@ -113,13 +112,13 @@ mod tests {
             key_max: vec![1; 8],
             ..TableMeta::default()
         };
-        assert_eq!(index_len(&meta, 1_024), 10_000 + 17 * 40);
+        assert_eq!(index_len(&meta, 1_024), 10_000 + 17 * 64);
     }
 
     #[test]
     fn blocks_that_do_not_fit_leave_more_to_rows_the_more_they_are() {
         let blocks = |decoded| CacheSizes::new(160 * MIB, decoded * MIB).blocks;
-        let shares: Vec<u64> = [134, 140, 200, 400, 560, 570, 10_000].map(blocks).into();
+        let shares: Vec<u64> = [146, 150, 200, 400, 560, 570, 10_000].map(blocks).into();
         assert!(shares.is_sorted_by(|one, next| one >= next), "{shares:?}");
         assert!(shares[2] > 120 * MIB, "{shares:?}");
         assert_eq!(shares[6], 80 * MIB);

@@ -95,16 +95,20 @@ impl KeyspaceInner {
         if frozen.is_some() || view.runs.is_empty() {
             return Ok(frozen);
         }
-        let hint = view.single_table_of(key).map(|table| table.get_recent(key, seq_max));
-        match hint {
+        let single = view.single_table_of(key);
+        let in_tables = || match single {
+            Some(table) => table.get(key, hash, seq_max),
+            None => view.get_in_tables(key, hash, seq_max),
+        };
+        match single.map(|table| table.get_recent(key, seq_max)) {
             Some(Hint::Found(found)) => return Ok(Some(found)),
-            Some(Hint::Tables) => return view.get_in_tables(key, hash, seq_max),
+            Some(Hint::Tables) => return in_tables(),
             Some(Hint::Rows) | None => {}
         }
         if let Some(row) = self.rows.get(key, hash, seq_max) {
             return Ok(Some(row));
         }
-        let found = view.get_in_tables(key, hash, seq_max)?;
+        let found = in_tables()?;
         // Only a reader of the present knows that what it found is the newest version.
         if let Some(found) = found.as_ref().filter(|_| seq_max >= view.tables_seq_max()) {
             self.rows.admit(ticket, hash, found);

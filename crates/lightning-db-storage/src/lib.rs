@@ -46,6 +46,7 @@ mod changes;
 mod keyspace;
 mod progress;
 mod range;
+mod segment;
 mod snapshot;
 mod statistics;
 mod times;
@@ -91,6 +92,7 @@ pub use options::{Durability, KeyspaceOptions, Maintenance, MergeFilter, StoreOp
 pub use progress::{Observer, Progress, Stage};
 pub use range::Range;
 pub use recovery::RecoveryReport;
+pub use segment::{Offer, Segment, Visitor};
 pub use slice::Slice;
 pub use snapshot::Snapshot;
 pub use statistics::{CommitCounts, DiskUsage, KeyspaceStatistics, MemoryUsage, Statistics};

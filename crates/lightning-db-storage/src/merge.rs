@@ -2,9 +2,12 @@
 
 use std::cmp::Ordering;
 
+use std::ops::ControlFlow;
+
 use crate::entry::{self, Entry};
 use crate::error::Result;
 use crate::memtable::{MemCursor, prefix_of};
+use crate::segment::{Offer, Segment, Span};
 use crate::table::RunCursor;
 
 /// A place in one sorted source.
@@ -160,10 +163,12 @@ impl Merger {
     /// The source that stands at the merger's entry.
     #[inline]
     fn first(&self) -> Option<&Source> {
-        if let [only] = &self.sources[..] {
-            return Some(only);
-        }
-        Some(&self.sources[*self.heap.first()?])
+        self.first_number().map(|first| &self.sources[first])
+    }
+
+    #[inline]
+    fn first_number(&self) -> Option<usize> {
+        if self.sources.len() == 1 { Some(0) } else { self.heap.first().copied() }
     }
 
     /// The entry it stands at, sharing its buffer.
@@ -194,6 +199,42 @@ impl Merger {
         }
     }
 
+    /// Offers the segments at which the cursor of a table stands, going forward, where all of them
+    /// comes before whatever is next in the other sources, to a reader of a number and a floor; see
+    /// [`RunCursor::offer`].
+    pub(crate) fn offer(
+        &mut self,
+        reader: (u64, u64),
+        take: &mut dyn FnMut(Segment) -> Offer,
+    ) -> Result<ControlFlow<(), Option<Span>>> {
+        let Some(first) = self.first_number().filter(|_| self.forward) else {
+            return Ok(ControlFlow::Continue(None));
+        };
+        let Source::Table(cursor) = &self.sources[first] else {
+            return Ok(ControlFlow::Continue(None));
+        };
+        if !cursor.begins_block() {
+            return Ok(ControlFlow::Continue(None));
+        }
+        let others = self.heap.iter().skip(1).take(2);
+        let next = |other: &usize| self.sources[*other].entry().map(entry::key_of);
+        let limit = others.filter_map(next).min().map(<[u8]>::to_vec);
+        let Source::Table(cursor) = &mut self.sources[first] else {
+            return Ok(ControlFlow::Continue(None));
+        };
+        let offered = cursor.offer(limit.as_deref(), reader, take)?;
+        self.settle(first);
+        Ok(offered)
+    }
+
+    /// Table and block that the cursor of its entry stands in.
+    pub(crate) fn block_place(&self) -> Option<(u64, usize)> {
+        match self.first()? {
+            Source::Table(cursor) => cursor.place(),
+            Source::Memory(_) => None,
+        }
+    }
+
     /// To the next entry of its direction.
     #[inline]
     pub(crate) fn step(&mut self) -> Result<()> {
@@ -203,15 +244,22 @@ impl Merger {
         }
         let Some(&first) = self.heap.first() else { return Ok(()) };
         self.sources[first].step(self.forward)?;
+        self.settle(first);
+        Ok(())
+    }
+
+    /// Puts the first source, which has moved, where it belongs.
+    #[inline]
+    fn settle(&mut self, first: usize) {
         match self.sources[first].entry() {
-            Some(_) if self.heap.len() == 1 => return Ok(()),
+            Some(_) if self.heap.len() <= 1 => return,
             Some(entry) => self.prefixes[first] = prefix_of(entry::key_of(entry)),
+            None if self.heap.is_empty() => return,
             None => {
                 self.heap.swap_remove(0);
             }
         }
         self.sift_down(0);
-        Ok(())
     }
 
     fn sift_down(&mut self, mut at: usize) {

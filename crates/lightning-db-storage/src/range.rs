@@ -10,6 +10,7 @@ use crate::entry::{self, Entry, EntryRef, Kind};
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
 use crate::merge::Merger;
+use crate::segment::{Offer, Segment, Span};
 use crate::slice::Slice;
 use crate::snapshot::ReadPoint;
 use crate::view::{View, is_value};
@@ -162,7 +163,7 @@ impl Range {
     }
 
     /// Visits what is left of the block that the front stands in, up to what needs a closer look.
-    fn visit_block(
+    pub(crate) fn visit_block(
         &mut self,
         visit: &mut impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
@@ -208,6 +209,34 @@ impl Range {
         Ok(flow)
     }
 
+    /// Passes over segments that are not wanted; gives the one that is to be read next, if there
+    /// is one.
+    pub(crate) fn offer(
+        &mut self,
+        take: &mut dyn FnMut(Segment) -> Offer,
+    ) -> Result<ControlFlow<(), Option<Span>>> {
+        let Self { front: Some(merger), back: None, point, bounds, floor, .. } = self else {
+            return Ok(ControlFlow::Continue(None));
+        };
+        if bounds.1 != Bound::Unbounded {
+            return Ok(ControlFlow::Continue(None));
+        }
+        let offered = merger.offer((point.seq, *floor), take);
+        self.ended = offered.is_err();
+        offered
+    }
+
+    /// Gives nothing more.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+        self.lent.is_given = false;
+    }
+
+    /// Table, by its number in the cache, and block that the front stands in.
+    pub(crate) fn place(&self) -> Option<(u64, usize)> {
+        self.front.as_ref()?.block_place()
+    }
+
     /// The key that [`advance`](Self::advance) went to, and its value; `None` if it found none, or
     /// another key was asked for since.
     #[inline]
@@ -221,7 +250,7 @@ impl Range {
 
     /// Whether there may be another key: the front then stands behind what was given.
     #[inline]
-    fn is_ready(&mut self) -> Result<bool> {
+    pub(crate) fn is_ready(&mut self) -> Result<bool> {
         if let Some(error) = self.failed.take() {
             self.ended = true;
             return Err(error);

@@ -30,7 +30,7 @@ use crate::entry::{self, Entry};
 use crate::error::{Error, Result};
 
 use self::block::{Expected, read_block};
-use self::cache::Place;
+use self::cache::TableBlocks;
 use self::filter::Filter;
 use self::format::{BLOCK_HEADER_LEN, BlockKind, Extent, Footer, read_footer};
 use self::index::Index;
@@ -54,10 +54,17 @@ pub(crate) struct Table {
     cache: Arc<BlockCache>,
     /// Number of this table in the cache.
     owner: u64,
-    parts: OnceLock<Parts>,
+    loaded: OnceLock<Loaded>,
 }
 
-/// What is read at the first use and held from then on.
+/// What is held from the first use on.
+#[derive(Debug)]
+struct Loaded {
+    parts: Parts,
+    blocks: TableBlocks,
+}
+
+/// What a table says of its blocks.
 #[derive(Debug)]
 struct Parts {
     filter: Filter,
@@ -79,7 +86,7 @@ impl Table {
         check_len(&*file, path, &meta)?;
         let owner = cache.owner();
         let path = path.to_owned();
-        Ok(Self { file, path, meta, cache, owner, parts: OnceLock::new() })
+        Ok(Self { file, path, meta, cache, owner, loaded: OnceLock::new() })
     }
 
     /// Reads the facts about a table from its file alone.
@@ -106,86 +113,85 @@ impl Table {
     /// # Errors
     /// `Corrupt` or `Io` if what is needed cannot be read.
     pub(crate) fn get(&self, key: &[u8], key_hash: u64, seq_max: u64) -> Result<Option<Entry>> {
-        let meta = &self.meta;
-        if key < &meta.key_min[..] || key > &meta.key_max[..] || seq_max < meta.seq_min {
+        if seq_max < self.meta.seq_min {
             return Ok(None);
         }
-        let parts = self.parts()?;
-        if !parts.filter.may_contain(key_hash) {
+        let loaded = self.loaded()?;
+        let Parts { filter, index } = &loaded.parts;
+        if !filter.may_contain(key_hash) {
             return Ok(None);
         }
-        let number = parts.index.find(key, seq_max);
-        if number == parts.index.count() {
+        let number = index.find(key, seq_max);
+        if number == index.count() {
             return Ok(None);
         }
-        let block = self.block(parts, number, true)?;
-        self.remember(&block);
+        let block = self.block(loaded, number, true)?;
         let at = block.lower_bound(key, seq_max);
-        if at == block.count() {
-            return Ok(None);
-        }
         let (start, end) = (block.offset(at), block.offset(at + 1));
-        let found = entry::key_of(block.bytes(start, end)) == key;
-        Ok(found.then(|| block.shared(start, end)))
+        let found = at < block.count() && entry::key_of(block.bytes(start, end)) == key;
+        let found = found.then(|| block.shared(start, end));
+        self.remember(block);
+        Ok(found)
     }
 
     /// Bytes of index and filter held in memory; zero before the first use.
     pub(crate) fn memory(&self) -> usize {
-        self.parts.get().map_or(0, |parts| parts.filter.memory() + parts.index.memory())
+        self.loaded.get().map_or(0, |Loaded { parts, blocks }| {
+            parts.filter.memory() + parts.index.memory() + blocks.memory()
+        })
     }
 
-    /// Index and filter. Two threads that come first may both read them; one copy is kept.
+    /// Index, filter and places of blocks. Two threads that come first may both read them; one copy
+    /// is kept.
     #[inline]
-    fn parts(&self) -> Result<&Parts> {
-        match self.parts.get() {
-            Some(parts) => Ok(parts),
-            None => self.load_parts(),
+    fn loaded(&self) -> Result<&Loaded> {
+        match self.loaded.get() {
+            Some(loaded) => Ok(loaded),
+            None => self.load(),
         }
     }
 
+    #[inline]
+    fn index(&self) -> Result<&Index> {
+        Ok(&self.loaded()?.parts.index)
+    }
+
     #[cold]
-    fn load_parts(&self) -> Result<&Parts> {
+    fn load(&self) -> Result<&Loaded> {
         let (footer, parts) = read_parts(&*self.file, &self.path, self.meta.file_len)?;
         if footer.table_id != self.meta.table_id {
             let detail = format!("table {} stands here", footer.table_id);
             return Err(Error::corrupt(&self.path, 0, detail));
         }
-        Ok(self.parts.get_or_init(|| parts))
+        let blocks = TableBlocks::new(&self.cache, parts.index.count());
+        Ok(self.loaded.get_or_init(|| Loaded { parts, blocks }))
     }
 
     /// A data block, from the cache or the file. Without `fill` the cache is neither counted nor
     /// changed.
     #[inline]
-    fn block(&self, parts: &Parts, number: usize, fill: bool) -> Result<Arc<Block>> {
-        #[expect(clippy::cast_possible_truncation, reason = "the index counts blocks in 32 bits")]
-        let place = (self.owner, number as u32);
-        let cached = if fill { self.cache.get(place) } else { self.cache.peek(place) };
+    fn block(&self, loaded: &Loaded, number: usize, fill: bool) -> Result<Arc<Block>> {
+        let blocks = &loaded.blocks;
+        let cached = if fill { blocks.get(number) } else { blocks.peek(number) };
         match cached {
             Some(block) => Ok(block),
-            None => self.load_block(parts, number, fill.then_some(place)),
+            None => self.load_block(loaded, number, fill),
         }
     }
 
-    /// Reads a block, and puts it into the cache at `place`.
+    /// Reads a block, and puts it into the cache if that is to be filled.
     #[cold]
-    fn load_block(&self, parts: &Parts, number: usize, place: Option<Place>) -> Result<Arc<Block>> {
+    fn load_block(&self, loaded: &Loaded, number: usize, fill: bool) -> Result<Arc<Block>> {
         let mut block =
-            read_data(&*self.file, &self.path, self.meta.table_id, &parts.index, number)?;
+            read_data(&*self.file, &self.path, self.meta.table_id, &loaded.parts.index, number)?;
         if self.meta.stamp != 0 {
             block.stamp(self.meta.stamp);
         }
         let block = Arc::new(block);
-        if let Some(place) = place {
-            self.cache.insert(place, &block);
+        if fill {
+            loaded.blocks.insert(number, &block);
         }
         Ok(block)
-    }
-}
-
-impl Drop for Table {
-    fn drop(&mut self) {
-        let blocks = self.parts.get().map_or(0, |parts| parts.index.count());
-        self.cache.remove(self.owner, u32::try_from(blocks).unwrap_or(u32::MAX));
     }
 }
 

@@ -3,10 +3,12 @@
 //! Of a table that counts from a key on, the cursor never shows what comes before that key. The
 //! bound is looked at when a block is entered, never at a step within one.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::entry::Entry;
 use crate::error::Result;
+use crate::segment::{Offer, Segment, Span};
 
 use super::block::Block;
 use super::portion::Portion;
@@ -139,6 +141,53 @@ impl RunCursor {
         }
     }
 
+    /// Table, by its number in the cache, and block that it stands in.
+    #[inline]
+    pub(crate) fn place(&self) -> Option<(u64, usize)> {
+        self.block.as_ref().map(|_| (self.tables[self.table].table.owner, self.number))
+    }
+
+    /// Whether it stands at the first entry of a block.
+    #[inline]
+    pub(crate) fn begins_block(&self) -> bool {
+        self.block.is_some() && self.at == 0
+    }
+
+    /// Offers the segments from here on, which all come before `limit`, one after the other, and
+    /// goes behind those that are passed without a look at their blocks. Gives the one that is to
+    /// be read, if there is one: the cursor stands at its first entry.
+    pub(crate) fn offer(
+        &mut self,
+        limit: Option<&[u8]>,
+        reader: (u64, u64),
+        take: &mut dyn FnMut(Segment) -> Offer,
+    ) -> Result<ControlFlow<(), Option<Span>>> {
+        let (mut table, mut number) = (self.table, self.number);
+        let offered = loop {
+            let Some(portion) = self.tables.get(table) else {
+                break ControlFlow::Continue(None);
+            };
+            if number == portion.table.index()?.count() {
+                table += 1;
+                number = self.first_block(table)?;
+                continue;
+            }
+            let Some(span) = portion.span(number, limit, reader)? else {
+                break ControlFlow::Continue(None);
+            };
+            match take(span.segment()) {
+                Offer::Pass => number = span.blocks.end,
+                Offer::Read => break ControlFlow::Continue(Some(span)),
+                Offer::Break => break ControlFlow::Break(()),
+            }
+        };
+        if (table, number) != (self.table, self.number) {
+            self.leave(Side::Unpositioned);
+            self.enter_forward(table, number)?;
+        }
+        Ok(offered)
+    }
+
     /// Goes to the entry after this one.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<()> {
@@ -191,7 +240,7 @@ impl RunCursor {
         let table = self.tables.partition_point(|portion| portion.last_key() < key);
         match self.tables.get(table) {
             Some(found) => {
-                let number = found.table.parts()?.index.find(key, seq);
+                let number = found.table.index()?.find(key, seq);
                 Ok((table, number.max(self.first_block(table)?)))
             }
             None => Ok((table, 0)),
@@ -202,7 +251,7 @@ impl RunCursor {
     #[inline]
     fn first_block(&self, table: usize) -> Result<usize> {
         match self.tables.get(table).and_then(|found| Some((found, found.bound()?))) {
-            Some((found, bound)) => Ok(found.table.parts()?.index.find(bound, u64::MAX)),
+            Some((found, bound)) => Ok(found.table.index()?.find(bound, u64::MAX)),
             None => Ok(0),
         }
     }
@@ -214,11 +263,11 @@ impl RunCursor {
         let Some(portion) = self.tables.get(table) else {
             return Ok(None);
         };
-        let parts = portion.table.parts()?;
-        if number >= parts.index.count() {
+        let loaded = portion.table.loaded()?;
+        if number >= loaded.parts.index.count() {
             return Ok(None);
         }
-        let block = portion.table.block(parts, number, self.fill)?;
+        let block = portion.table.block(loaded, number, self.fill)?;
         let first = portion.bound().map_or(0, |bound| block.lower_bound(bound, u64::MAX));
         Ok(Some((block, first)))
     }
@@ -258,7 +307,7 @@ impl RunCursor {
                 break;
             };
             table = before;
-            number = self.tables[table].table.parts()?.index.count();
+            number = self.tables[table].table.index()?.count();
         }
         self.leave(Side::Before);
         Ok(())

@@ -50,6 +50,11 @@ impl TableMeta {
         FIXED_LEN + self.key_min.len() + self.key_max.len() + self.blobs.len() * 8
     }
 
+    /// Whether each entry is the one version of its key, and its value for all time.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.older == 0 && self.tombstones == 0 && self.expiring == 0 && self.blobs.is_empty()
+    }
+
     /// Gives all entries of a table that was written with zeros their number.
     pub(crate) fn stamp(&mut self, seq: u64) {
         debug_assert!(self.seq_max == 0, "only entries without a number can be stamped");

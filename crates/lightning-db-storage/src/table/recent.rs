@@ -1,9 +1,10 @@
-//! The block that a thread read last: reads in key order find their next key there.
+//! The blocks that a thread read last: reads in key order find their next key there.
 //!
 //! Point reads in key order would otherwise pay for filter, index and cache at every key. A thread
-//! remembers one block; a key within it is answered from it. While that works, a key behind its end
-//! goes to the tables, which brings the next block; while it does not, cached rows come first, and
-//! only one read in [`PROBE_EVERY`] goes to the tables to see whether keys come in order.
+//! remembers a block of each of a few tables, so that reads of one may come between those of
+//! another; a key within it is answered from it. While that works, a key behind its end goes to the
+//! tables, which brings the next block; while it does not, cached rows come first, and only one
+//! read in [`PROBE_EVERY`] goes to the tables to see whether keys come in order.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -12,14 +13,17 @@ use super::Table;
 use super::block::Block;
 use crate::entry::{self, Entry};
 
+/// Tables of which a thread remembers a block, at most.
+const TABLES: usize = 8;
 /// One read in so many tries the tables first.
 const PROBE_EVERY: u32 = 64;
 /// Reads that may miss the block before the order is given up.
 const PATIENCE: u32 = 4;
 
 thread_local! {
-    static RECENT: RefCell<Recent> = const {
-        RefCell::new(Recent::of(0))
+    /// By number of the table in its cache, of which the lowest bits count.
+    static RECENT: RefCell<[Recent; TABLES]> = const {
+        RefCell::new([const { Recent::of(0) }; TABLES])
     };
 }
 
@@ -40,12 +44,16 @@ impl Recent {
         Self { cache, owner: 0, block: None, patience: 0, reads: 0 }
     }
 
-    /// Forgets what is of another store.
+    /// What is remembered for a table; what is of another store is forgotten.
     #[inline]
-    fn enter(&mut self, cache: u64) {
-        if self.cache != cache {
-            *self = Self::of(cache);
+    fn of_table<'r>(all: &'r mut [Self; TABLES], table: &Table) -> &'r mut Self {
+        let place = usize::try_from(table.owner % TABLES as u64).unwrap_or(0);
+        let recent = &mut all[place];
+        let cache = table.cache.id();
+        if recent.cache != cache {
+            *recent = Self::of(cache);
         }
+        recent
     }
 }
 
@@ -61,11 +69,11 @@ pub(crate) enum Hint {
 }
 
 impl Table {
-    /// Looks into the block that this thread read last.
+    /// Looks into the block of this table that this thread read last.
     #[inline]
     pub(crate) fn get_recent(&self, key: &[u8], seq_max: u64) -> Hint {
-        RECENT.with_borrow_mut(|recent| {
-            recent.enter(self.cache.id());
+        RECENT.with_borrow_mut(|all| {
+            let recent = Recent::of_table(all, self);
             if recent.owner == self.owner
                 && let Some(block) = &recent.block
                 && let Some(found) = find_within(block, key, seq_max)
@@ -83,11 +91,11 @@ impl Table {
     }
 
     /// Remembers a block of this table for the thread's next read.
-    pub(super) fn remember(&self, block: &Arc<Block>) {
-        RECENT.with_borrow_mut(|recent| {
-            recent.enter(self.cache.id());
+    pub(super) fn remember(&self, block: Arc<Block>) {
+        RECENT.with_borrow_mut(|all| {
+            let recent = Recent::of_table(all, self);
             recent.owner = self.owner;
-            recent.block = Some(Arc::clone(block));
+            recent.block = Some(block);
         });
     }
 }

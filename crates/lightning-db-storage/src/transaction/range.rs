@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::reads::ReadSet;
 use crate::error::Result;
 use crate::range::Range;
+use crate::segment::Visitor;
 use crate::slice::Slice;
 
 type Item = Result<(Slice, Slice)>;
@@ -117,6 +118,22 @@ impl TransactionRange {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// As [`Range::visit_segments`]. Where the transaction has written, there are no segments. It
+    /// counts as read up to its end.
+    ///
+    /// # Errors
+    /// As an item.
+    pub fn visit_segments(&mut self, visitor: &mut impl Visitor) -> Result<ControlFlow<()>> {
+        if !self.is_base || self.ended {
+            return self.visit(&mut |key, value| visitor.visit(key, value));
+        }
+        if let Some((reads, slot)) = &self.reads {
+            reads.lock().note_front(*slot, None);
+        }
+        self.ended = true;
+        self.base.visit_segments(visitor)
     }
 
     /// As [`Range::current`].

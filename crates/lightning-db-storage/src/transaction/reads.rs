@@ -32,6 +32,8 @@ const LATELY: usize = 2 << 10;
 pub(crate) struct ReadSet {
     /// By number of the keyspace, ascending.
     keyspaces: Vec<(u32, Reads)>,
+    /// Place of the one that was read last: mostly it is read next.
+    last: usize,
     /// Ranges that are being read, and places for more.
     open: Vec<RangeRead>,
     /// Places that no range has.
@@ -168,7 +170,15 @@ fn compare_ends(one: &Bound<Vec<u8>>, other: &Bound<Vec<u8>>) -> Ordering {
 impl ReadSet {
     fn of(&mut self, keyspace: &Keyspace) -> &mut Reads {
         let id = keyspace.inner.id;
-        let at = match self.keyspaces.binary_search_by_key(&id, |(id, _)| *id) {
+        if self.keyspaces.get(self.last).is_none_or(|(last, _)| *last != id) {
+            self.last = self.place_of(keyspace);
+        }
+        &mut self.keyspaces[self.last].1
+    }
+
+    fn place_of(&mut self, keyspace: &Keyspace) -> usize {
+        let id = keyspace.inner.id;
+        match self.keyspaces.binary_search_by_key(&id, |(id, _)| *id) {
             Ok(at) => at,
             Err(at) => {
                 let reads = Reads {
@@ -180,8 +190,7 @@ impl ReadSet {
                 self.keyspaces.insert(at, (id, reads));
                 at
             }
-        };
-        &mut self.keyspaces[at].1
+        }
     }
 
     pub(super) fn add_key(&mut self, keyspace: &Keyspace, key: &[u8]) {
