@@ -6,61 +6,117 @@ use lightning_db_expression::number;
 use lightning_db_optimizer::{JoinKind, JoinMethod, PlanId};
 use lightning_db_types::{Value, ValueRef};
 
-use super::kept::{Kept, Row, bytes_of};
+use super::kept::Kept;
 use super::keys::{KeyTable, canonical};
 use super::{MORE, Run, Sink, with_around, with_values};
 use crate::error::{Error, Result};
 use crate::program::{Computed, Join, Pair, Values};
 
+/// Behind the last row of a key.
+const END: u32 = u32::MAX;
+
 /// One side of a join, by its keys.
 struct Table<'a> {
+    /// Each row with its key behind it.
     rows: Kept<'a>,
-    positions: KeyTable,
-    /// Keys that were seen, each with the rows that have it.
-    keys: Vec<(Row, Vec<u32>)>,
-    /// Keys with a null, which equal nothing.
-    unknown: Vec<Row>,
+    /// Values of a row, without its key.
+    width: usize,
+    /// The first row of each key.
+    first: KeyTable,
+    /// For each row the next one of its key, and for the first one of a key the last.
+    links: Vec<Link>,
+    /// Rows whose key has a null, which equals nothing.
+    unknown: Vec<u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Link {
+    next: u32,
+    last: u32,
 }
 
 /// Rows of a kept side that a row may match.
 enum Matches<'t> {
     All,
-    These(&'t [u32]),
+    /// From this one on, as the links say.
+    From(u32, &'t [Link]),
+    None,
     /// None is known to: a null might be equal.
     Unknown,
 }
 
-/// Takes a row of the right side; says whether more are wanted, and whether it matches.
-type Matcher<'s> = dyn FnMut(&[ValueRef<'_>]) -> Result<(ControlFlow<()>, bool)> + 's;
-
 impl Table<'_> {
-    /// The rows with a key, or whether there is an unknown pair where that is asked for.
+    /// Adds a row with its key behind it.
+    fn add(&mut self, mut row: Vec<Value>) -> Result<()> {
+        let (at, width) = (self.rows.len(), self.width);
+        let place = u32::try_from(at).unwrap_or(END);
+        self.links.push(Link { next: END, last: place });
+        if canonical(&mut row[width..]).is_none() {
+            self.unknown.push(place);
+            return self.rows.push_row(row.into());
+        }
+        self.rows.push_row(row.into())?;
+        let rows = self.rows.rows();
+        let key = &rows[at][width..];
+        let (first, value) = (&mut self.first, |place: usize| key[place].as_value_ref());
+        let found = with_values(key.len(), value, |key| {
+            first.find_or_insert(key, at, |other| &rows[other][width..])
+        });
+        if found < at {
+            let last = std::mem::replace(&mut self.links[found].last, place);
+            self.links[last as usize].next = place;
+        }
+        Ok(())
+    }
+
+    /// The rows with a key, or whether there is an unknown pair where that is asked for. The key
+    /// takes the form of those that it equals.
     fn matches(&self, key: &mut [Value], asks_unknown: bool) -> Matches<'_> {
+        let (rows, width) = (self.rows.rows(), self.width);
         if canonical(key).is_none() {
             for value in key.iter_mut() {
                 if let Some(same) = number::canonical(value.as_value_ref()) {
                     *value = same;
                 }
             }
-            let known = self.keys.iter().map(|(other, _)| other);
-            let mut others = known.chain(&self.unknown);
-            let unknown = asks_unknown && others.any(|other| agree(key, other));
-            return if unknown { Matches::Unknown } else { Matches::These(&[]) };
+            let unknown = asks_unknown && rows.iter().any(|other| agree(key, &other[width..]));
+            return if unknown { Matches::Unknown } else { Matches::None };
         }
-        let found = with_values(
-            key.len(),
-            |place| key[place].as_value_ref(),
-            |key| self.positions.find(key, |at| &self.keys[at].0),
-        );
+        let value = |place: usize| key[place].as_value_ref();
+        let found = with_values(key.len(), value, |key| {
+            self.first.find(key, |other| &rows[other][width..])
+        });
         match found {
-            Some(found) => Matches::These(&self.keys[found].1),
-            None if asks_unknown && self.unknown.iter().any(|other| agree(key, other)) => {
-                Matches::Unknown
+            Some(found) => Matches::From(u32::try_from(found).unwrap_or(END), &self.links),
+            None if asks_unknown => {
+                let mut unknown = self.unknown.iter().map(|at| &rows[*at as usize][width..]);
+                let any = unknown.any(|other| agree(key, other));
+                if any { Matches::Unknown } else { Matches::None }
             }
-            None => Matches::These(&[]),
+            None => Matches::None,
         }
     }
 }
+
+impl Matches<'_> {
+    /// The places of the rows, of so many in all.
+    fn places(&self, len: usize) -> impl Iterator<Item = usize> {
+        let (all, mut next, links) = match *self {
+            Self::All => (0..len, END, &[][..]),
+            Self::From(first, links) => (0..0, first, links),
+            Self::None | Self::Unknown => (0..0, END, &[][..]),
+        };
+        let linked = std::iter::from_fn(move || {
+            let at = next as usize;
+            next = links.get(at)?.next;
+            Some(at)
+        });
+        all.chain(linked)
+    }
+}
+
+/// Takes a row of the right side; says whether more are wanted, and whether it matches.
+type Matcher<'s> = dyn FnMut(&[ValueRef<'_>]) -> Result<(ControlFlow<()>, bool)> + 's;
 
 impl Run<'_> {
     pub(super) fn join(
@@ -85,10 +141,13 @@ impl Run<'_> {
                 self.hash_left(join, outer, sink)
             }
             JoinMethod::HashRight | JoinMethod::HashLeft | JoinMethod::Merge => {
-                let right = self.table(join.right, &join.right_keys, outer)?;
+                let side = (join.right, join.widths.1);
+                let right = self.table(side, &join.right_keys, outer)?;
+                let (asks_unknown, mut key) = (matches!(join.kind, JoinKind::Mark(_)), Vec::new());
                 self.looked_up(join, &right.rows, outer, sink, |left| {
-                    let mut key = self.key(&join.left_keys, left, outer)?;
-                    Ok(right.matches(&mut key, matches!(join.kind, JoinKind::Mark(_))))
+                    key.clear();
+                    self.add_key(&join.left_keys, left, outer, &mut key)?;
+                    Ok(right.matches(&mut key, asks_unknown))
                 })
             }
         }
@@ -100,48 +159,36 @@ impl Run<'_> {
         Ok(rows)
     }
 
-    fn key(
+    /// Appends the key of a row.
+    fn add_key(
         &self,
         keys: &[Computed],
         row: &[ValueRef<'_>],
         outer: &[ValueRef<'_>],
-    ) -> Result<Vec<Value>> {
-        let value = |key: &Computed| match key.position() {
-            Some(position) => Ok(row[position].to_value()),
-            None => self.value(key, &Values(row), outer),
-        };
-        keys.iter().map(value).collect()
+        to: &mut Vec<Value>,
+    ) -> Result<()> {
+        for key in keys {
+            to.push(match key.position() {
+                Some(position) => row[position].to_value(),
+                None => self.value(key, &Values(row), outer)?,
+            });
+        }
+        Ok(())
     }
 
-    fn table(&self, input: PlanId, keys: &[Computed], outer: &[ValueRef<'_>]) -> Result<Table<'_>> {
-        let mut table = Table {
-            rows: Kept::new(self),
-            positions: KeyTable::default(),
-            keys: Vec::new(),
-            unknown: Vec::new(),
-        };
+    fn table(
+        &self,
+        (input, width): (PlanId, usize),
+        keys: &[Computed],
+        outer: &[ValueRef<'_>],
+    ) -> Result<Table<'_>> {
+        let (rows, first) = (Kept::new(self), KeyTable::default());
+        let mut table = Table { rows, width, first, links: Vec::new(), unknown: Vec::new() };
         self.read(input, outer, &mut |row| {
-            let mut key = self.key(keys, row, outer)?;
-            let at = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
-            table.rows.push(row)?;
-            let Some(known) = canonical(&mut key) else {
-                self.keep(bytes_of(&key))?;
-                table.unknown.push(key.into());
-                return MORE;
-            };
-            let next = table.keys.len();
-            let (positions, all) = (&mut table.positions, &table.keys);
-            let found = with_values(
-                known.len(),
-                |place| known[place].as_value_ref(),
-                |key| positions.find_or_insert(key, next, |at| &all[at].0),
-            );
-            if found == next {
-                self.keep(bytes_of(&key))?;
-                table.keys.push((key.into(), vec![at]));
-            } else {
-                table.keys[found].1.push(at);
-            }
+            let mut kept = Vec::with_capacity(width + keys.len());
+            kept.extend(row.iter().map(|value| value.to_value()));
+            self.add_key(keys, row, outer, &mut kept)?;
+            table.add(kept)?;
             MORE
         })?;
         Ok(table)
@@ -162,23 +209,19 @@ impl Run<'_> {
             let found = matches(left)?;
             let unknown = matches!(found, Matches::Unknown);
             self.one(join, left, (outer, unknown), sink, |pair| {
-                let mut look = |at: usize| {
+                for at in found.places(right.len()) {
                     self.go_on()?;
                     let row = &right.rows()[at];
                     let value = |place: usize| row[place].as_value_ref();
-                    let (flow, is_match) = with_values(row.len(), value, &mut *pair)?;
+                    let (flow, is_match) = with_values(join.widths.1, value, &mut *pair)?;
                     if is_full && is_match {
                         met[at] = true;
                     }
-                    Ok(flow)
-                };
-                match found {
-                    Matches::All => each_until(0..right.len(), &mut look),
-                    Matches::These(rows) => {
-                        each_until(rows.iter().map(|at| *at as usize), &mut look)
+                    if flow.is_break() {
+                        break;
                     }
-                    Matches::Unknown => Ok(()),
                 }
+                Ok(())
             })
         })?;
         if flow.is_break() || !is_full {
@@ -254,17 +297,17 @@ impl Run<'_> {
         outer: &[ValueRef<'_>],
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>> {
-        let left = self.table(join.left, &join.left_keys, outer)?;
-        let mut met = vec![0_usize; left.rows.len()];
+        let width = join.widths.0;
+        let left = self.table((join.left, width), &join.left_keys, outer)?;
+        let (mut met, mut key) = (vec![0_usize; left.rows.len()], Vec::new());
         let flow = self.node(join.right, outer, &mut |right| {
-            let mut key = self.key(&join.right_keys, right, outer)?;
+            key.clear();
+            self.add_key(&join.right_keys, right, outer, &mut key)?;
             let mut any = false;
-            let Matches::These(found) = left.matches(&mut key, false) else { return MORE };
-            for at in found {
-                let at = *at as usize;
+            for at in left.matches(&mut key, false).places(left.rows.len()) {
                 let row = &left.rows.rows()[at];
                 let value = |place: usize| row[place].as_value_ref();
-                let flow = with_values(row.len(), value, |left| {
+                let flow = with_values(width, value, |left| {
                     if self.truth(&join.on, &Pair(left, right), outer)? != Some(true) {
                         return MORE;
                     }
@@ -281,7 +324,7 @@ impl Run<'_> {
             }
             if join.kind == JoinKind::Full && !any {
                 return with_values(
-                    join.widths.0,
+                    width,
                     |_| ValueRef::Null,
                     |nulls| give_pair(join, nulls, right, sink),
                 );
@@ -301,7 +344,7 @@ impl Run<'_> {
                 continue;
             }
             let value = |place: usize| row[place].as_value_ref();
-            let flow = with_values(row.len(), value, |left| match join.kind {
+            let flow = with_values(width, value, |left| match join.kind {
                 JoinKind::Semi | JoinKind::Anti => give_left(join, left, sink),
                 _ => give_alone(join, left, sink),
             })?;
@@ -311,19 +354,6 @@ impl Run<'_> {
         }
         MORE
     }
-}
-
-/// Calls `look` with each place until it breaks.
-fn each_until(
-    places: impl Iterator<Item = usize>,
-    look: &mut dyn FnMut(usize) -> Result<ControlFlow<()>>,
-) -> Result<()> {
-    for place in places {
-        if look(place)?.is_break() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 fn gives_pairs(kind: JoinKind) -> bool {

@@ -66,7 +66,10 @@ impl<'a> Kept<'a> {
     }
 
     pub(super) fn push(&mut self, row: &[ValueRef<'_>]) -> Result<()> {
-        let row = row_of(row);
+        self.push_row(row_of(row))
+    }
+
+    pub(super) fn push_row(&mut self, row: Row) -> Result<()> {
         let bytes = bytes_of(&row);
         self.run.keep(bytes)?;
         self.bytes += bytes;
