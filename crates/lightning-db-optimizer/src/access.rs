@@ -137,6 +137,8 @@ pub(crate) struct Search<'a> {
     pub(crate) query: &'a Query,
     pub(crate) catalog: &'a dyn Catalog,
     pub(crate) model: &'a dyn CostModel,
+    /// Bytes of decoded columns that are kept between scans.
+    pub(crate) column_cache: f64,
     pub(crate) relation: &'a Relation,
     /// What must be true of its rows; columns of other relations stand for values.
     pub(crate) conditions: &'a [ScalarId],

@@ -53,6 +53,9 @@ pub struct Settings {
     pub risk_weight: f64,
     /// Workers that a plan may run on.
     pub workers: u32,
+    /// Bytes of decoded columns that the engine keeps between scans: scans of tables that fit are
+    /// expected to find most of theirs.
+    pub column_cache: usize,
     /// Whether queries are rewritten first.
     pub rewrites: bool,
     /// How much work ordering each block of joins may be.
@@ -67,6 +70,7 @@ impl Default for Settings {
             cost_model: Arc::new(Nanoseconds::default()),
             risk_weight: 0.1,
             workers: 1,
+            column_cache: 0,
             rewrites: true,
             join_budget: Budget::default(),
             nodes_max: 100_000,

@@ -10,6 +10,7 @@ use lightning_db_types::Clock;
 
 use crate::catalog::TableCatalog;
 use crate::error::Result;
+use crate::execute::{ColumnCache, ColumnCacheStatistics};
 use crate::learn::Learned;
 use crate::source::Source;
 use crate::statement::{Statement, Variants};
@@ -24,7 +25,10 @@ const DRIFT_ROWS: u64 = 1_000;
 pub struct EngineOptions {
     /// Bytes that a run may keep for sorts, groups and sides of joins: 256 MiB by default.
     pub memory_limit: usize,
-    /// How plans are made. They are for one worker.
+    /// Bytes of decoded columns that scans keep for the next ones, 64 MiB by default; with zero
+    /// each scan decodes what it reads. They are kept beside what the store keeps in memory.
+    pub column_cache: usize,
+    /// How plans are made. They are for one worker and this cache of columns.
     pub settings: Settings,
     /// Whether rows are counted in a few runs of each statement, and plans follow what was counted:
     /// so by default.
@@ -38,6 +42,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             memory_limit: 256 << 20,
+            column_cache: 64 << 20,
             settings: Settings::default(),
             learning: true,
             variants: true,
@@ -56,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) tables: Tables,
     pub(crate) optimizer: Optimizer,
     pub(crate) memory_limit: usize,
+    pub(crate) columns: ColumnCache,
     /// What runs have taught, if they do.
     pub(crate) learned: Option<Learned>,
     /// Plans for values of parameters, if there are such.
@@ -72,18 +78,24 @@ impl QueryEngine {
 
     /// An engine with options.
     pub fn with_options(tables: &Tables, options: EngineOptions) -> Self {
-        let EngineOptions { memory_limit, settings, learning, variants } = options;
-        let optimizer = Optimizer::new(Settings { workers: 1, ..settings });
+        let EngineOptions { memory_limit, column_cache, settings, learning, variants } = options;
+        let columns = ColumnCache::new(column_cache);
+        let optimizer = Optimizer::new(Settings { workers: 1, column_cache, ..settings });
         let learned = learning.then(|| Learned::open(tables.store()));
         let variants = variants.then(Variants::new);
         let (tables, catalog) = (tables.clone(), ArcSwapOption::empty());
-        let inner = Inner { tables, optimizer, memory_limit, learned, variants, catalog };
+        let inner = Inner { tables, optimizer, memory_limit, columns, learned, variants, catalog };
         Self { inner: Arc::new(inner) }
     }
 
     /// Bytes of rows that a query may keep.
     pub fn memory_limit(&self) -> usize {
         self.inner.memory_limit
+    }
+
+    /// How often scans found decoded columns of earlier ones, and what these take.
+    pub fn column_cache(&self) -> ColumnCacheStatistics {
+        self.inner.columns.statistics()
     }
 
     /// The tables.

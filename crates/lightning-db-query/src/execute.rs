@@ -33,6 +33,8 @@ use lightning_db_types::{Clock, Value, ValueRef};
 use crate::error::{Error, Result};
 use crate::program::{Computed, Frame, Part, Path, Program, Question, ROW_ID, Side, Step, Values};
 use crate::watch::Watch;
+pub(crate) use batch::ColumnCache;
+pub use batch::ColumnCacheStatistics;
 use function::Member;
 use kept::RowSet;
 use values::{with_around, with_values};
@@ -53,6 +55,8 @@ pub(crate) struct Run<'a> {
     /// Bytes that may be kept in all.
     pub(crate) memory_limit: usize,
     pub(crate) memory: Cell<usize>,
+    /// Decoded columns of earlier runs.
+    pub(crate) columns: &'a ColumnCache,
     /// What indexes found for conditions and scores, by position: as it is asked for.
     pub(crate) members: RefCell<Vec<Option<Member>>>,
     /// Who looks at it from elsewhere, or ends it.

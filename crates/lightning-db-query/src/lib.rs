@@ -78,6 +78,7 @@ pub use lightning_db_optimizer::{Hints, QueryBuilder, build};
 pub use catalog::TableCatalog;
 pub use engine::{EngineOptions, QueryEngine};
 pub use error::{Error, Result};
+pub use execute::ColumnCacheStatistics;
 pub use source::Source;
 pub use statement::{Analyzed, PlanFormat, ResultColumn, Statement};
 pub use table_query::{FromRow, TableQuery};

@@ -202,6 +202,7 @@ impl Prepared {
             given: &[],
             memory_limit: engine.inner.memory_limit,
             memory: std::cell::Cell::new(0),
+            columns: &engine.inner.columns,
             members: RefCell::default(),
             watch: None,
             counted: None,

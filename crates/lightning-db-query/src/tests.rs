@@ -3,6 +3,7 @@
 mod allocations;
 mod batches;
 mod chains;
+mod columns;
 mod learning;
 mod random;
 #[cfg(all(feature = "spatial", feature = "text"))]
@@ -25,6 +26,7 @@ use crate::{EngineOptions, Error, Progress, QueryEngine, Statement, Watch};
 fn tables() -> Tables {
     let options = StoreOptions::new("/store")
         .memory_limit(4 << 20)
+        .block_size(1 << 10)
         .maintenance(Maintenance::Stepped)
         .vfs(Arc::new(SimVfs::new()))
         .clock(Arc::new(SimClock::default()))

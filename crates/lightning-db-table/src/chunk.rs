@@ -6,6 +6,7 @@
 use std::ops::ControlFlow;
 
 use lightning_db_index::row_id_of;
+use lightning_db_storage::{Offer, Segment, Visitor};
 use lightning_db_types::{Decimal, ValueRef};
 
 use crate::catalog::Schema;
@@ -34,6 +35,23 @@ pub struct RowChunk<'a> {
     row_ids: Vec<u64>,
     /// The null bits of all rows together.
     nulls: Vec<u8>,
+    segment: Option<Segment>,
+}
+
+/// Takes the rows of a table in chunks.
+pub trait ChunkVisitor<E> {
+    /// Takes a segment without its rows, if it has kept what it needs of them: rows that it was
+    /// given in a chunk of this [`segment`](RowChunk::segment). `None` if it has not.
+    ///
+    /// # Errors
+    /// Its own.
+    fn known(&mut self, segment: Segment) -> Result<Option<ControlFlow<()>>, E>;
+
+    /// Takes a chunk.
+    ///
+    /// # Errors
+    /// Its own.
+    fn chunk(&mut self, chunk: &RowChunk<'_>) -> Result<ControlFlow<()>, E>;
 }
 
 /// A column of the rows of a chunk.
@@ -59,7 +77,14 @@ pub struct StoredColumn<'c> {
 impl<'a> RowChunk<'a> {
     fn new(schema: &'a Schema, layout: &'a Layout) -> Self {
         let (bytes, row_ids) = (Vec::new(), Vec::new());
-        Self { schema, layout, bytes, bounds: vec![0], row_ids, nulls: Vec::new() }
+        let (bounds, nulls) = (vec![0], Vec::new());
+        Self { schema, layout, bytes, bounds, row_ids, nulls, segment: None }
+    }
+
+    /// The segment whose rows these are, if they are all rows of one and stay so: stored columns of
+    /// theirs may be kept.
+    pub fn segment(&self) -> Option<Segment> {
+        self.segment
     }
 
     /// How many rows it has.
@@ -75,6 +100,11 @@ impl<'a> RowChunk<'a> {
     /// Numbers of the rows in their table.
     pub fn row_ids(&self) -> &[u64] {
         &self.row_ids
+    }
+
+    /// Whether the rows have a column themselves: older ones have its default.
+    pub fn is_stored(&self, id: usize) -> bool {
+        self.layout.has(id)
     }
 
     /// A column, by id.
@@ -234,16 +264,16 @@ fn append(from: &[u8], len: usize, to: &mut Vec<u8>) {
 }
 
 impl TableReader<'_> {
-    /// Calls `visit` with all rows, in the order of their numbers, in chunks of up to `rows_max`,
-    /// until it breaks. The first chunks are smaller. Rows that were read before an error are
-    /// given first.
+    /// Gives all rows, in the order of their numbers, in chunks of up to `rows_max`, or of a
+    /// segment, until the visitor breaks. The first chunks are smaller. Rows that were read before
+    /// an error are given first.
     ///
     /// # Errors
-    /// Those of the store, and those of `visit`.
+    /// Those of the store, and those of the visitor.
     pub fn visit_chunks<E: From<Error>>(
         &self,
         rows_max: usize,
-        visit: &mut dyn FnMut(&RowChunk<'_>) -> Result<ControlFlow<()>, E>,
+        visitor: &mut dyn ChunkVisitor<E>,
     ) -> Result<ControlFlow<()>, E> {
         let mut range = self.reader.range::<&[u8]>(&self.table.rows.keyspace, ..);
         let mut chunks = Chunks {
@@ -251,16 +281,16 @@ impl TableReader<'_> {
             chunk: None,
             wanted: FIRST_ROWS.min(rows_max),
             rows_max,
-            visit,
+            segment: None,
+            visitor,
             failed: None,
         };
-        let visited = range.visit(|key, stored| match chunks.add(key, stored) {
-            Ok(flow) => flow,
-            Err(failed) => {
-                chunks.failed = Some(failed);
-                ControlFlow::Break(())
-            }
-        });
+        // Rows that end by a column are there for some readers and not for others.
+        let visited = if self.table.schema.record.expires_at.is_none() {
+            range.visit_segments(&mut chunks)
+        } else {
+            range.visit(|key, stored| chunks.visit(key, stored))
+        };
         let failed = match (visited, chunks.failed.take()) {
             (_, Some(Failed::Visit(error))) => return Err(error),
             (_, Some(Failed::Row(error))) => Some(error),
@@ -268,6 +298,7 @@ impl TableReader<'_> {
             (Ok(ControlFlow::Continue(())), None) => None,
             (Err(error), None) => Some(Error::of_index(self.table.name())(error)),
         };
+        chunks.segment = None;
         if chunks.give()?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -282,7 +313,9 @@ struct Chunks<'r, 'v, E> {
     /// Rows that the next chunk is to have.
     wanted: usize,
     rows_max: usize,
-    visit: &'v mut dyn FnMut(&RowChunk<'_>) -> Result<ControlFlow<()>, E>,
+    /// The segment that is being read, as long as its rows fit into one chunk.
+    segment: Option<Segment>,
+    visitor: &'v mut dyn ChunkVisitor<E>,
     failed: Option<Failed<E>>,
 }
 
@@ -293,7 +326,49 @@ enum Failed<E> {
     Visit(E),
 }
 
+impl<E> Visitor for Chunks<'_, '_, E> {
+    #[inline]
+    fn visit(&mut self, key: &[u8], stored: &[u8]) -> ControlFlow<()> {
+        let added = self.add(key, stored);
+        self.flow(added)
+    }
+
+    fn enter(&mut self, segment: Segment) -> Offer {
+        let known = self.give().and_then(|flow| match flow {
+            ControlFlow::Continue(()) => self.visitor.known(segment),
+            ControlFlow::Break(()) => Ok(Some(flow)),
+        });
+        match known {
+            Ok(Some(ControlFlow::Continue(()))) => Offer::Pass,
+            Ok(Some(ControlFlow::Break(()))) => Offer::Break,
+            Ok(None) => {
+                // Whoever wants few rows does not wait for a whole segment.
+                self.segment = (self.wanted == self.rows_max).then_some(segment);
+                Offer::Read
+            }
+            Err(error) => {
+                self.failed = Some(Failed::Visit(error));
+                Offer::Break
+            }
+        }
+    }
+
+    fn leave(&mut self) -> ControlFlow<()> {
+        let given = self.give().map_err(Failed::Visit);
+        self.segment = None;
+        self.flow(given)
+    }
+}
+
 impl<E> Chunks<'_, '_, E> {
+    #[inline]
+    fn flow(&mut self, given: Result<ControlFlow<()>, Failed<E>>) -> ControlFlow<()> {
+        given.unwrap_or_else(|failed| {
+            self.failed = Some(failed);
+            ControlFlow::Break(())
+        })
+    }
+
     /// Adds a row; gives the chunk if it is full, or the row has another layout.
     #[inline]
     fn add(&mut self, key: &[u8], stored: &[u8]) -> Result<ControlFlow<()>, Failed<E>> {
@@ -306,7 +381,7 @@ impl<E> Chunks<'_, '_, E> {
                 let refused = RowView::new(schema, number, stored).map_err(Failed::Row);
                 return refused.map(|_| ControlFlow::Continue(()));
             };
-            if self.give().map_err(Failed::Visit)?.is_break() {
+            if self.give_part()?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             self.chunk = Some(RowChunk::new(schema, layout));
@@ -317,10 +392,18 @@ impl<E> Chunks<'_, '_, E> {
             return Ok(ControlFlow::Continue(()));
         }
         chunk.push(&row);
-        if chunk.len() < self.wanted && chunk.bytes.len() < CHUNK_BYTES {
+        if chunk.bytes.len() < CHUNK_BYTES && (chunk.len() < self.wanted || self.segment.is_some())
+        {
             return Ok(ControlFlow::Continue(()));
         }
-        self.wanted = (self.wanted * 4).min(self.rows_max);
+        self.give_part()
+    }
+
+    /// Gives what has been gathered, where more may come of its segment.
+    fn give_part(&mut self) -> Result<ControlFlow<()>, Failed<E>> {
+        if self.chunk.as_ref().is_some_and(|chunk| !chunk.is_empty()) {
+            self.segment = None;
+        }
         self.give().map_err(Failed::Visit)
     }
 
@@ -329,8 +412,10 @@ impl<E> Chunks<'_, '_, E> {
         let Some(chunk) = self.chunk.as_mut().filter(|chunk| !chunk.is_empty()) else {
             return Ok(ControlFlow::Continue(()));
         };
-        let flow = (self.visit)(chunk)?;
+        chunk.segment = self.segment;
+        let flow = self.visitor.chunk(chunk)?;
         chunk.clear();
+        self.wanted = (self.wanted * 4).min(self.rows_max);
         Ok(flow)
     }
 }

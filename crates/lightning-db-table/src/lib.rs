@@ -157,12 +157,13 @@ mod layout;
 
 /// Index kinds, their options and queries, and expressions.
 pub use lightning_db_index as index;
+pub use lightning_db_storage::Segment;
 
 pub use alter::Alteration;
 pub use build::{BuildOutcome, BuildProgress, BuildStage, BuildStatus};
 pub use catalog::IndexState;
 pub use check::{TableCheckReport, TableProblem};
-pub use chunk::{ChunkColumn, RowChunk, StoredColumn};
+pub use chunk::{ChunkColumn, ChunkVisitor, RowChunk, StoredColumn};
 pub use error::{Error, Result, RowName};
 pub use field::{Date, Field, Json, Point, RecordKey, Timestamp};
 pub use lightning_db_derive::Record;

@@ -82,6 +82,7 @@ const SCAN: &str = "SELECT count(l_orderkey), count(l_partkey), count(l_suppkey)
 /// What is asked of the eight tables.
 pub(super) const SCENARIOS: &[Scenario<Engines>] = &[
     Scenario { name: "scan_lineitem", contest: scan },
+    Scenario { name: "scan_lineitem_kept", contest: scan_kept },
     Scenario { name: "tpch_all", contest: all },
     Scenario { name: "tpch_q01", contest: query },
     Scenario { name: "tpch_q02", contest: query },
@@ -110,6 +111,8 @@ pub(super) const SCENARIOS: &[Scenario<Engines>] = &[
 /// The engines over the eight tables.
 pub(super) struct Engines {
     ours: Connection,
+    /// The same tables, where each scan decodes what it reads.
+    decoding: Connection,
     sqlite: rusqlite::Connection,
     duckdb: Option<Database>,
     /// Rows of the largest table.
@@ -127,14 +130,18 @@ impl Engines {
         };
         let memory = memory(scale);
         let tables = lightning::tables_with(&folder("lightning-tpch")?, memory)?;
-        // Rows that a query keeps, such as those of a join, have a limit of their own.
-        let memory_limit = usize::try_from(memory / 2)?;
-        let options = EngineOptions { memory_limit, ..EngineOptions::default() };
+        // Rows that a query keeps, such as those of a join, have a limit of their own, and so have
+        // columns that are kept between scans.
+        let each = usize::try_from(memory / 4)?;
+        let options =
+            EngineOptions { memory_limit: each, column_cache: each, ..EngineOptions::default() };
+        let decoding = EngineOptions { column_cache: 0, ..options.clone() };
         let ours = SqlEngine::with_options(&tables, options).connect();
+        let decoding = SqlEngine::with_options(&tables, decoding).connect();
         let sqlite = sqlite::open_with(&folder("sqlite-tpch")?, memory)?;
         let of_duckdb = folder("duckdb-tpch")?;
         let duckdb = wheel.map(|wheel| Database::new(wheel, &of_duckdb, memory)).transpose()?;
-        let mut engines = Self { ours, sqlite, duckdb, lineitems: 0, tables };
+        let mut engines = Self { ours, decoding, sqlite, duckdb, lineitems: 0, tables };
         for definition in definitions() {
             crate::progress(&format!("filling {} of TPC-H", definition.name));
             engines.lineitems = engines.fill(&definition, scale, &of_duckdb)?;
@@ -277,11 +284,6 @@ impl Engines {
         agree(&ours, (DUCKDB, &theirs))
     }
 
-    /// All rows of a query, which are counted.
-    fn count_ours(&self, text: &str) -> Result<u64> {
-        Ok(self.ours.query(text, ())?.values().len() as u64)
-    }
-
     fn count_sqlite(&self, text: &str) -> Result<u64> {
         let mut statement = self.sqlite.prepare(text)?;
         let width = statement.column_count();
@@ -294,9 +296,16 @@ impl Engines {
     }
 }
 
-/// Compares the answers to queries, which are one operation together.
+/// All rows of a query, which are counted.
+fn count_ours(ours: &Connection, text: &str) -> Result<u64> {
+    Ok(ours.query(text, ())?.values().len() as u64)
+}
+
+/// Compares the answers to queries, which are one operation together, and are asked of this
+/// connection of ours.
 fn contest<'a>(
     engines: &'a Engines,
+    ours: &'a Connection,
     case: Case,
     texts: &'static [&'static str],
 ) -> Result<Contest<'a>> {
@@ -308,7 +317,7 @@ fn contest<'a>(
     let contest = Contest::new(case, 1)
         // They have just been, with all their values.
         .compared(0)
-        .lane(OURS, |_| texts.iter().map(|text| engines.count_ours(text)).sum())
+        .lane(OURS, |_| texts.iter().map(|text| count_ours(ours, text)).sum())
         .lane(SQLITE, move |_| queries.iter().map(|it| engines.count_sqlite(&it.of_sqlite)).sum());
     Ok(match &engines.duckdb {
         None => contest,
@@ -320,15 +329,21 @@ fn contest<'a>(
 fn query(engines: &Engines, case: Case) -> Result<Contest<'_>> {
     let number = case.scenario.rsplit('q').next().context("a number")?;
     let number: usize = number.parse()?;
-    contest(engines, case, QUERIES.get(number - 1..number).context("a query")?)
+    contest(engines, &engines.ours, case, QUERIES.get(number - 1..number).context("a query")?)
 }
 
 /// All queries, one after the other: that is one operation.
 fn all(engines: &Engines, case: Case) -> Result<Contest<'_>> {
-    contest(engines, case, &QUERIES)
+    contest(engines, &engines.ours, case, &QUERIES)
 }
 
 /// Rows of the largest table, of which each column is decoded.
 fn scan(engines: &Engines, case: Case) -> Result<Contest<'_>> {
-    Ok(contest(engines, case, &[SCAN])?.parts(engines.lineitems))
+    Ok(contest(engines, &engines.decoding, case, &[SCAN])?.parts(engines.lineitems))
+}
+
+/// The same where columns are kept from scan to scan, which is what engines do unless told
+/// otherwise.
+fn scan_kept(engines: &Engines, case: Case) -> Result<Contest<'_>> {
+    Ok(contest(engines, &engines.ours, case, &[SCAN])?.parts(engines.lineitems))
 }

@@ -254,6 +254,7 @@ impl Planner<'_> {
             query: self.query,
             catalog: self.catalog,
             model: &*self.settings.cost_model,
+            column_cache: count(self.settings.column_cache),
             relation,
             conditions: &all,
             needed: &needed,

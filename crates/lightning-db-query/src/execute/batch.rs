@@ -12,6 +12,7 @@
 
 mod aggregate;
 mod arithmetic;
+mod columns;
 mod compare;
 mod join;
 mod kernel;
@@ -30,6 +31,8 @@ use super::values::with_values;
 use super::{MORE, Run, Sink};
 use crate::error::{Error, Result};
 use crate::program::{Computed, Step};
+pub(crate) use columns::ColumnCache;
+pub use columns::ColumnCacheStatistics;
 use vector::Vector;
 
 /// Rows of a batch: their vectors stay in the caches of a core.

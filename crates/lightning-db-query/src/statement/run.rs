@@ -115,6 +115,7 @@ impl Statement {
             given,
             memory_limit: self.engine.memory_limit,
             memory: Cell::new(0),
+            columns: &self.engine.columns,
             members: RefCell::default(),
             watch,
             counted,

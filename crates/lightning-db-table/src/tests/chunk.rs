@@ -1,12 +1,14 @@
 //! Chunks of rows beside the rows themselves.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use lightning_db_types::{Decimal, Value};
 
 use super::World;
 use crate::{
-    Alteration, ChunkColumn, ColumnDefinition, ColumnType, Error, RowChunk, TableDefinition,
+    Alteration, ChunkColumn, ChunkVisitor, ColumnDefinition, ColumnType, Error, RowChunk, Segment,
+    TableDefinition,
 };
 
 #[test]
@@ -48,17 +50,75 @@ fn chunks_have_the_values_of_rows_of_all_versions() {
     let (table, snapshot) = (tables.table("t").unwrap(), tables.snapshot());
     let reader = snapshot.read(&table).unwrap();
     let expected: Vec<Vec<Value>> = reader.scan().map(|row| row.unwrap().values()).collect();
-    let (mut rows, mut chunks) = (Vec::new(), 0);
-    let visit = &mut |chunk: &RowChunk<'_>| {
-        chunks += 1;
-        for row in 0..chunk.len() {
-            rows.push((0..13).map(|id| at(&chunk.column(id), row)).collect::<Vec<_>>());
+    let mut collected = Collected::of_columns(13);
+    assert!(reader.visit_chunks(100, &mut collected).unwrap().is_continue());
+    assert_eq!(collected.rows, expected);
+    assert!(collected.chunks >= 4, "two of each version");
+}
+
+/// Rows, with those of segments to be taken again.
+struct Collected {
+    columns: usize,
+    rows: Vec<Vec<Value>>,
+    chunks: usize,
+    /// Rows of the segments that chunks were of.
+    segments: HashMap<Segment, Vec<Vec<Value>>>,
+}
+
+impl Collected {
+    fn of_columns(columns: usize) -> Self {
+        Self { columns, rows: Vec::new(), chunks: 0, segments: HashMap::new() }
+    }
+}
+
+impl ChunkVisitor<Error> for Collected {
+    fn known(&mut self, segment: Segment) -> Result<Option<ControlFlow<()>>, Error> {
+        let Some(rows) = self.segments.get(&segment) else { return Ok(None) };
+        self.rows.extend_from_slice(rows);
+        Ok(Some(ControlFlow::Continue(())))
+    }
+
+    fn chunk(&mut self, chunk: &RowChunk<'_>) -> Result<ControlFlow<()>, Error> {
+        self.chunks += 1;
+        let row = |row| (0..self.columns).map(|id| at(&chunk.column(id), row)).collect();
+        let rows: Vec<Vec<Value>> = (0..chunk.len()).map(row).collect();
+        if let Some(segment) = chunk.segment() {
+            assert!(self.segments.insert(segment, rows.clone()).is_none(), "in one chunk");
         }
-        Ok::<_, Error>(ControlFlow::Continue(()))
+        self.rows.extend(rows);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+#[test]
+fn segments_of_one_layout_are_chunks_of_their_own_and_can_be_passed() {
+    let tables = World::new().open();
+    let definition = TableDefinition::new("t").column(ColumnDefinition::new("c0", ColumnType::I64));
+    tables.create_table(definition).unwrap();
+    tables.insert_many("t", (0..6_000).map(|number| [Value::I64(number)])).unwrap();
+    let added = ColumnDefinition::new("c1", ColumnType::I64).with_default(7_i64);
+    tables.alter_table("t", Alteration::AddColumn(added)).unwrap();
+    let more = |number| [Value::I64(number), Value::I64(number)];
+    tables.insert_many("t", (6_000..12_000).map(more)).unwrap();
+    tables.store().compact().unwrap();
+    let table = tables.table("t").unwrap();
+    let mut collected = Collected::of_columns(2);
+    let mut scan = || {
+        collected.rows.clear();
+        collected.chunks = 0;
+        let snapshot = tables.snapshot();
+        let reader = snapshot.read(&table).unwrap();
+        assert!(reader.visit_chunks(1_024, &mut collected).unwrap().is_continue());
+        let expected: Vec<Vec<Value>> = reader.scan().map(|row| row.unwrap().values()).collect();
+        assert_eq!(collected.rows.len(), 12_000);
+        assert!(collected.rows == expected);
+        (collected.chunks, collected.segments.len())
     };
-    assert!(reader.visit_chunks(100, visit).unwrap().is_continue());
-    assert_eq!(rows, expected);
-    assert!(chunks >= 4, "two of each version");
+    let (chunks, segments) = scan();
+    assert!(segments >= 4 && chunks > segments, "{segments} of {chunks}");
+    // The first ones are read again, and where one row has another layout than the next.
+    let (again, _) = scan();
+    assert_eq!(again, chunks - segments);
 }
 
 /// The value of a row, by the way that is fastest for its type.

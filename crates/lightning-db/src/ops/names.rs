@@ -124,6 +124,22 @@ pub const METRICS: &[Metric] = &[
         "Runs of SQL statements for which a plan was made, of registered engines.",
         &[],
     ),
+    counter(
+        "lightningdb_column_cache_hits_total",
+        "Segments of tables of which a scan found all columns decoded, of registered engines.",
+        &[],
+    ),
+    counter(
+        "lightningdb_column_cache_misses_total",
+        "Segments of tables that a scan read, of registered engines.",
+        &[],
+    ),
+    gauge(
+        "lightningdb_column_cache_bytes",
+        Unit::Bytes,
+        "Bytes of decoded columns that registered engines keep between scans.",
+        &[],
+    ),
     gauge(
         "lightningdb_memory_usage_bytes",
         Unit::Bytes,

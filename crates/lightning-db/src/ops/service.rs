@@ -272,17 +272,31 @@ impl Service {
         Ok(())
     }
 
-    /// Counts how often statements of this engine find a plan, and how often one is made.
+    /// Counts how often statements of this engine find a plan and how often one is made, and the
+    /// same of its decoded columns, with what these take.
     #[cfg(feature = "sql")]
     pub fn add_sql(&self, engine: &lightning_db_sql::SqlEngine) {
-        let names = ["lightningdb_plan_cache_hits_total", "lightningdb_plan_cache_misses_total"];
-        let counters = self.metrics.with(|| names.map(|name| metrics::counter!(name)));
-        let (engine, before) = (engine.clone(), Mutex::new(engine.plan_counts()));
+        let (counters, bytes) = self.metrics.with(|| {
+            let counters = [
+                metrics::counter!("lightningdb_plan_cache_hits_total"),
+                metrics::counter!("lightningdb_plan_cache_misses_total"),
+                metrics::counter!("lightningdb_column_cache_hits_total"),
+                metrics::counter!("lightningdb_column_cache_misses_total"),
+            ];
+            (counters, metrics::gauge!("lightningdb_column_cache_bytes"))
+        });
+        let counts = |engine: &lightning_db_sql::SqlEngine| {
+            let (plans, columns) = (engine.plan_counts(), engine.queries().column_cache());
+            ([plans.hits, plans.misses, columns.known, columns.read], columns.bytes)
+        };
+        let (engine, before) = (engine.clone(), Mutex::new((counts(engine).0, 0)));
         // Several engines add up, so each brings what has changed since it was asked last.
         let source = self.metrics.register(move || {
-            let (now, mut before) = (engine.plan_counts(), before.lock());
-            counters[0].increment(now.hits.saturating_sub(before.hits));
-            counters[1].increment(now.misses.saturating_sub(before.misses));
+            let (now, mut before) = (counts(&engine), before.lock());
+            for (counter, (now, before)) in counters.iter().zip(now.0.iter().zip(before.0)) {
+                counter.increment(now.saturating_sub(before));
+            }
+            bytes.increment(super::sources::float(now.1) - super::sources::float(before.1));
             *before = now;
         });
         self.parts.lock().sources.push(source);

@@ -23,7 +23,9 @@ use lightning_db::storage::Maintenance;
 use lightning_db::tables::index::{
     BitmapQuery, IndexQuery, KeyQuery, Location, SpatialQuery, TextQuery,
 };
-use lightning_db::tables::{Point, Record, Tables};
+use lightning_db::tables::{
+    ColumnDefinition, ColumnType, Point, Record, TableDefinition, Tables, Value,
+};
 use lightning_db::types::{Fault, SimVfs};
 use lightning_db::{Durability, KeyspaceOptions, Store, StoreOptions, TransactionOptions};
 
@@ -136,6 +138,17 @@ fn drive_tables(service: &Service, tables: &Tables) {
     }
     service.meters().sql(&connection, "DELETE FROM places WHERE id = 1", ()).unwrap();
     service.meters().sql(&connection, "SELECT nothing FROM nowhere", ()).unwrap_err();
+    // The second scan finds what the first one has decoded, but for the first rows.
+    let numbers =
+        TableDefinition::new("numbers").column(ColumnDefinition::new("n", ColumnType::I64));
+    tables.create_table(numbers).unwrap();
+    tables.insert_many("numbers", (0..9_000).map(|number| [Value::I64(number)])).unwrap();
+    tables.store().compact().unwrap();
+    let scan = QueryBuilder::scan("numbers", "n").filter(column("n").at_least(4_000_i64));
+    let statement = sql.queries().prepare(&scan.select([column("n")])).unwrap();
+    for _ in 0..2 {
+        assert_eq!(statement.rows(&tables.snapshot(), &[]).unwrap().len(), 5_000);
+    }
 }
 
 /// The values of a label that are known.

@@ -1,14 +1,15 @@
 //! Rows of tables in batches.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
+use std::sync::Arc;
 
-use lightning_db_table::{ChunkColumn, ColumnType, RowChunk, StoredColumn};
+use lightning_db_table::{ChunkColumn, ChunkVisitor, ColumnType, RowChunk, Segment, StoredColumn};
 use lightning_db_types::ValueRef;
 
 use super::super::{MORE, Run};
 use super::vector::{Texts, Values, Vector};
 use super::{BATCH_ROWS, Batch, BatchSink, Collector, give};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::program::{Access, Path, ROW_ID};
 
 impl Run<'_> {
@@ -24,10 +25,8 @@ impl Run<'_> {
             return MORE;
         }
         if matches!(access.path, Path::All) {
-            return reader.visit_chunks(BATCH_ROWS, &mut |chunk| {
-                self.go_on_behind(chunk.len())?;
-                self.chunk(access, chunk, outer, sink)
-            });
+            let mut scan = Scan { run: self, access, outer, sink, places: Vec::new() };
+            return reader.visit_chunks(BATCH_ROWS, &mut scan);
         }
         let (ids, mut rows) = (&access.read[..], Collector::new(access.read.len()));
         let give = &mut |batch: &Batch<'_>| {
@@ -42,31 +41,105 @@ impl Run<'_> {
         });
         rows.end(read, give)
     }
+}
 
-    /// The columns that conditions look at are decoded first, and the others for the rows that
-    /// are left.
-    fn chunk(
-        &self,
-        access: &Access,
-        chunk: &RowChunk<'_>,
-        outer: &[ValueRef<'_>],
-        sink: &mut BatchSink<'_>,
+/// A scan of a whole table.
+struct Scan<'s> {
+    run: &'s Run<'s>,
+    access: &'s Access,
+    outer: &'s [ValueRef<'s>],
+    sink: &'s mut BatchSink<'s>,
+    /// Places of rows, from the first on.
+    places: Vec<u32>,
+}
+
+/// A column of a batch.
+enum Column {
+    Own(Vector),
+    Kept(Arc<Vector>),
+}
+
+impl Deref for Column {
+    type Target = Vector;
+
+    fn deref(&self) -> &Vector {
+        match self {
+            Self::Own(vector) => vector,
+            Self::Kept(vector) => vector,
+        }
+    }
+}
+
+impl ChunkVisitor<Error> for Scan<'_> {
+    fn known(&mut self, segment: Segment) -> Result<Option<ControlFlow<()>>> {
+        let Access { columns, looked_at, .. } = self.access;
+        let others = columns.iter().filter(|id| !looked_at.contains(id));
+        let ids = looked_at.iter().chain(others).copied();
+        let Some((kept, len)) = self.run.columns.all(segment, ids) else { return Ok(None) };
+        self.run.go_on_behind(len)?;
+        let mut kept = kept.into_iter();
+        // They are asked for in this order.
+        let column = |_, _: Option<&[u32]>| kept.next().map(Column::Kept);
+        self.batch(len, column).map(Some)
+    }
+
+    fn chunk(&mut self, chunk: &RowChunk<'_>) -> Result<ControlFlow<()>> {
+        let (cache, len) = (&self.run.columns, chunk.len());
+        self.run.go_on_behind(len)?;
+        let places: Vec<u32> = (0..u32::try_from(len).unwrap_or(u32::MAX)).collect();
+        let segment = chunk.segment();
+        if let Some(segment) = segment
+            && self.access.columns.is_empty()
+            && self.access.looked_at.is_empty()
+        {
+            cache.keep_len(segment, len);
+        }
+        // Columns that are wanted of a few rows only are decoded as a whole once others are found:
+        // who comes back for these comes back for those.
+        let mut comes_back = false;
+        self.batch(len, |id, rows| {
+            let rows = rows.unwrap_or(&places);
+            let Some(segment) = segment.filter(|_| chunk.is_stored(id) || id == ROW_ID) else {
+                return Some(Column::Own(decoded(chunk, id, rows)));
+            };
+            if let Some(kept) = cache.get(segment, id) {
+                comes_back = true;
+                return Some(Column::Kept(kept));
+            }
+            if rows.len() < len && !comes_back {
+                return Some(Column::Own(decoded(chunk, id, rows)));
+            }
+            Some(Column::Kept(cache.keep(segment, id, decoded(chunk, id, &places))))
+        })
+    }
+}
+
+impl Scan<'_> {
+    /// Gives the rows for which conditions are true. The columns that these look at are asked for
+    /// first, and then the others with the rows that are left.
+    fn batch(
+        &mut self,
+        len: usize,
+        mut column: impl FnMut(usize, Option<&[u32]>) -> Option<Column>,
     ) -> Result<ControlFlow<()>> {
-        let ids = &access.looked_at[..];
-        let len = chunk.len();
-        let all: Vec<u32> = (0..u32::try_from(len).unwrap_or(u32::MAX)).collect();
-        let looked_at: Vec<Vector> = ids.iter().map(|id| decoded(chunk, *id, &all)).collect();
-        let columns = looked_at.iter().collect();
-        let batch = Batch { columns, ids: Some(ids), rows: &all, len };
-        let (rows, failed) = self.filtered(&access.filter, &batch, outer);
-        let others = access.columns.iter().map(|id| match batch.column(*id) {
-            Some(_) => Vector::default(),
-            None => decoded(chunk, *id, &rows),
-        });
-        let others: Vec<Vector> = others.collect();
+        let Self { run, access, outer, sink, places } = self;
+        let known = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        places.extend(known..u32::try_from(len).unwrap_or(u32::MAX));
+        let (ids, all) = (&access.looked_at[..], &places[..len]);
+        let looked_at: Vec<Column> = ids.iter().filter_map(|id| column(*id, None)).collect();
+        let columns = looked_at.iter().map(Deref::deref).collect();
+        let batch = Batch { columns, ids: Some(ids), rows: all, len };
+        let (rows, failed) = run.filtered(&access.filter, &batch, outer);
+        let others: Vec<Option<Column>> = (access.columns.iter())
+            .map(|id| if ids.contains(id) { None } else { column(*id, Some(&rows)) })
+            .collect();
         let columns = access.columns.iter().zip(&others);
-        let columns = columns.map(|(id, other)| batch.column(*id).unwrap_or(other)).collect();
-        give(&Batch { columns, ids: None, rows: &rows, len }, failed, sink)
+        let columns = columns.filter_map(|(id, other)| match other {
+            Some(other) => Some(&**other),
+            None => batch.column(*id),
+        });
+        let columns = columns.collect();
+        give(&Batch { columns, ids: None, rows: &rows, len }, failed, *sink)
     }
 }
 

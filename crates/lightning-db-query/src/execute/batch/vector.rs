@@ -118,6 +118,13 @@ impl Vector {
         self.len() * each + self.nulls.len() + texts + self.heap
     }
 
+    /// Gives back room that texts do not fill.
+    pub(super) fn shrink(&mut self) {
+        if let Values::Text(texts) = &mut self.values {
+            texts.text.shrink_to_fit();
+        }
+    }
+
     /// Takes all values out, and keeps the room.
     pub(super) fn clear(&mut self) {
         self.nulls.clear();
