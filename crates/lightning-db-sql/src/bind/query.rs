@@ -123,7 +123,11 @@ impl Binder<'_> {
     fn with(&self, query: &Query, outer: Option<&Scope<'_>>) -> Result<()> {
         let Some(with) = &query.with else { return Ok(()) };
         for table in &with.cte_tables {
-            let known = if with.recursive { self.recursive(table)? } else { None };
+            let known = if with.recursive {
+                self.recursive(table, self.first_rows(query, &folded(&table.alias.name))?)?
+            } else {
+                None
+            };
             let bound = if let Some(bound) = known {
                 bound
             } else {
@@ -134,6 +138,16 @@ impl Binder<'_> {
             self.named.borrow_mut().push(Named::new(name, bound));
         }
         Ok(())
+    }
+
+    /// How many rows of what WITH names so are wanted, if a query gives its first rows alone.
+    fn first_rows(&self, query: &Query, name: &str) -> Result<Option<u64>> {
+        let SetExpr::Select(select) = &*query.body else { return Ok(None) };
+        if query.order_by.is_some() || !super::recursive::passes_rows(select, name) {
+            return Ok(None);
+        }
+        let Tail { limit, offset, .. } = self.tail(query)?;
+        Ok(limit.map(|limit| limit.saturating_add(offset)))
     }
 
     /// The query that WITH names so.

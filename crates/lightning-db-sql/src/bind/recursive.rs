@@ -1,7 +1,8 @@
 //! WITH RECURSIVE: queries over their own rows.
 //!
 //! The rows are made while the statement is planned, round by round, up to the first that brings no
-//! new one; the plan then has them in it, and is good for one run.
+//! new one, or the one behind which no more are wanted; the plan then has them in it, and is good
+//! for one run.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -9,7 +10,10 @@ use std::ops::ControlFlow;
 use lightning_db_optimizer::ValueRows;
 use lightning_db_query::{QueryEngine, Statement, Watch};
 use lightning_db_types::{Value, ValueType};
-use sqlparser::ast::{Cte, Query, SetExpr, SetOperator, SetQuantifier};
+use sqlparser::ast::{
+    Cte, Expr, GroupByExpr, ObjectNamePart, Query, Select, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, TableFactor, TableWithJoins,
+};
 
 use super::query::{Bound, Tail, as_types};
 use super::{Binder, Named, refuse};
@@ -30,8 +34,9 @@ const ROW_BYTES: usize = 48;
 const PLANNED_ROUND: usize = 16;
 
 impl Binder<'_> {
-    /// The rows of a query that WITH RECURSIVE names, if it reads its own.
-    pub(super) fn recursive(&self, table: &Cte) -> Result<Option<Bound>> {
+    /// The rows of a query that WITH RECURSIVE names, if it reads its own: at least so many of the
+    /// first ones, or all.
+    pub(super) fn recursive(&self, table: &Cte, wanted: Option<u64>) -> Result<Option<Bound>> {
         let Query { with: None, body, order_by, limit_clause, fetch: None, .. } = &*table.query
         else {
             return Ok(None);
@@ -95,6 +100,9 @@ impl Binder<'_> {
             let next = rounds.run(prepared, &new)?;
             rows.append(&mut new);
             new = next;
+            if wanted.is_some_and(|wanted| (rows.len() + new.len()) as u64 >= wanted) {
+                rows.append(&mut new);
+            }
         }
         Ok(Some(known(&names, &types, rows)))
     }
@@ -108,6 +116,47 @@ impl Binder<'_> {
         let is_used = self.named.borrow().get(known).is_some_and(Named::is_used);
         self.named.borrow_mut().truncate(known);
         Ok((is_used, bound?))
+    }
+}
+
+/// Whether a query gives a row for each row of what is named so, in its order.
+pub(super) fn passes_rows(select: &Select, name: &str) -> bool {
+    let is_grouped = match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(by, sets) => !by.is_empty() || !sets.is_empty(),
+    };
+    let is_from = match &select.from[..] {
+        [TableWithJoins { relation: TableFactor::Table { name: of, args, sample, .. }, joins }] => {
+            let is_named =
+                matches!(&of.0[..], [ObjectNamePart::Identifier(of)] if folded(of) == name);
+            is_named && joins.is_empty() && args.is_none() && sample.is_none()
+        }
+        _ => false,
+    };
+    let passes = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_of_row(expr),
+        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
+        _ => false,
+    };
+    is_from
+        && !is_grouped
+        && select.distinct.is_none()
+        && select.selection.is_none()
+        && select.having.is_none()
+        && select.qualify.is_none()
+        && select.projection.iter().all(passes)
+}
+
+/// Whether an expression is made of the columns of a row and values alone, without a function,
+/// which might take in many rows.
+fn is_of_row(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => true,
+        Expr::Nested(of) | Expr::UnaryOp { expr: of, .. } | Expr::Cast { expr: of, .. } => {
+            is_of_row(of)
+        }
+        Expr::BinaryOp { left, right, .. } => is_of_row(left) && is_of_row(right),
+        _ => false,
     }
 }
 

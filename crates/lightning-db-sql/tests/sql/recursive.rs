@@ -105,3 +105,45 @@ fn what_has_no_end_is_ended_by_the_memory_that_it_may_use() {
                    SELECT i FROM n";
     assert!(matches!(db.query(limited, ()), Err(Error::Unsupported { .. })));
 }
+
+#[test]
+fn rounds_end_with_the_rows_that_are_wanted() {
+    let db = database("CREATE TABLE one (i BIGINT PRIMARY KEY)");
+    let naturals = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
+    check(&db, &format!("{naturals} SELECT i FROM n LIMIT 3"), "1\n2\n3");
+    check(
+        &db,
+        &format!("{naturals} SELECT -i AS minus, n.* FROM n LIMIT 2 OFFSET 1"),
+        "-2|2\n-3|3",
+    );
+    check(
+        &db,
+        &format!("{naturals} SELECT CAST((i * 2) AS TEXT) FROM n FETCH FIRST ROW ONLY"),
+        "2",
+    );
+    assert_eq!(
+        shown(&db.query(&format!("{naturals} SELECT i FROM n LIMIT $1"), [2]).unwrap()),
+        "1\n2"
+    );
+    check(&db, &format!("{naturals} SELECT i FROM n LIMIT 0"), "");
+    let inner = format!("SELECT sum(i) FROM ({naturals} SELECT i FROM n LIMIT 100) AS hundred");
+    check(&db, &inner, "5050");
+    let twice = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i * 2 + k FROM n, (VALUES (0), (1)) b (k))
+                 SELECT i FROM n LIMIT 7";
+    assert_eq!(db.query(twice, ()).unwrap().len(), 7);
+    // Where rows are looked at before some are given, all are made.
+    let ten = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10)";
+    for (query, expected) in [
+        ("SELECT i FROM n ORDER BY i DESC LIMIT 2", "10\n9"),
+        ("SELECT count(*) FROM n LIMIT 1", "10"),
+        ("SELECT i FROM n WHERE i > 7 LIMIT 2", "8\n9"),
+        ("SELECT max(i) + 0 FROM n LIMIT 1", "10"),
+        ("SELECT sum(i) OVER () FROM n LIMIT 1", "55"),
+        ("SELECT DISTINCT i / 10 AS tens FROM n ORDER BY tens LIMIT 5", "0\n1"),
+        ("SELECT a.i FROM n a JOIN n b ON b.i = 10 AND a.i = 9 LIMIT 1", "9"),
+        ("SELECT (SELECT max(i) FROM n) AS top FROM n LIMIT 1", "10"),
+        ("SELECT i % 2 AS odd FROM n GROUP BY 1 HAVING count(*) = 5 ORDER BY 1 LIMIT 3", "0\n1"),
+    ] {
+        check(&db, &format!("{ten} {query}"), expected);
+    }
+}
