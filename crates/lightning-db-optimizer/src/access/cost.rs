@@ -16,6 +16,10 @@ const FOUND_SHARE: f64 = 0.8;
 /// The first rows of a table are read by each scan.
 const READ_ROWS: f64 = 2_048.0;
 
+/// A condition is a loop over a vector where many rows are scanned, and costs such a share of what
+/// it does for a row by itself.
+const BATCH_CONDITION: f64 = 0.2;
+
 /// What is read and what is left to do.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
@@ -50,11 +54,23 @@ impl Search<'_> {
     /// The cost of an access whose first row comes after `start`, and that costs this much for
     /// expected and for more rows.
     fn cost(&self, start: f64, load: &Load, of: impl Fn(&[f64; 3]) -> f64) -> Cost {
+        self.cost_with(start, load, 1.0, of)
+    }
+
+    /// The same, where a condition on what is read costs such a share of what it does elsewhere.
+    fn cost_with(
+        &self,
+        start: f64,
+        load: &Load,
+        condition: f64,
+        of: impl Fn(&[f64; 3]) -> f64,
+    ) -> Cost {
         let each = |of_one: fn(&Estimate) -> f64| {
             [of_one(&load.read), of_one(&load.fetched), of_one(&load.rows)]
         };
         let last = |numbers: &[f64; 3]| {
-            let filters = Work::Evaluate { rows: numbers[0], scalars: count(load.filters.0) };
+            let scalars = count(load.filters.0) * condition;
+            let filters = Work::Evaluate { rows: numbers[0], scalars };
             let later = Work::Evaluate { rows: numbers[1], scalars: count(load.filters.1) };
             let emit = Work::Emit { rows: numbers[2] };
             of(numbers) + self.work(filters) + self.work(later) + self.work(emit)
@@ -68,13 +84,15 @@ impl Search<'_> {
         let rows = self.relation.rows.max(1.0);
         let bytes = rows * count(load.columns).max(1.0) * KEPT_VALUE_BYTES;
         let can_be_kept = (self.column_cache / bytes).min(1.0) * (1.0 - READ_ROWS / rows).max(0.0);
-        self.scan_pages(load, self.relation.pages * (1.0 - FOUND_SHARE * can_be_kept))
+        self.scan_share(load, 1.0 - FOUND_SHARE * can_be_kept)
     }
 
-    /// The cost of a scan that reads so many pages.
-    fn scan_pages(&self, load: &Load, pages: f64) -> Cost {
-        let (rows, columns) = (self.relation.rows, count(load.columns));
-        self.cost(0.0, load, |_| self.work(Work::Scan { rows, pages, columns }))
+    /// The cost of a scan that reads and decodes such a share of what it needs.
+    fn scan_share(&self, load: &Load, share: f64) -> Cost {
+        let (rows, pages) = (self.relation.rows, self.relation.pages * share);
+        let columns = count(load.columns) * share;
+        let condition = if rows > READ_ROWS { BATCH_CONDITION } else { 1.0 };
+        self.cost_with(0.0, load, condition, |_| self.work(Work::Scan { rows, pages, columns }))
     }
 
     /// The cost of one search in an index that is no bitmap.
@@ -90,9 +108,7 @@ impl Search<'_> {
         });
         match found.kind {
             // In order, row by row.
-            IndexKind::Clustered if found.scan.key.is_empty() => {
-                self.scan_pages(load, self.relation.pages)
-            }
+            IndexKind::Clustered if found.scan.key.is_empty() => self.scan_share(load, 1.0),
             // A row by its key is found as one by its number is: nothing is stepped through.
             IndexKind::Clustered if found.is_unique(self.relation.index(found.scan.index)) => {
                 self.cost(0.0, load, |numbers| self.fetch_rows(numbers[0], 0.0, false, columns))
