@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use crate::error::Result;
 use crate::range::Range;
 
-/// Names a segment, in no other file and no other store that is opened in the process.
+/// Names a segment of an open store: no other has the name as long as the store is open, also when
+/// its file is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Segment {
     /// Number of the open table, which no other has.

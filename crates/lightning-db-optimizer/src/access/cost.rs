@@ -84,14 +84,15 @@ impl Search<'_> {
         let rows = self.relation.rows.max(1.0);
         let bytes = rows * count(load.columns).max(1.0) * KEPT_VALUE_BYTES;
         let can_be_kept = (self.column_cache / bytes).min(1.0) * (1.0 - READ_ROWS / rows).max(0.0);
-        self.scan_share(load, 1.0 - FOUND_SHARE * can_be_kept)
+        let condition = if rows > READ_ROWS { BATCH_CONDITION } else { 1.0 };
+        self.scan_share(load, 1.0 - FOUND_SHARE * can_be_kept, condition)
     }
 
-    /// The cost of a scan that reads and decodes such a share of what it needs.
-    fn scan_share(&self, load: &Load, share: f64) -> Cost {
+    /// The cost of a scan that reads and decodes such a share of what it needs, and to which a
+    /// condition costs such a share of what it does elsewhere.
+    fn scan_share(&self, load: &Load, share: f64, condition: f64) -> Cost {
         let (rows, pages) = (self.relation.rows, self.relation.pages * share);
         let columns = count(load.columns) * share;
-        let condition = if rows > READ_ROWS { BATCH_CONDITION } else { 1.0 };
         self.cost_with(0.0, load, condition, |_| self.work(Work::Scan { rows, pages, columns }))
     }
 
@@ -108,7 +109,7 @@ impl Search<'_> {
         });
         match found.kind {
             // In order, row by row.
-            IndexKind::Clustered if found.scan.key.is_empty() => self.scan_share(load, 1.0),
+            IndexKind::Clustered if found.scan.key.is_empty() => self.scan_share(load, 1.0, 1.0),
             // A row by its key is found as one by its number is: nothing is stepped through.
             IndexKind::Clustered if found.is_unique(self.relation.index(found.scan.index)) => {
                 self.cost(0.0, load, |numbers| self.fetch_rows(numbers[0], 0.0, false, columns))

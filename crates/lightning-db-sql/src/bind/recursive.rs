@@ -136,7 +136,7 @@ pub(super) fn passes_rows(select: &Select, name: &str) -> bool {
     let passes = |item: &SelectItem| match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => is_of_row(expr),
         SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
-        _ => false,
+        SelectItem::ExprWithAliases { .. } => false,
     };
     is_from
         && !is_grouped

@@ -128,7 +128,8 @@ fn rounds_end_with_the_rows_that_are_wanted() {
     check(&db, &format!("{naturals} SELECT i FROM n LIMIT 0"), "");
     let inner = format!("SELECT sum(i) FROM ({naturals} SELECT i FROM n LIMIT 100) AS hundred");
     check(&db, &inner, "5050");
-    let twice = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i * 2 + k FROM n, (VALUES (0), (1)) b (k))
+    let twice = "WITH RECURSIVE n (i) AS (
+                     SELECT 1 UNION ALL SELECT i * 2 + k FROM n, (VALUES (0), (1)) b (k))
                  SELECT i FROM n LIMIT 7";
     assert_eq!(db.query(twice, ()).unwrap().len(), 7);
     // Where rows are looked at before some are given, all are made.
