@@ -189,14 +189,19 @@ impl Merger {
         let Source::Table(cursor) = &self.sources[first] else { return None };
         let (block, _) = cursor.block().filter(|_| !cursor.repeats())?;
         let last = entry::key_of(block.entry(block.count() - 1));
-        // The second of all is below the first in the heap.
-        let others = self.heap.iter().skip(1).take(2);
-        let next = |other: &usize| self.sources[*other].entry().map(entry::key_of);
-        let is_first = others.filter_map(next).all(|key| last < key);
+        let is_first = self.next_of_others().is_none_or(|key| last < key);
         match &mut self.sources[first] {
             Source::Table(cursor) if is_first => Some(cursor),
             _ => None,
         }
+    }
+
+    /// The key that is next in the sources behind the first.
+    #[inline]
+    fn next_of_others(&self) -> Option<&[u8]> {
+        // The second of all is below the first in the heap.
+        let others = self.heap.iter().skip(1).take(2);
+        others.filter_map(|other| self.sources[*other].entry().map(entry::key_of)).min()
     }
 
     /// Offers the segments at which the cursor of a table stands, going forward, where all of them
@@ -216,9 +221,7 @@ impl Merger {
         if !cursor.begins_block() {
             return Ok(ControlFlow::Continue(None));
         }
-        let others = self.heap.iter().skip(1).take(2);
-        let next = |other: &usize| self.sources[*other].entry().map(entry::key_of);
-        let limit = others.filter_map(next).min().map(<[u8]>::to_vec);
+        let limit = self.next_of_others().map(<[u8]>::to_vec);
         let Source::Table(cursor) = &mut self.sources[first] else {
             return Ok(ControlFlow::Continue(None));
         };

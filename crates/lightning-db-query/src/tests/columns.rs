@@ -150,5 +150,5 @@ fn little_memory_keeps_little_and_loses_nothing() {
     let engine = QueryEngine::with_options(&tables, options);
     check(&engine, &high());
     let bytes = engine.column_cache().bytes;
-    assert!(bytes <= 20_000, "{bytes}");
+    assert!((5_000..=20_000).contains(&bytes), "{bytes}");
 }

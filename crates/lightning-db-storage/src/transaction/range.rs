@@ -127,7 +127,9 @@ impl TransactionRange {
     /// As an item.
     pub fn visit_segments(&mut self, visitor: &mut impl Visitor) -> Result<ControlFlow<()>> {
         if !self.is_base || self.ended {
-            return self.visit(&mut |key, value| visitor.visit(key, value));
+            let visited = self.visit(&mut |key, value| visitor.visit(key, value));
+            (self.ended, self.lent) = (true, None);
+            return visited;
         }
         if let Some((reads, slot)) = &self.reads {
             reads.lock().note_front(*slot, None);

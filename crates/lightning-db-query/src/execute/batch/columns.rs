@@ -20,6 +20,9 @@ const LEN: usize = usize::MAX;
 const OVERHEAD: usize = 160;
 /// Bytes of a column, about: what room is made for at the start.
 const BYTES_TYPICAL: u64 = 8 << 10;
+/// Shards below this would refuse columns that are a little longer than usual.
+const SHARD_BYTES_MIN: u64 = 1 << 20;
+const SHARDS_MAX: u64 = 64;
 
 /// How well kept columns do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,9 +62,11 @@ impl ColumnCache {
     pub(crate) fn new(limit: usize) -> Self {
         let limit = limit as u64;
         let items = usize::try_from(limit.div_ceil(BYTES_TYPICAL)).unwrap_or(usize::MAX);
+        let shards = (limit / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX);
         let options = OptionsBuilder::new()
             .estimated_items_capacity(items)
             .weight_capacity(limit)
+            .shards(usize::try_from(shards).unwrap_or(1))
             .build()
             .ok()
             .filter(|_| limit > 0);

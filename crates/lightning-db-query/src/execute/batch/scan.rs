@@ -79,14 +79,12 @@ impl ChunkVisitor<Error> for Scan<'_> {
         self.run.go_on_behind(len)?;
         let mut kept = kept.into_iter();
         // They are asked for in this order.
-        let column = |_, _: Option<&[u32]>| kept.next().map(Column::Kept);
-        self.batch(len, column).map(Some)
+        self.batch(len, |_, _, _| kept.next().map(Column::Kept)).map(Some)
     }
 
     fn chunk(&mut self, chunk: &RowChunk<'_>) -> Result<ControlFlow<()>> {
         let (cache, len) = (&self.run.columns, chunk.len());
         self.run.go_on_behind(len)?;
-        let places: Vec<u32> = (0..u32::try_from(len).unwrap_or(u32::MAX)).collect();
         let segment = chunk.segment();
         if let Some(segment) = segment
             && self.access.columns.is_empty()
@@ -97,8 +95,7 @@ impl ChunkVisitor<Error> for Scan<'_> {
         // Columns that are wanted of a few rows only are decoded as a whole once others are found:
         // who comes back for these comes back for those.
         let mut comes_back = false;
-        self.batch(len, |id, rows| {
-            let rows = rows.unwrap_or(&places);
+        self.batch(len, |id, rows, all| {
             let Some(segment) = segment.filter(|_| chunk.is_stored(id) || id == ROW_ID) else {
                 return Some(Column::Own(decoded(chunk, id, rows)));
             };
@@ -109,29 +106,30 @@ impl ChunkVisitor<Error> for Scan<'_> {
             if rows.len() < len && !comes_back {
                 return Some(Column::Own(decoded(chunk, id, rows)));
             }
-            Some(Column::Kept(cache.keep(segment, id, decoded(chunk, id, &places))))
+            Some(Column::Kept(cache.keep(segment, id, decoded(chunk, id, all))))
         })
     }
 }
 
 impl Scan<'_> {
-    /// Gives the rows for which conditions are true. The columns that these look at are asked for
-    /// first, and then the others with the rows that are left.
+    /// Gives the rows for which conditions are true. Columns are asked for with the rows for which
+    /// they are wanted and all rows: those that conditions look at for all, and then the others
+    /// for the rows that are left.
     fn batch(
         &mut self,
         len: usize,
-        mut column: impl FnMut(usize, Option<&[u32]>) -> Option<Column>,
+        mut column: impl FnMut(usize, &[u32], &[u32]) -> Option<Column>,
     ) -> Result<ControlFlow<()>> {
         let Self { run, access, outer, sink, places } = self;
         let known = u32::try_from(places.len()).unwrap_or(u32::MAX);
         places.extend(known..u32::try_from(len).unwrap_or(u32::MAX));
         let (ids, all) = (&access.looked_at[..], &places[..len]);
-        let looked_at: Vec<Column> = ids.iter().filter_map(|id| column(*id, None)).collect();
+        let looked_at: Vec<Column> = ids.iter().filter_map(|id| column(*id, all, all)).collect();
         let columns = looked_at.iter().map(Deref::deref).collect();
         let batch = Batch { columns, ids: Some(ids), rows: all, len };
         let (rows, failed) = run.filtered(&access.filter, &batch, outer);
         let others: Vec<Option<Column>> = (access.columns.iter())
-            .map(|id| if ids.contains(id) { None } else { column(*id, Some(&rows)) })
+            .map(|id| if ids.contains(id) { None } else { column(*id, &rows, all) })
             .collect();
         let columns = access.columns.iter().zip(&others);
         let columns = columns.filter_map(|(id, other)| match other {
